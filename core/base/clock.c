@@ -1,0 +1,36 @@
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static int64_t read_us(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t sa_monotonic_us(void)
+{
+    return read_us(CLOCK_MONOTONIC);
+}
+
+int64_t sa_monotonic_ms(void)
+{
+    return read_us(CLOCK_MONOTONIC) / 1000;
+}
+
+int64_t sa_wall_ms(void)
+{
+    return read_us(CLOCK_REALTIME) / 1000;
+}
+
+void sa_rfc3339(int64_t wall_ms, char out[SA_RFC3339_BYTES])
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    char text[24];
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out, SA_RFC3339_BYTES, "%s.%03dZ", text, (int)(wall_ms % 1000));
+}
