@@ -1,0 +1,109 @@
+/*
+ * The messages between the control plane and the sandbox-node, over one SOCK_SEQPACKET socket
+ * (the supervisor makes the pair). Each packet is one message of at most SA_NODE_MESSAGE_MAX
+ * bytes: u16 type, u16 zero, u32 call (chosen by the control plane for requests, repeated in the
+ * reply, 0 in events), then fields (link/fields.h). Descriptors travel beside (SCM_RIGHTS).
+ *
+ *   request         fields                              reply
+ *   CREATE          spec tags                           CREATED: descriptor of the link;
+ *                                                       SA_NODE_CONTROL repeated (controls in
+ *                                                       force), SA_NODE_WEAKER repeated (what this
+ *                                                       node cannot promise and why), or FAILED
+ *   DESTROY         SA_NODE_ID                          DESTROYED once nothing of it is left;
+ *                                                       unknown ids are no error
+ *   STATS           SA_NODE_ID                          STATS_REPLY: stats tags, or FAILED
+ *   FREEZE, THAW    SA_NODE_ID                          DONE or FAILED
+ *   INFO            -                                   INFO_REPLY: SA_NODE_CONTROL for what this
+ *                                                       node can do, SA_NODE_WEAKER, limits
+ *
+ *   FAILED carries SA_NODE_ERROR; for a control that cannot be had its code is SA_ECONTROL and
+ *   its path names the control ("cgroup.memory", "landlock", "seccomp", "userns.range" ...); for
+ *   another step the path names the step of the launcher.
+ *
+ *   events: EXITED (SA_NODE_ID, SA_NODE_REASON: the sandbox ended by itself or was killed; its
+ *   remains are already removed), SECURITY (SA_NODE_ID and security tags), OOM (SA_NODE_ID,
+ *   SA_NODE_OOM_KILLS so far).
+ *
+ * When the socket closes the node destroys every sandbox and exits; when the node dies the
+ * kernel kills every sandbox (PR_SET_PDEATHSIG) and the next node removes their remains.
+ */
+#ifndef SA_NODELINK_NODELINK_H
+#define SA_NODELINK_NODELINK_H
+
+#include "base/id.h"
+#include "link/fields.h"
+
+enum { SA_NODE_MESSAGE_MAX = 64 * 1024, SA_NODE_HEADER_BYTES = 8 };
+
+enum sa_node_type {
+    SA_NODE_CREATE = 1,
+    SA_NODE_CREATED = 2,
+    SA_NODE_FAILED = 3,
+    SA_NODE_DESTROY = 4,
+    SA_NODE_DESTROYED = 5,
+    SA_NODE_STATS = 6,
+    SA_NODE_STATS_REPLY = 7,
+    SA_NODE_FREEZE = 8,
+    SA_NODE_THAW = 9,
+    SA_NODE_DONE = 10,
+    SA_NODE_INFO = 11,
+    SA_NODE_INFO_REPLY = 12,
+    SA_NODE_EXITED = 32,
+    SA_NODE_SECURITY = 33,
+    SA_NODE_OOM = 34,
+};
+
+enum sa_node_tag {
+    SA_NODE_ID = 1,
+    SA_NODE_ERROR = 2,
+    SA_NODE_CONTROL = 3,
+    SA_NODE_WEAKER = 4, /* "control: reason" */
+    SA_NODE_REASON = 5,
+    SA_NODE_OOM_KILLS = 6,
+    /* spec of CREATE */
+    SA_NODE_RUNTIME = 10,     /* "python", "node", "bash", "go", "base" */
+    SA_NODE_MEMORY_BYTES = 11,
+    SA_NODE_CPU_MILLICORES = 12,
+    SA_NODE_PIDS = 13,
+    SA_NODE_STORAGE_BYTES = 14,
+    SA_NODE_INODES = 15,
+    SA_NODE_ENV = 16,         /* repeated "NAME=value" */
+    SA_NODE_HOSTNAME = 17,
+    SA_NODE_REQUIRE = 18,     /* repeated: a control that must be in force, or CREATE fails */
+    /* stats */
+    SA_NODE_CPU_US = 30,
+    SA_NODE_MEMORY_USED = 31,
+    SA_NODE_MEMORY_PEAK = 32,
+    SA_NODE_MEMORY_LIMIT = 33,
+    SA_NODE_PROCESSES = 34,
+    SA_NODE_PIDS_LIMIT = 35,
+    SA_NODE_THROTTLED_US = 36,
+    /* security event */
+    SA_NODE_SYSCALL = 40,     /* name, "mount" */
+    SA_NODE_PID = 41,         /* on the host */
+    SA_NODE_COMM = 42,        /* name of the program, made printable */
+    SA_NODE_COUNT = 43,       /* how many of these since the last such event (rate-limited) */
+};
+
+/* What CREATE asks for, decoded. Strings are malloc'd; sa_node_spec_deinit() frees. */
+struct sa_node_spec {
+    char id[SA_ID_BYTES];
+    char runtime[32];
+    char hostname[64];
+    int64_t memory_bytes, cpu_millicores, pids, storage_bytes, inodes;
+    char **env, **require;
+    size_t env_count, require_count;
+};
+void sa_node_spec_deinit(struct sa_node_spec *spec);
+/* Fields (no header) of a CREATE, and back; ranges are checked on decoding. */
+void sa_node_spec_encode(const struct sa_node_spec *spec, struct sa_buf *out);
+int sa_node_spec_decode(const void *body, size_t length, struct sa_node_spec *spec,
+                        struct sa_error *err);
+
+/* Start a message in `out` (emptied first): header only; add fields behind it. */
+void sa_node_message(struct sa_buf *out, enum sa_node_type type, uint32_t call);
+/* Split a packet; -1 and SA_EPROTOCOL when the header is short. */
+int sa_node_parse(const void *packet, size_t length, enum sa_node_type *type, uint32_t *call,
+                  struct sa_fields *fields, struct sa_error *err);
+
+#endif
