@@ -116,7 +116,7 @@ int sa_field_error(const struct sa_field *field, struct sa_error *value, struct 
 {
     struct sa_fields reader;
     struct sa_field f;
-    int64_t number;
+    int64_t number = 0;
     int more;
     *value = (struct sa_error){.code = SA_EINTERNAL};
     sa_fields_init(&reader, field->data, field->length);
