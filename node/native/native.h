@@ -1,0 +1,92 @@
+/*
+ * The native driver: sandboxes made of namespaces, seccomp, Landlock and cgroups, started by an
+ * ordered table of named steps (steps.c).
+ *
+ *   sa_native_start()    once: finds out what the host offers, copies the runtime into a sealed
+ *                        memfd, builds the template root, compiles the seccomp filters, removes
+ *                        what an earlier node of the same name left, and moves this process into
+ *                        a mount namespace that holds nothing but the template and /proc. Then
+ *                        it gives up every capability that making sandboxes does not need.
+ *   sa_native_create()   starts a sandbox; `created` or `failed` follows
+ *   sa_native_destroy()  kills it; `destroyed` follows once nothing of it is left
+ *   sa_native_stop()     destroys all; `stopped` follows
+ *
+ * Everything happens on the thread of the loop, nothing blocks it for longer than a few system
+ * calls, and no callback is called from within the function that asked.
+ */
+#ifndef SA_NATIVE_NATIVE_H
+#define SA_NATIVE_NATIVE_H
+
+#include "base/error.h"
+#include "native/controls.h"
+#include "nodelink/nodelink.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+enum {
+    SA_NATIVE_SANDBOXES_MAX = 1024, /* id ranges of one node */
+    SA_NATIVE_IDS = 65536,          /* host ids of each sandbox */
+    SA_NATIVE_UID = 1000,           /* user and group of the programs inside */
+};
+#define SA_NATIVE_UID_BASE 0x60000000u
+
+struct sa_native;
+
+struct sa_native_options {
+    const char *runtime_path; /* the static program that becomes PID 1 */
+    const char *state;        /* names this node's cgroups; two live nodes cannot share it */
+    uint32_t uid_base;        /* first id of the ranges; 0: the first free block of ids from
+                                 SA_NATIVE_UID_BASE on */
+    unsigned spares;          /* half-made sandboxes kept ready; they make creating quicker */
+};
+
+/* Used and limits of a sandbox; -1 where the host cannot tell. */
+struct sa_native_stats {
+    int64_t cpu_us, throttled_us, memory_used, memory_peak, memory_limit, processes, pids_limit;
+};
+
+struct sa_native_denial {
+    const char *syscall;
+    int32_t pid; /* on the host, of the latest one */
+    char comm[17];
+    int64_t count; /* since the last event about this system call */
+};
+
+struct sa_native_events {
+    /* `link` is the control plane's end of the link; the driver closes it after the call. */
+    void (*created)(void *owner, const char *id, uint32_t call, int link, sa_controls in_force);
+    void (*failed)(void *owner, const char *id, uint32_t call, const struct sa_error *why);
+    void (*destroyed)(void *owner, const char *id, uint32_t call);
+    /* It ended without having been told to; nothing is left of it. */
+    void (*exited)(void *owner, const char *id, const char *reason);
+    void (*oom)(void *owner, const char *id, int64_t kills);
+    void (*denied)(void *owner, const char *id, const struct sa_native_denial *denial);
+    void (*stopped)(void *owner);
+};
+
+/* NULL: SA_ECONTROL when the host lacks something without which no sandbox can be had (path
+ * names it), SA_ECONFLICT when a node of that name is running. The events must outlive it. */
+struct sa_native *sa_native_start(uv_loop_t *loop, const struct sa_native_options *options,
+                                  const struct sa_native_events *events, void *owner,
+                                  struct sa_error *err);
+/* Destroy every sandbox and close every handle; `stopped` follows, after which the loop holds
+ * nothing of the driver and sa_native_free() may be called. */
+void sa_native_stop(struct sa_native *native);
+void sa_native_free(struct sa_native *native);
+
+/* `call` comes back in the event. The spec is copied as far as it is needed. */
+void sa_native_create(struct sa_native *native, const struct sa_node_spec *spec, uint32_t call);
+void sa_native_destroy(struct sa_native *native, const char *id, uint32_t call);
+int sa_native_stats(struct sa_native *native, const char *id, struct sa_native_stats *stats,
+                    struct sa_error *err);
+int sa_native_freeze(struct sa_native *native, const char *id, bool frozen, struct sa_error *err);
+
+/* What every sandbox of this node gets, and why a control is missing or weak here (NULL when
+ * there is nothing to say about it). */
+sa_controls sa_native_controls(const struct sa_native *native);
+const char *sa_native_weaker(const struct sa_native *native, enum sa_control control);
+size_t sa_native_count(const struct sa_native *native);
+
+#endif
