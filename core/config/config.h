@@ -74,7 +74,8 @@ bool sa_config_help_asked(const struct sa_config *config);
 bool sa_config_print_asked(const struct sa_config *config);
 
 /* Effective values; strings live until sa_config_free(). */
-const char *sa_config_string(const struct sa_config *config, const char *name); /* PATH too; NULL: not set */
+const char *sa_config_string(const struct sa_config *config,
+                             const char *name); /* PATH too; NULL: not set */
 int64_t sa_config_int(const struct sa_config *config, const char *name);
 bool sa_config_bool(const struct sa_config *config, const char *name);
 int64_t sa_config_ms(const struct sa_config *config, const char *name);

@@ -38,9 +38,9 @@
 
 /* What an outsider may send. A member that is 0 means its default. */
 struct sa_json_limits {
-    size_t max_bytes;   /* of the text; 1 MiB */
-    size_t max_depth;   /* nested objects and arrays; 32, at most 500 */
-    size_t max_values;  /* all values together (each costs about 100 bytes); 65536 */
+    size_t max_bytes;  /* of the text; 1 MiB */
+    size_t max_depth;  /* nested objects and arrays; 32, at most 500 */
+    size_t max_values; /* all values together (each costs about 100 bytes); 65536 */
 };
 
 struct sa_json_doc;
@@ -106,10 +106,10 @@ int sa_json_fail(const struct sa_json_obj *obj, const char *key, struct sa_error
 
 /* Scalars. Strings are at most `max_bytes` long (without NUL) and may be empty. Integers lie in
  * low..high; where that range leaves +-2^53, a decimal string is taken too. */
-int sa_json_get_string(struct sa_json_obj *obj, const char *key, size_t max_bytes,
-                       const char **out, struct sa_error *err);
-int sa_json_opt_string(struct sa_json_obj *obj, const char *key, size_t max_bytes,
-                       const char **out, bool *present, struct sa_error *err);
+int sa_json_get_string(struct sa_json_obj *obj, const char *key, size_t max_bytes, const char **out,
+                       struct sa_error *err);
+int sa_json_opt_string(struct sa_json_obj *obj, const char *key, size_t max_bytes, const char **out,
+                       bool *present, struct sa_error *err);
 int sa_json_get_int(struct sa_json_obj *obj, const char *key, int64_t low, int64_t high,
                     int64_t *out, struct sa_error *err);
 int sa_json_opt_int(struct sa_json_obj *obj, const char *key, int64_t low, int64_t high,
@@ -122,10 +122,10 @@ int sa_json_get_bool(struct sa_json_obj *obj, const char *key, bool *out, struct
 int sa_json_opt_bool(struct sa_json_obj *obj, const char *key, bool *out, bool *present,
                      struct sa_error *err);
 /* One of `names` (ended by NULL); *out is its index. */
-int sa_json_get_enum(struct sa_json_obj *obj, const char *key, const char *const names[],
-                     int *out, struct sa_error *err);
-int sa_json_opt_enum(struct sa_json_obj *obj, const char *key, const char *const names[],
-                     int *out, bool *present, struct sa_error *err);
+int sa_json_get_enum(struct sa_json_obj *obj, const char *key, const char *const names[], int *out,
+                     struct sa_error *err);
+int sa_json_opt_enum(struct sa_json_obj *obj, const char *key, const char *const names[], int *out,
+                     bool *present, struct sa_error *err);
 /* Quantities (json/quantity.h) as string or number, in low..high: millicores and bytes. */
 int sa_json_opt_cpu(struct sa_json_obj *obj, const char *key, int64_t low, int64_t high,
                     int64_t *millicores, bool *present, struct sa_error *err);
@@ -171,8 +171,8 @@ int sa_json_opt_arr(struct sa_json_obj *obj, const char *key, size_t max_count,
 /* Elements of an array; index < arr->count. Walk in order: going back starts anew. */
 int sa_json_arr_string(struct sa_json_arr *arr, size_t index, size_t max_bytes, const char **out,
                        struct sa_error *err);
-int sa_json_arr_int(struct sa_json_arr *arr, size_t index, int64_t low, int64_t high,
-                    int64_t *out, struct sa_error *err);
+int sa_json_arr_int(struct sa_json_arr *arr, size_t index, int64_t low, int64_t high, int64_t *out,
+                    struct sa_error *err);
 int sa_json_arr_obj(struct sa_json_arr *arr, size_t index, struct sa_json_obj *out,
                     struct sa_error *err);
 

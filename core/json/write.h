@@ -37,7 +37,7 @@ void sa_json_w_key(struct sa_json_w *w, const char *key);
 
 void sa_json_w_string(struct sa_json_w *w, const char *text); /* NULL is written as null */
 void sa_json_w_stringn(struct sa_json_w *w, const char *text, size_t length);
-void sa_json_w_int(struct sa_json_w *w, int64_t value); /* beyond +-2^53 as a string */
+void sa_json_w_int(struct sa_json_w *w, int64_t value);   /* from 2^53 on as a string */
 void sa_json_w_double(struct sa_json_w *w, double value); /* NaN and infinity as null */
 void sa_json_w_bool(struct sa_json_w *w, bool value);
 void sa_json_w_null(struct sa_json_w *w);

@@ -30,8 +30,7 @@ enum sa_log_format { SA_LOG_TEXT, SA_LOG_JSON };
 enum { SA_LOG_LINE_MAX = 4096 /* PIPE_BUF: atomic on pipes */, SA_LOG_VALUE_MAX = 1024 };
 
 /* `component` (a string that lives on, or NULL) is added to every line. */
-void sa_log_init(enum sa_log_level level, enum sa_log_format format, int fd,
-                 const char *component);
+void sa_log_init(enum sa_log_level level, enum sa_log_format format, int fd, const char *component);
 /* "debug", "info", "warn", "error", "off"; "text", "json". -1 and SA_EINVALID otherwise. */
 int sa_log_parse_level(const char *text, enum sa_log_level *level, struct sa_error *err);
 int sa_log_parse_format(const char *text, enum sa_log_format *format, struct sa_error *err);
@@ -64,8 +63,9 @@ struct sa_log_field { /* make it with the macros below */
 };
 
 /* Keys are literals of lower-case letters, digits and `_`. */
-#define SA_LOG_S(k, v) SA_LOG_FIELD_(k, SA_LOG_KIND_STRING, SIZE_MAX, .text = (v)) /* may be NULL */
-#define SA_LOG_N(k, v, n) SA_LOG_FIELD_(k, SA_LOG_KIND_STRING, (n), .text = (v)) /* n bytes */
+#define SA_LOG_S(k, v) SA_LOG_FIELD_(k, SA_LOG_KIND_STRING, SIZE_MAX, .text = (v)) /* may be NULL  \
+                                                                                    */
+#define SA_LOG_N(k, v, n) SA_LOG_FIELD_(k, SA_LOG_KIND_STRING, (n), .text = (v))   /* n bytes */
 #define SA_LOG_I(k, v) SA_LOG_FIELD_(k, SA_LOG_KIND_INT, 0, .i = (v))
 #define SA_LOG_U(k, v) SA_LOG_FIELD_(k, SA_LOG_KIND_UINT, 0, .u = (v))
 #define SA_LOG_D(k, v) SA_LOG_FIELD_(k, SA_LOG_KIND_DOUBLE, 0, .d = (v))
@@ -89,8 +89,7 @@ void sa_log_write(enum sa_log_level level, const char *message, const struct sa_
     do {                                                                                           \
         if (sa_log_enabled(level)) {                                                               \
             const struct sa_log_field sa_fields_[] = {{.key = NULL}, ##__VA_ARGS__};               \
-            sa_log_write(level, message, sa_fields_,                                               \
-                         sizeof sa_fields_ / sizeof sa_fields_[0]);                                \
+            sa_log_write(level, message, sa_fields_, sizeof sa_fields_ / sizeof sa_fields_[0]);    \
         }                                                                                          \
     } while (0)
 #define sa_log_debug(message, ...) SA_LOG_AT_(SA_LOG_DEBUG, message, ##__VA_ARGS__)

@@ -34,8 +34,8 @@ enum { SA_LABELS_MAX = 8 };
 #define SA_LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define SA_VALUES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-struct sa_metric *sa_metrics_counter(struct sa_metrics *metrics, const char *name,
-                                     const char *help, const char *const labels[]);
+struct sa_metric *sa_metrics_counter(struct sa_metrics *metrics, const char *name, const char *help,
+                                     const char *const labels[]);
 struct sa_metric *sa_metrics_gauge(struct sa_metrics *metrics, const char *name, const char *help,
                                    const char *const labels[]);
 /* `bounds`: upper bounds of the buckets, rising, without +Inf. NULL and 0: seconds from 0.0005 to

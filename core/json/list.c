@@ -1,0 +1,201 @@
+/* Getters of arrays, lists of strings, maps of strings, and values that are passed on. */
+#include "json/internal.h"
+#include "json/write.h"
+
+#include <stdlib.h>
+
+static int to_arr(const struct sa_json_at *at, const cJSON *node, struct sa_arena *arena,
+                  size_t max_count, struct sa_json_arr *out, struct sa_error *err)
+{
+    if (!cJSON_IsArray(node))
+        return sa_json_expected(at, node, err, "an array");
+    size_t count = 0;
+    for (const cJSON *c = node->child; c; c = c->next)
+        count++;
+    if (count > max_count)
+        return sa_json_fail_at(at, err, "expected at most %zu elements, got %zu", max_count, count);
+    *out = (struct sa_json_arr){
+        .at = *at, .node = node, .arena = arena, .reached = node->child, .count = count};
+    return 0;
+}
+
+int sa_json_root_arr(struct sa_json_doc *doc, struct sa_arena *arena, size_t max_count,
+                     struct sa_json_arr *out, struct sa_error *err)
+{
+    const struct sa_json_at top = {NULL, NULL, 0};
+    return to_arr(&top, doc->root, arena, max_count, out, err);
+}
+
+int sa_json_get_arr(struct sa_json_obj *obj, const char *key, size_t max_count,
+                    struct sa_json_arr *out, struct sa_error *err)
+{
+    const cJSON *n = sa_json_required(obj, key, err);
+    return n ? to_arr(SA_JSON_MEMBER(obj, key), n, obj->arena, max_count, out, err) : -1;
+}
+
+int sa_json_opt_arr(struct sa_json_obj *obj, const char *key, size_t max_count,
+                    struct sa_json_arr *out, bool *present, struct sa_error *err)
+{
+    const cJSON *n = sa_json_optional(obj, key, present);
+    return n ? to_arr(SA_JSON_MEMBER(obj, key), n, obj->arena, max_count, out, err) : 0;
+}
+
+static const cJSON *element(struct sa_json_arr *arr, size_t index)
+{
+    if (index >= arr->count)
+        abort();
+    if (index < arr->reached_index) {
+        arr->reached = ((const cJSON *)arr->node)->child;
+        arr->reached_index = 0;
+    }
+    const cJSON *c = arr->reached;
+    for (; arr->reached_index < index; arr->reached_index++)
+        c = c->next;
+    arr->reached = c;
+    return c;
+}
+
+int sa_json_arr_string(struct sa_json_arr *arr, size_t index, size_t max_bytes, const char **out,
+                       struct sa_error *err)
+{
+    const struct sa_json_at at = {&arr->at, NULL, index};
+    return sa_json_to_string(&at, element(arr, index), arr->arena, max_bytes, out, err);
+}
+
+int sa_json_arr_int(struct sa_json_arr *arr, size_t index, int64_t low, int64_t high, int64_t *out,
+                    struct sa_error *err)
+{
+    const struct sa_json_at at = {&arr->at, NULL, index};
+    return sa_json_to_int(&at, element(arr, index), low, high, out, err);
+}
+
+int sa_json_arr_obj(struct sa_json_arr *arr, size_t index, struct sa_json_obj *out,
+                    struct sa_error *err)
+{
+    const struct sa_json_at at = {&arr->at, NULL, index};
+    return sa_json_to_obj(&at, element(arr, index), arr->arena, out, err);
+}
+
+static int to_strings(const struct sa_json_at *at, const cJSON *node, struct sa_arena *arena,
+                      size_t max_count, size_t max_bytes, struct sa_json_strings *out,
+                      struct sa_error *err)
+{
+    struct sa_json_arr arr;
+    if (to_arr(at, node, arena, max_count, &arr, err) < 0)
+        return -1;
+    struct sa_json_strings list = {.count = arr.count};
+    list.items = sa_arena_alloc(arena, (arr.count + 1) * sizeof *list.items); /* NULL behind */
+    for (size_t i = 0; i < arr.count; i++)
+        if (sa_json_arr_string(&arr, i, max_bytes, &list.items[i], err) < 0)
+            return -1;
+    *out = list;
+    return 0;
+}
+
+int sa_json_get_strings(struct sa_json_obj *obj, const char *key, size_t max_count,
+                        size_t max_bytes, struct sa_json_strings *out, struct sa_error *err)
+{
+    const cJSON *n = sa_json_required(obj, key, err);
+    return n ? to_strings(SA_JSON_MEMBER(obj, key), n, obj->arena, max_count, max_bytes, out, err)
+             : -1;
+}
+
+int sa_json_opt_strings(struct sa_json_obj *obj, const char *key, size_t max_count,
+                        size_t max_bytes, struct sa_json_strings *out, bool *present,
+                        struct sa_error *err)
+{
+    const cJSON *n = sa_json_optional(obj, key, present);
+    return n ? to_strings(SA_JSON_MEMBER(obj, key), n, obj->arena, max_count, max_bytes, out, err)
+             : 0;
+}
+
+static int to_map(const struct sa_json_at *at, const cJSON *node, struct sa_arena *arena,
+                  size_t max_count, size_t max_bytes, struct sa_json_map *out, struct sa_error *err)
+{
+    struct sa_json_map map = {0};
+    if (!cJSON_IsObject(node))
+        return sa_json_expected(at, node, err, "an object of strings");
+    for (const cJSON *c = node->child; c; c = c->next)
+        map.count++;
+    if (map.count > max_count)
+        return sa_json_fail_at(at, err, "expected at most %zu fields, got %zu", max_count,
+                               map.count);
+    map.items = sa_arena_alloc(arena, map.count * sizeof *map.items);
+    struct sa_json_pair *pair = map.items;
+    for (const cJSON *c = node->child; c; c = c->next, pair++) {
+        const struct sa_json_at here = {at, c->string, 0};
+        size_t length = strlen(c->string);
+        if (length == 0 || length > max_bytes)
+            return sa_json_fail_at(&here, err, "expected a name of 1 to %zu bytes", max_bytes);
+        pair->key = sa_arena_strndup(arena, c->string, length);
+        if (sa_json_to_string(&here, c, arena, max_bytes, &pair->value, err) < 0)
+            return -1;
+    }
+    *out = map;
+    return 0;
+}
+
+int sa_json_opt_map(struct sa_json_obj *obj, const char *key, size_t max_count, size_t max_bytes,
+                    struct sa_json_map *out, bool *present, struct sa_error *err)
+{
+    const cJSON *n = sa_json_optional(obj, key, present);
+    return n ? to_map(SA_JSON_MEMBER(obj, key), n, obj->arena, max_count, max_bytes, out, err) : 0;
+}
+
+/* Recursion is as deep as the document, which the parser bounds. Written without the writer's
+ * checks: its depth is less than a document's may be. */
+static void render(const cJSON *node, struct sa_buf *out)
+{
+    if (cJSON_IsObject(node) || cJSON_IsArray(node)) {
+        bool object = cJSON_IsObject(node);
+        sa_buf_addc(out, object ? '{' : '[');
+        for (const cJSON *c = node->child; c; c = c->next) {
+            if (c != node->child)
+                sa_buf_addc(out, ',');
+            if (object) {
+                sa_json_quote(out, c->string, strlen(c->string));
+                sa_buf_addc(out, ':');
+            }
+            render(c, out);
+        }
+        sa_buf_addc(out, object ? '}' : ']');
+        return;
+    }
+    struct sa_json_w w = sa_json_w_start(out);
+    if (cJSON_IsString(node))
+        sa_json_w_string(&w, node->valuestring);
+    else if (cJSON_IsNumber(node))
+        sa_json_w_double(&w, node->valuedouble);
+    else if (cJSON_IsBool(node))
+        sa_json_w_bool(&w, cJSON_IsTrue(node));
+    else
+        sa_json_w_null(&w);
+}
+
+static void to_raw(const cJSON *node, struct sa_arena *arena, const char **out, size_t *length)
+{
+    sa_autobuf text = SA_BUF_INIT;
+    render(node, &text);
+    *out = sa_arena_strndup(arena, text.data, text.length);
+    *length = text.length;
+}
+
+int sa_json_get_raw(struct sa_json_obj *obj, const char *key, const char **out, size_t *length,
+                    struct sa_error *err)
+{
+    const cJSON *n = sa_json_required(obj, key, err);
+    if (!n)
+        return -1;
+    to_raw(n, obj->arena, out, length);
+    return 0;
+}
+
+int sa_json_opt_raw(struct sa_json_obj *obj, const char *key, const char **out, size_t *length,
+                    bool *present, struct sa_error *err)
+{
+    (void)err; /* nothing can be wrong with it */
+    const cJSON *n = sa_json_optional(obj, key, present);
+    if (n)
+        to_raw(n, obj->arena, out, length);
+    return 0;
+}

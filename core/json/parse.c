@@ -1,0 +1,102 @@
+/* Documents: the strict scan first, then cJSON builds the tree, then duplicate keys. */
+#include "json/internal.h"
+
+#include <stdlib.h>
+
+enum {
+    DEFAULT_BYTES = 1 << 20,
+    DEFAULT_DEPTH = 32,
+    DEFAULT_VALUES = 65536,
+    DEPTH_CAP = 500, /* below CJSON_NESTING_LIMIT, and kind to the stack */
+    FEW = 12         /* members compared pair by pair; more are sorted */
+};
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const cJSON *const *)a)->string, (*(const cJSON *const *)b)->string);
+}
+
+static const cJSON *duplicate_of_few(const cJSON *object)
+{
+    for (const cJSON *a = object->child; a; a = a->next)
+        for (const cJSON *b = a->next; b; b = b->next)
+            if (strcmp(a->string, b->string) == 0)
+                return b;
+    return NULL;
+}
+
+static const cJSON *duplicate_of_many(const cJSON *object, size_t count)
+{
+    const cJSON **list = sa_alloc(count * sizeof *list);
+    const cJSON *found = NULL;
+    size_t n = 0;
+    for (const cJSON *c = object->child; c; c = c->next)
+        list[n++] = c;
+    qsort(list, n, sizeof *list, by_name);
+    for (size_t i = 1; i < n && !found; i++)
+        if (strcmp(list[i - 1]->string, list[i]->string) == 0)
+            found = list[i];
+    free(list);
+    return found;
+}
+
+static int refuse_duplicates(const cJSON *node, const struct sa_json_at *at, struct sa_error *err)
+{
+    size_t count = 0;
+    for (const cJSON *c = node->child; c; c = c->next, count++) {
+        if (!c->child)
+            continue;
+        struct sa_json_at here = {at, c->string, count};
+        if (refuse_duplicates(c, &here, err) < 0)
+            return -1;
+    }
+    if (!cJSON_IsObject(node) || count < 2)
+        return 0;
+    const cJSON *twice = count <= FEW ? duplicate_of_few(node) : duplicate_of_many(node, count);
+    if (!twice)
+        return 0;
+    char shown[SA_JSON_EXCERPT_BYTES];
+    struct sa_json_at there = {at, twice->string, 0};
+    return sa_json_fail_at(&there, err, "the key %s is there twice",
+                           sa_json_excerpt(twice->string, shown));
+}
+
+struct sa_json_doc *sa_json_parse(const char *text, size_t length,
+                                  const struct sa_json_limits *limits, struct sa_error *err)
+{
+    struct sa_json_limits use = limits ? *limits : (struct sa_json_limits){0};
+    if (!use.max_bytes)
+        use.max_bytes = DEFAULT_BYTES;
+    if (!use.max_values)
+        use.max_values = DEFAULT_VALUES;
+    if (!use.max_depth || use.max_depth > DEPTH_CAP)
+        use.max_depth = use.max_depth ? DEPTH_CAP : DEFAULT_DEPTH;
+    if (length > use.max_bytes) {
+        sa_error_set(err, SA_ETOOLARGE, "JSON of %zu bytes: at most %zu are taken", length,
+                     use.max_bytes);
+        return NULL;
+    }
+    if (sa_json_scan(text, length, &use, err) < 0)
+        return NULL;
+    cJSON *root = cJSON_ParseWithLength(text, length);
+    if (!root) { /* the scan is stricter: only memory can be missing */
+        sa_error_set(err, SA_EINTERNAL, "JSON could not be parsed");
+        return NULL;
+    }
+    const struct sa_json_at at = {NULL, NULL, 0};
+    if (refuse_duplicates(root, &at, err) < 0) {
+        cJSON_Delete(root);
+        return NULL;
+    }
+    struct sa_json_doc *doc = sa_alloc(sizeof *doc);
+    doc->root = root;
+    return doc;
+}
+
+void sa_json_free(struct sa_json_doc *doc)
+{
+    if (!doc)
+        return;
+    cJSON_Delete(doc->root);
+    free(doc);
+}
