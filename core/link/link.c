@@ -154,9 +154,9 @@ void link_send(struct sa_link *link, enum sa_link_type type, uint32_t stream, co
     link_put_header(out, type, SA_CHANNEL_IN, stream, length);
     if (length)
         memcpy(out + SA_LINK_HEADER_BYTES, payload, length);
-    link_commit(link, SA_LINK_HEADER_BYTES + length);
     if (type == SA_LINK_PONG || type == SA_LINK_END || type == SA_LINK_CREDIT)
         sa_queue_mark_answer(&link->output, SA_LINK_HEADER_BYTES + length);
+    link_commit(link, SA_LINK_HEADER_BYTES + length);
 }
 
 size_t sa_link_output(struct sa_link *link, struct iovec *vectors, size_t max)

@@ -27,7 +27,7 @@ uint8_t *sa_queue_reserve(struct sa_queue *queue, size_t want);
 size_t sa_queue_tail_room(const struct sa_queue *queue);
 /* The first `length` bytes of what was reserved are part of the queue now. */
 void sa_queue_commit(struct sa_queue *queue, size_t length);
-/* The last `length` bytes, all of one frame, only answer the peer. */
+/* Before a commit: the `length` reserved bytes are an answer to the peer. */
 void sa_queue_mark_answer(struct sa_queue *queue, size_t length);
 size_t sa_queue_vectors(const struct sa_queue *queue, struct iovec *vectors, size_t max);
 void sa_queue_consume(struct sa_queue *queue, size_t length);
