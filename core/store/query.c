@@ -1,0 +1,197 @@
+/* The questions the reading thread asks the database. */
+#include "store/internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A page stops at so much text, however few its records are: what one answer may cost. */
+enum { PAGE_BYTES = 4 * 1024 * 1024 };
+
+struct binds { /* texts and numbers, in the order of the question marks */
+    struct {
+        const char *text; /* NULL: the number */
+        int64_t number;
+    } values[SA_STORE_QUERY_LABELS_MAX * 2 + 8];
+    int count;
+};
+
+static void bind_text(struct binds *binds, const char *text)
+{
+    binds->values[binds->count++].text = text;
+}
+
+static void bind_number(struct binds *binds, int64_t number)
+{
+    binds->values[binds->count].text = NULL;
+    binds->values[binds->count++].number = number;
+}
+
+static sqlite3_stmt *prepare(struct sa_store *store, const char *sql, const struct binds *binds,
+                             struct sa_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    if (!sa_database_prepare(store->db.reader, &stmt, sql, err))
+        return NULL;
+    for (int i = 0; i < binds->count; i++) {
+        if (binds->values[i].text)
+            sqlite3_bind_text(stmt, i + 1, binds->values[i].text, -1, SQLITE_STATIC);
+        else
+            sqlite3_bind_int64(stmt, i + 1, binds->values[i].number);
+    }
+    return stmt;
+}
+
+int sa_query_one(struct sa_store *store, struct sa_store_read *read, struct sa_error *err)
+{
+    sa_autobuf sql = SA_BUF_INIT;
+    struct binds binds = {.count = 0};
+    sa_buf_adds(&sql, "SELECT ");
+    sa_table_column_names(read->table, "", &sql);
+    sa_buf_printf(&sql, " FROM %s WHERE id=?", read->table->name);
+    bind_text(&binds, read->id);
+    if (read->sandbox) {
+        sa_buf_adds(&sql, " AND sandbox=?");
+        bind_text(&binds, read->sandbox);
+    }
+    sqlite3_stmt *stmt = prepare(store, sql.data, &binds, err);
+    if (!stmt)
+        return -1;
+    int rc = sqlite3_step(stmt), result = 0;
+    if (rc == SQLITE_ROW) {
+        read->items = sa_arena_alloc(read->arena, read->table->record_bytes);
+        sa_table_read(read->table, stmt, read->arena, read->items);
+        read->count = 1;
+    } else if (rc == SQLITE_DONE) {
+        result =
+            sa_error_at(err, SA_ENOTFOUND, "id", "no such record in the store: %.64s", read->id);
+    } else {
+        result = sa_database_error(store->db.reader, rc, "cannot read", err);
+    }
+    sqlite3_finalize(stmt);
+    return result;
+}
+
+/* Newest first. The first label leads, since its index gives the sandboxes in their order; the
+ * others are looked up for each. */
+static void sandboxes_sql(const struct sa_store_read *read, struct sa_buf *sql, struct binds *binds)
+{
+    const char *time = read->label_count ? "l.created_ms" : "s.created_ms";
+    const char *id = read->label_count ? "l.sandbox" : "s.id";
+    sa_table_column_names(read->table, "s.", sql);
+    if (read->label_count) {
+        sa_buf_adds(sql, " FROM sandbox_labels l CROSS JOIN sandboxes s ON s.id=l.sandbox"
+                         " WHERE l.key=? AND l.value=?");
+        bind_text(binds, read->labels[0].key);
+        bind_text(binds, read->labels[0].value);
+    } else {
+        sa_buf_adds(sql, " FROM sandboxes s WHERE true");
+    }
+    for (size_t i = 1; i < read->label_count; i++) {
+        sa_buf_adds(sql, " AND EXISTS(SELECT 1 FROM sandbox_labels m"
+                         " WHERE m.sandbox=s.id AND m.key=? AND m.value=?)");
+        bind_text(binds, read->labels[i].key);
+        bind_text(binds, read->labels[i].value);
+    }
+    if (read->owner) {
+        sa_buf_adds(sql, " AND s.owner=?");
+        bind_text(binds, read->owner);
+    }
+    if (read->phase) {
+        sa_buf_adds(sql, " AND s.phase=?");
+        bind_text(binds, read->phase);
+    }
+    if (read->before_id) {
+        sa_buf_printf(sql, " AND (%s, %s) < (?, ?)", time, id);
+        bind_number(binds, read->before_ms);
+        bind_text(binds, read->before_id);
+    }
+    sa_buf_printf(sql, " ORDER BY %s DESC, %s DESC", time, id);
+}
+
+static void executions_sql(const struct sa_store_read *read, struct sa_buf *sql,
+                           struct binds *binds)
+{
+    sa_table_column_names(read->table, "", sql);
+    sa_buf_adds(sql, " FROM executions WHERE sandbox=?");
+    bind_text(binds, read->sandbox);
+    if (read->before_id) {
+        sa_buf_adds(sql, " AND (started_ms, id) < (?, ?)");
+        bind_number(binds, read->before_ms);
+        bind_text(binds, read->before_id);
+    }
+    sa_buf_adds(sql, " ORDER BY started_ms DESC, id DESC");
+}
+
+static void events_sql(const struct sa_store_read *read, struct sa_buf *sql, struct binds *binds)
+{
+    sa_table_column_names(read->table, "", sql);
+    sa_buf_adds(sql, " FROM events WHERE sandbox=? AND seq>? ORDER BY seq");
+    bind_text(binds, read->sandbox);
+    bind_number(binds, read->before_ms);
+}
+
+static void *item(const struct sa_store_read *read, size_t i)
+{
+    return (char *)read->items + i * read->table->record_bytes;
+}
+
+/* "<time, hexadecimal>.<id>": what read.c takes apart again. */
+static void make_cursor(struct sa_store_read *read)
+{
+    int64_t time_ms = 0;
+    const char *id = "";
+    if (read->table == &sa_table_sandboxes) {
+        const struct sa_store_sandbox *last = item(read, read->count - 1);
+        time_ms = last->created_ms;
+        id = last->id;
+    } else if (read->table == &sa_table_executions) {
+        const struct sa_store_execution *last = item(read, read->count - 1);
+        time_ms = last->started_ms;
+        id = last->id;
+    }
+    read->next = sa_arena_printf(read->arena, "%" PRIx64 ".%s", (uint64_t)time_ms, id);
+}
+
+/* One row more than the limit is asked for, to know whether the page is the last. */
+static int collect(struct sa_store *store, struct sa_store_read *read, sqlite3_stmt *stmt,
+                   struct sa_error *err)
+{
+    size_t bytes = 0;
+    int rc;
+    read->items = sa_arena_alloc(read->arena, read->limit * read->table->record_bytes);
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        if (read->count == read->limit || bytes > PAGE_BYTES) {
+            read->more = true;
+            break;
+        }
+        bytes += sa_table_read(read->table, stmt, read->arena, item(read, read->count));
+        read->count++;
+    }
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        return sa_database_error(store->db.reader, rc, "cannot read", err);
+    if (read->more)
+        make_cursor(read);
+    return 0;
+}
+
+int sa_query_page(struct sa_store *store, struct sa_store_read *read, struct sa_error *err)
+{
+    sa_autobuf sql = SA_BUF_INIT;
+    struct binds binds = {.count = 0};
+    sa_buf_adds(&sql, "SELECT ");
+    if (read->table == &sa_table_sandboxes)
+        sandboxes_sql(read, &sql, &binds);
+    else if (read->table == &sa_table_executions)
+        executions_sql(read, &sql, &binds);
+    else
+        events_sql(read, &sql, &binds);
+    sa_buf_adds(&sql, " LIMIT ?");
+    bind_number(&binds, (int64_t)read->limit + 1);
+    sqlite3_stmt *stmt = prepare(store, sql.data, &binds, err);
+    if (!stmt)
+        return -1;
+    int result = collect(store, read, stmt, err);
+    sqlite3_finalize(stmt);
+    return result;
+}

@@ -1,0 +1,296 @@
+/*
+ * The writing thread. It takes what is queued, applies it in one transaction and hands the
+ * operations back. While it commits, the next group gathers by itself; when nobody waits for an
+ * answer it also lingers a little, so that a trickle of records does not cost a commit each.
+ *
+ * A group that fails is rolled back and its writes are made one by one, each in a transaction of
+ * its own: a bad write fails alone. When the world is at fault (disk full, I/O error, lock) the
+ * store is unhealthy until a write succeeds, and one is tried each second.
+ */
+#include "base/clock.h"
+#include "store/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { GROUP_MAX = 1024, LINGER_MS = 5, PROBE_MS = 1000, CLOSING_BUSY_MS = 100 };
+
+void sa_queue_push(struct sa_queue *queue, struct sa_op *op)
+{
+    op->next = NULL;
+    if (queue->last)
+        queue->last->next = op;
+    else
+        queue->first = op;
+    queue->last = op;
+}
+
+struct sa_op *sa_queue_pop(struct sa_queue *queue)
+{
+    struct sa_op *op = queue->first;
+    if (op) {
+        queue->first = op->next;
+        if (!queue->first)
+            queue->last = NULL;
+        op->next = NULL;
+    }
+    return op;
+}
+
+void sa_op_free(struct sa_op *op)
+{
+    if (!op)
+        return;
+    free(op->err);
+    if (op->release)
+        op->release(op);
+    else
+        free(op);
+}
+
+void sa_op_fail(struct sa_op *op, const struct sa_error *err)
+{
+    if (!op->err)
+        op->err = sa_alloc(sizeof *op->err);
+    *op->err = *err;
+    /* At run time a damaged file is nothing the request could have got wrong. */
+    if (op->err->sys_errno && op->err->code == SA_EINVALID)
+        op->err->code = SA_EUNAVAILABLE;
+}
+
+static struct sa_write *as_write(struct sa_op *op)
+{
+    return sa_container_of(op, struct sa_write, op);
+}
+
+/* ---- transactions (no lock held) ---- */
+
+static void roll_back(struct sa_store *store)
+{
+    if (!sqlite3_get_autocommit(store->db.writer)) /* else SQLite did it already */
+        sqlite3_exec(store->db.writer, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* The writes from `op` on, at most `max`, in one transaction. -1: nothing was written. Writes
+ * that were refused alone carry their error, the others none. */
+static int transact(struct sa_store *store, struct sa_op *op, size_t max, struct sa_error *err)
+{
+    if (sa_database_exec(store->db.writer, "BEGIN IMMEDIATE", err) < 0)
+        return -1;
+    for (; op && max > 0; op = op->next, max--) {
+        struct sa_write *write = as_write(op);
+        struct sa_error why = {.code = SA_OK};
+        free(op->err);
+        op->err = NULL;
+        write->again = false;
+        enum sa_applied applied = write->apply(store, write, &why);
+        if (applied == SA_REFUSED)
+            sa_op_fail(op, &why);
+        if (applied == SA_BROKEN) {
+            roll_back(store);
+            if (err)
+                *err = why;
+            return -1;
+        }
+    }
+    if (sa_database_exec(store->db.writer, "COMMIT", err) == 0)
+        return 0;
+    roll_back(store);
+    return -1;
+}
+
+/* Returns the number of transactions; the last error of the world's making goes to `trouble`. */
+static size_t write_group(struct sa_store *store, struct sa_op *first, struct sa_error *trouble)
+{
+    struct sa_error err = {.code = SA_OK};
+    if (transact(store, first, GROUP_MAX, &err) == 0)
+        return 1;
+    size_t groups = 0;
+    for (struct sa_op *op = first; op; op = op->next) {
+        /* A lock outlasted its timeout: do not wait for it again with each write. */
+        bool again = first->next && err.sys_errno != EBUSY;
+        if (again && transact(store, op, 1, &err) == 0) {
+            groups++;
+            continue;
+        }
+        sa_op_fail(op, &err);
+        as_write(op)->again = false;
+        if (err.sys_errno)
+            *trouble = err;
+    }
+    return groups;
+}
+
+static void probe(struct sa_store *store, struct sa_error *trouble)
+{
+    struct sa_error err = {.code = SA_OK};
+    /* Setting the version to what it is writes page 1. */
+    sa_autofree char *sql =
+        sa_printf("BEGIN IMMEDIATE; PRAGMA user_version=%d; COMMIT", sa_store_version);
+    if (sa_database_exec(store->db.writer, sql, &err) == 0)
+        return;
+    roll_back(store);
+    *trouble = err;
+}
+
+/* ---- the queue (lock held) ---- */
+
+static void wait_ms(struct sa_store *store, int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t ns = until.tv_nsec + ms * 1000000;
+    until.tv_sec += ns / 1000000000;
+    until.tv_nsec = ns % 1000000000;
+    pthread_cond_timedwait(&store->work, &store->lock, &until);
+}
+
+/* Wait for work; false when there is none left and the store closes. An empty queue and true:
+ * it is time to probe. */
+static bool wait_for_work(struct sa_store *store)
+{
+    if (!store->writes.first && !store->closing && store->unhealthy) {
+        wait_ms(store, PROBE_MS);
+        return true;
+    }
+    while (!store->writes.first && !store->closing)
+        pthread_cond_wait(&store->work, &store->lock);
+    int64_t linger_until = sa_monotonic_ms() + LINGER_MS;
+    while (!store->urgent && !store->closing && store->write_queued < GROUP_MAX) {
+        int64_t left = linger_until - sa_monotonic_ms();
+        if (left <= 0)
+            break;
+        wait_ms(store, left);
+    }
+    return store->writes.first || !store->closing;
+}
+
+static struct sa_op *take_group(struct sa_store *store)
+{
+    struct sa_queue group = {NULL, NULL};
+    for (int n = 0; n < GROUP_MAX && store->writes.first; n++)
+        sa_queue_push(&group, sa_queue_pop(&store->writes));
+    if (!store->writes.first)
+        store->urgent = false;
+    return group.first;
+}
+
+static void settle_write(struct sa_store *store, struct sa_op *op)
+{
+    struct sa_write *write = as_write(op);
+    store->settled++;
+    if (write->committed && !op->err)
+        write->committed(write);
+    if (write->again && !store->closing) { /* behind what came meanwhile */
+        store->made++;
+        sa_queue_push(&store->writes, op);
+        return;
+    }
+    if (write->again) {
+        struct sa_error err = {.code = SA_OK};
+        sa_store_refuse_closing(&err);
+        sa_op_fail(op, &err);
+    }
+    if (op->err)
+        store->stats.failed++;
+    else
+        store->stats.writes++;
+    store->write_queued--;
+    store->write_bytes -= write->bytes;
+    if (write->sync)
+        write->finished = true;
+    else
+        sa_store_settle(store, op);
+}
+
+static void note_health(struct sa_store *store, const struct sa_error *trouble)
+{
+    store->unhealthy = trouble->code != SA_OK;
+    snprintf(store->complaint, sizeof store->complaint, "%s", trouble->message);
+}
+
+void *sa_writer_main(void *arg)
+{
+    struct sa_store *store = arg;
+    pthread_mutex_lock(&store->lock);
+    while (wait_for_work(store)) {
+        struct sa_op *group = take_group(store);
+        if (!group && !store->unhealthy)
+            continue;
+        if (store->closing)
+            sqlite3_busy_timeout(store->db.writer, CLOSING_BUSY_MS);
+        pthread_mutex_unlock(&store->lock);
+        struct sa_error trouble = {.code = SA_OK};
+        size_t groups = 0;
+        if (group)
+            groups = write_group(store, group, &trouble);
+        else
+            probe(store, &trouble);
+        pthread_mutex_lock(&store->lock);
+        store->stats.groups += groups;
+        note_health(store, &trouble);
+        for (struct sa_op *op = group, *next; op; op = next) {
+            next = op->next;
+            settle_write(store, op);
+        }
+        pthread_cond_broadcast(&store->progress);
+    }
+    pthread_mutex_unlock(&store->lock);
+    return NULL;
+}
+
+/* ---- calls (loop's thread) ---- */
+
+static int enqueue(struct sa_store *store, struct sa_write *write, struct sa_error *err)
+{
+    if (store->closing)
+        return sa_store_refuse_closing(err);
+    if (store->write_queued >= store->options.write_queue ||
+        store->write_bytes + write->bytes > store->options.write_bytes) {
+        store->stats.refused++;
+        return sa_error_set(err, SA_EUNAVAILABLE,
+                            "too many records wait to be written (%zu); try again later",
+                            store->write_queued);
+    }
+    store->write_queued++;
+    store->write_bytes += write->bytes;
+    store->made++;
+    bool first = !store->writes.first;
+    sa_queue_push(&store->writes, &write->op);
+    bool waited_for = write->op.awaited || write->sync;
+    if (first || (waited_for && !store->urgent) || store->write_queued == GROUP_MAX)
+        pthread_cond_signal(&store->work);
+    store->urgent |= waited_for;
+    return 0;
+}
+
+int sa_write_push(struct sa_store *store, struct sa_write *write, struct sa_error *err)
+{
+    bool awaited = write->op.awaited; /* once queued it may be gone at any time */
+    pthread_mutex_lock(&store->lock);
+    int result = enqueue(store, write, err);
+    pthread_mutex_unlock(&store->lock);
+    if (result < 0)
+        sa_op_free(&write->op);
+    else if (awaited)
+        sa_store_await(store, true);
+    return result;
+}
+
+int sa_write_sync(struct sa_store *store, struct sa_write *write, struct sa_error *err)
+{
+    write->sync = true;
+    pthread_mutex_lock(&store->lock);
+    int result = enqueue(store, write, err);
+    while (result == 0 && !write->finished)
+        pthread_cond_wait(&store->progress, &store->lock);
+    pthread_mutex_unlock(&store->lock);
+    if (result == 0 && write->op.err) {
+        if (err)
+            *err = *write->op.err;
+        result = -1;
+    }
+    return result;
+}
