@@ -1,0 +1,208 @@
+/* Dispatch: route, authenticate, authorise, call the handler; and what is measured of it. */
+#include "api/app_run.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "log/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DRAIN_MS = 5000, PRUNE_EVERY_MS = 3600 * 1000 };
+
+static void dispatch(struct sa_http_request *request, void *user)
+{
+    struct sa_app *app = user;
+    struct sa_error error;
+    const struct sa_route *found = sa_router_find(app->router, request);
+    if (!found)
+        return;
+    const struct sa_api_route *route = sa_route_user(found);
+    if (route->permission == SA_PERM_NONE) {
+        route->handler(app, request, NULL);
+        return;
+    }
+    struct sa_principal *principal =
+        sa_arena_alloc(sa_http_request_arena(request), sizeof *principal);
+    if (sa_authenticate(app, request, principal, &error) < 0) {
+        sa_http_response_header(request, "WWW-Authenticate", "Bearer");
+        sa_http_respond_error(request, &error);
+        return;
+    }
+    if (!sa_role_may(principal->role, route->permission)) {
+        sa_error_set(&error, SA_EFORBIDDEN, "this needs the permission %s, which the role %s lacks",
+                     sa_permission_name(route->permission), sa_role_name(principal->role));
+        sa_http_respond_error(request, &error);
+        return;
+    }
+    route->handler(app, request, principal);
+}
+
+static void completed(const struct sa_http_completion *c, void *user)
+{
+    struct sa_app *app = user;
+    char status[8];
+    snprintf(status, sizeof status, "%d", c->status);
+    const char *method = c->route[0] ? c->method : "";
+    sa_counter_add(
+        sa_metric_series(app->requests_total, SA_VALUES(c->route, method, status)), 1);
+    sa_histogram_observe(sa_metric_series(app->request_seconds, SA_VALUES(c->route)),
+                         (double)c->duration_us / 1e6);
+    if (sa_log_enabled(SA_LOG_DEBUG) || c->status >= 500)
+        sa_log_write(c->status >= 500 ? SA_LOG_WARN : SA_LOG_DEBUG, "request",
+                     (const struct sa_log_field[]){SA_LOG_S("request_id", c->request_id),
+                                                   SA_LOG_S("method", c->method),
+                                                   SA_LOG_S("route", c->route),
+                                                   SA_LOG_I("status", c->status),
+                                                   SA_LOG_D("ms", (double)c->duration_us / 1e3),
+                                                   SA_LOG_S("peer", c->peer)},
+                     6);
+}
+
+static double read_connections(void *context)
+{
+    const struct sa_app *app = context;
+    return app->server ? sa_http_server_connections(app->server) : 0;
+}
+
+static void add_metrics(struct sa_app *app)
+{
+    struct sa_metrics *m = app->metrics = sa_metrics_new();
+    sa_metrics_add_process(m);
+    app->requests_total =
+        sa_metrics_counter(m, "secureagent_http_requests_total", "Requests answered.",
+                           SA_LABELS("route", "method", "status"));
+    app->request_seconds =
+        sa_metrics_histogram(m, "secureagent_http_request_seconds",
+                             "Time from the first byte of a request to the end of its answer.",
+                             SA_LABELS("route"), NULL, 0);
+    app->executions_total = sa_metrics_counter(m, "secureagent_executions_total",
+                                               "Executions that ended.", SA_LABELS("status"));
+    app->execution_seconds = sa_metric_series(
+        sa_metrics_histogram(m, "secureagent_execution_seconds", "Time that executions took.",
+                             NULL, NULL, 0),
+        NULL);
+    sa_metrics_gauge_fn(m, "secureagent_http_connections", "Open client connections.",
+                        read_connections, app);
+}
+
+static void on_store_closed(void *user)
+{
+    struct sa_app *app = user;
+    sa_metrics_free(app->metrics);
+    sa_router_free(app->router);
+    app->store = NULL;
+}
+
+static void part_stopped(struct sa_app_run *run)
+{
+    if (--run->parts_open > 0)
+        return;
+    struct sa_app *app = &run->app;
+    uv_close((uv_handle_t *)&run->prune_timer, NULL);
+    sa_sandboxes_free(app->sandboxes);
+    sa_http_server_free(app->server);
+    app->server = NULL;
+    sa_store_close(app->store, on_store_closed, app);
+}
+
+static void on_drained(void *user)
+{
+    part_stopped(user);
+}
+
+static void on_sandboxes_stopped(void *user)
+{
+    part_stopped(user);
+}
+
+void sa_app_stop(struct sa_app_run *run, int exit_status)
+{
+    struct sa_app *app = &run->app;
+    if (app->draining) { /* asked twice: cut short */
+        if (app->server)
+            sa_http_server_drain(app->server, 0, on_drained, run);
+        return;
+    }
+    app->draining = true;
+    run->exit_status = exit_status;
+    run->parts_open = 2;
+    sa_http_server_drain(app->server, DRAIN_MS, on_drained, run);
+    sa_sandboxes_stop(app->sandboxes, "ServerStopped", DRAIN_MS, on_sandboxes_stopped, run);
+}
+
+static void on_node_lost(void *owner)
+{
+    struct sa_app_run *run = owner;
+    sa_log_error("the sandbox-node ended; stopping, so that the supervisor starts both anew");
+    sa_app_stop(run, 1);
+}
+
+static void on_prune(uv_timer_t *timer)
+{
+    struct sa_app_run *run = timer->data;
+    int64_t before = sa_wall_ms() - run->retention_ms;
+    sa_store_prune(run->app.store, before, NULL, NULL, NULL);
+}
+
+static int open_parts(struct sa_app_run *run, const struct sa_app_options *options,
+                      struct sa_error *err)
+{
+    struct sa_app *app = &run->app;
+    struct sa_http_options http = {.handler = dispatch,
+                                   .user = app,
+                                   .completed = completed,
+                                   .completed_user = app,
+                                   .tls_cert_file = options->tls_cert,
+                                   .tls_key_file = options->tls_key};
+    app->store = sa_store_open(options->data_dir, app->loop, NULL, err);
+    if (!app->store)
+        return -1;
+    if (options->bootstrap_key) {
+        struct sa_key_info info;
+        char text[SA_KEY_TEXT_BYTES];
+        struct sa_key_params params = {
+            .name = "local", .role = SA_ROLE_ADMIN, .text = options->bootstrap_key};
+        if (sa_store_key_create_sync(app->store, &params, &info, text, err) < 0)
+            return -1;
+    }
+    app->server = sa_http_server_new(app->loop, &http, err);
+    if (!app->server || sa_http_server_listen(app->server, options->listen, err) < 0)
+        return -1;
+    app->sandboxes =
+        sa_sandboxes_new(&(struct sa_sandboxes_options){.loop = app->loop,
+                                                        .store = app->store,
+                                                        .metrics = app->metrics,
+                                                        .node_fd = options->node_fd,
+                                                        .max_running = options->max_sandboxes,
+                                                        .node_lost = on_node_lost,
+                                                        .owner = run});
+    return 0;
+}
+
+int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options,
+                 struct sa_error *err)
+{
+    struct sa_app *app = &run->app;
+    app->loop = options->loop;
+    add_metrics(app);
+    app->router = sa_router_new();
+    for (size_t i = 0; i < sa_api_route_count; i++)
+        sa_router_add(app->router, sa_api_routes[i].method, sa_api_routes[i].pattern, NULL,
+                      (void *)(size_t)&sa_api_routes[i]);
+    if (open_parts(run, options, err) < 0) {
+        sa_http_server_free(app->server);
+        if (app->store)
+            sa_store_close(app->store, on_store_closed, app);
+        else
+            on_store_closed(app);
+        return -1;
+    }
+    run->retention_ms = options->retention_ms;
+    run->prune_timer.data = run;
+    uv_timer_init(app->loop, &run->prune_timer);
+    uv_timer_start(&run->prune_timer, on_prune, PRUNE_EVERY_MS, PRUNE_EVERY_MS);
+    uv_unref((uv_handle_t *)&run->prune_timer);
+    return 0;
+}

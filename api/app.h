@@ -1,0 +1,90 @@
+/*
+ * agent-api, put together: what the handlers share, the route table, and authentication. One
+ * loop thread.
+ */
+#ifndef SA_API_APP_H
+#define SA_API_APP_H
+
+#include "api/sandbox.h"
+#include "http/http.h"
+#include "http/router.h"
+#include "http/server.h"
+#include "store/keys.h"
+
+struct sa_app {
+    uv_loop_t *loop;
+    struct sa_store *store;
+    struct sa_metrics *metrics;
+    struct sa_sandboxes *sandboxes;
+    struct sa_router *router;
+    struct sa_http_server *server;
+    struct sa_metric *request_seconds, *requests_total;
+    struct sa_series *execution_seconds;
+    struct sa_metric *executions_total;
+    bool draining;
+};
+
+/* What a route needs. A role has a permission or not (auth.c). */
+enum sa_permission {
+    SA_PERM_NONE, /* open to everybody */
+    SA_PERM_SANDBOXES_READ,
+    SA_PERM_SANDBOXES_WRITE,
+    SA_PERM_SANDBOXES_EXECUTE,
+    SA_PERM_SANDBOXES_FILES,
+    SA_PERM_KEYS_READ,
+    SA_PERM_KEYS_WRITE,
+    SA_PERM_OPERATIONS_READ,
+    SA_PERM_COUNT
+};
+const char *sa_permission_name(enum sa_permission permission); /* "sandboxes.read" */
+
+struct sa_principal {
+    char key_id[SA_ID_BYTES];
+    char name[SA_KEY_NAME_MAX + 1];
+    enum sa_role role;
+};
+
+/* Who asks: the API key of `Authorization: Bearer` or `X-API-Key`. -1: SA_EUNAUTHORIZED. */
+int sa_authenticate(struct sa_app *app, const struct sa_http_request *request,
+                    struct sa_principal *principal, struct sa_error *err);
+bool sa_role_may(enum sa_role role, enum sa_permission permission);
+/* May it see what `owner_key` made? Developers see their own, the others everything. */
+bool sa_principal_sees(const struct sa_principal *principal, const char *owner_key);
+
+/* A handler; the principal lives as long as the request (NULL on open routes). */
+typedef void sa_api_handler(struct sa_app *app, struct sa_http_request *request,
+                            const struct sa_principal *principal);
+struct sa_api_route {
+    const char *method, *pattern;
+    enum sa_permission permission;
+    sa_api_handler *handler;
+};
+extern const struct sa_api_route sa_api_routes[];
+extern const size_t sa_api_route_count;
+
+/* The sandbox that the path names, if it lives and the principal may see it. NULL: answered
+ * with 404, or looked up in the store is what the caller wants (then use _peek). */
+struct sa_sandbox *sa_route_sandbox(struct sa_app *app, struct sa_http_request *request,
+                                    const struct sa_principal *principal);
+struct sa_sandbox *sa_route_sandbox_peek(struct sa_app *app, struct sa_http_request *request,
+                                         const struct sa_principal *principal);
+void sa_respond_no_sandbox(struct sa_http_request *request);
+
+/* Answer with JSON that a writer has put into `body`. */
+void sa_respond_json(struct sa_http_request *request, int status, struct sa_buf *body);
+/* A boolean or integer query parameter; -1 when it is malformed (err names it). */
+int sa_query_bool(const struct sa_http_request *request, const char *name, bool *value,
+                  struct sa_error *err);
+int sa_query_int(const struct sa_http_request *request, const char *name, int64_t low,
+                 int64_t high, int64_t *value, struct sa_error *err);
+
+/* Handlers, by file. */
+sa_api_handler sa_handle_create_sandbox, sa_handle_list_sandboxes, sa_handle_get_sandbox,
+    sa_handle_delete_sandbox, sa_handle_sandbox_metrics, sa_handle_sandbox_events;
+sa_api_handler sa_handle_execute;
+sa_api_handler sa_handle_list_files, sa_handle_read_file, sa_handle_stat_file,
+    sa_handle_write_file, sa_handle_delete_file;
+sa_api_handler sa_handle_list_keys, sa_handle_create_key, sa_handle_revoke_key;
+sa_api_handler sa_handle_healthz, sa_handle_readyz, sa_handle_metrics, sa_handle_openapi;
+
+#endif

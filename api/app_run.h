@@ -1,0 +1,33 @@
+/* Starting and stopping agent-api as a whole. */
+#ifndef SA_API_APP_RUN_H
+#define SA_API_APP_RUN_H
+
+#include "api/app.h"
+
+struct sa_app_options {
+    uv_loop_t *loop;
+    const char *listen;        /* ADDR:PORT */
+    const char *data_dir;      /* holds the database */
+    int node_fd;               /* taken on success */
+    const char *bootstrap_key; /* registered as an admin key; NULL: none */
+    const char *tls_cert, *tls_key;
+    size_t max_sandboxes;
+    int64_t retention_ms; /* how long records of ended sandboxes are kept */
+};
+
+struct sa_app_run {
+    struct sa_app app;
+    uv_timer_t prune_timer;
+    int64_t retention_ms;
+    int parts_open;
+    int exit_status;
+};
+
+/* -1: nothing is left but closing handles (run the loop). */
+int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options,
+                 struct sa_error *err);
+/* Drain: stop listening, end the sandboxes, finish answers; then the loop has nothing left to do.
+ * A second call cuts short. */
+void sa_app_stop(struct sa_app_run *run, int exit_status);
+
+#endif

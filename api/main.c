@@ -1,0 +1,183 @@
+/* agent-api: options, privilege, start, signals. Usually started by `secureagent up`. */
+#include "api/app_run.h"
+#include "api/privilege.h"
+
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "config/config.h"
+#include "log/log.h"
+#include "loop/loop.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct sa_option options[] = {
+    {.name = "listen", .kind = SA_OPTION_STRING, .fallback = "127.0.0.1:8080",
+     .env = "SECUREAGENT_LISTEN", .value = "ADDR:PORT", .help = "address to serve on"},
+    {.name = "data-dir", .kind = SA_OPTION_PATH, .env = "SECUREAGENT_API_DATA_DIR",
+     .help = "folder of the database (required)"},
+    {.name = "node-fd", .kind = SA_OPTION_INT, .fallback = "-1", .low = -1, .high = 1 << 20,
+     .help = "descriptor of the socket to the sandbox-node (required)"},
+    {.name = "ready-fd", .kind = SA_OPTION_INT, .fallback = "-1", .low = -1, .high = 1 << 20,
+     .help = "descriptor that gets the URL once the API serves"},
+    {.name = "key-fd", .kind = SA_OPTION_INT, .fallback = "-1", .low = -1, .high = 1 << 20,
+     .help = "descriptor to read the first admin key from"},
+    {.name = "run-as", .kind = SA_OPTION_INT, .fallback = "-1", .low = -1, .high = 0xFFFFFFFE,
+     .help = "uid and gid to become when started as root"},
+    {.name = "tls-cert", .kind = SA_OPTION_PATH, .env = "SECUREAGENT_TLS_CERT",
+     .help = "PEM file of the certificate chain"},
+    {.name = "tls-key", .kind = SA_OPTION_PATH, .env = "SECUREAGENT_TLS_KEY",
+     .help = "PEM file of its private key"},
+    {.name = "max-sandboxes", .kind = SA_OPTION_INT, .fallback = "1000", .low = 1,
+     .high = 100000, .env = "SECUREAGENT_MAX_SANDBOXES", .help = "sandboxes that may run at once"},
+    {.name = "retention", .kind = SA_OPTION_DURATION, .fallback = "7d",
+     .env = "SECUREAGENT_RETENTION", .help = "how long records of ended sandboxes are kept"},
+    {.name = "log-level", .kind = SA_OPTION_STRING, .fallback = "info",
+     .env = "SECUREAGENT_LOG_LEVEL", .help = "debug, info, warn, error or off"},
+    {.name = "log-format", .kind = SA_OPTION_STRING, .fallback = "text",
+     .env = "SECUREAGENT_LOG_FORMAT", .help = "text (key=value) or json"},
+    {.name = "routes", .kind = SA_OPTION_BOOL, .help = "print the routes and exit"},
+};
+
+static int fail(const struct sa_error *error)
+{
+    fprintf(stderr, "agent-api: %s\n", error->message);
+    return sa_code_exit_status(error->code);
+}
+
+static int print_routes(void)
+{
+    for (size_t i = 0; i < sa_api_route_count; i++)
+        printf("%s %s %s\n", sa_api_routes[i].method, sa_api_routes[i].pattern,
+               sa_permission_name(sa_api_routes[i].permission));
+    return 0;
+}
+
+static int init_log(const struct sa_config *config, struct sa_error *err)
+{
+    enum sa_log_level level;
+    enum sa_log_format format;
+    if (sa_log_parse_level(sa_config_string(config, "log-level"), &level, err) < 0 ||
+        sa_log_parse_format(sa_config_string(config, "log-format"), &format, err) < 0)
+        return -1;
+    sa_log_init(level, format, 2, "api");
+    return 0;
+}
+
+static int check(const struct sa_config *config, struct sa_error *err)
+{
+    if (!sa_config_string(config, "data-dir"))
+        return sa_error_set(err, SA_EINVALID, "--data-dir is required");
+    if (sa_config_int(config, "node-fd") < 0)
+        return sa_error_set(err, SA_EINVALID,
+                            "--node-fd is required; `secureagent up` starts everything");
+    if (!sa_config_string(config, "tls-cert") != !sa_config_string(config, "tls-key"))
+        return sa_error_set(err, SA_EINVALID, "--tls-cert and --tls-key belong together");
+    return 0;
+}
+
+static int drop(const struct sa_config *config, struct sa_error *err)
+{
+    int64_t id = sa_config_int(config, "run-as");
+    if (geteuid() == 0 && id <= 0)
+        return sa_error_set(err, SA_EINVALID,
+                            "--run-as UID is required for root: this process parses what clients "
+                            "send and must hold no privilege");
+    return sa_privilege_drop((uid_t)id, (gid_t)id, err);
+}
+
+/* The first line that the descriptor gives, or NULL without one. */
+static char *read_key(int64_t fd)
+{
+    char text[SA_KEY_TEXT_BYTES] = "";
+    if (fd < 0)
+        return NULL;
+    ssize_t n = read((int)fd, text, sizeof text - 1);
+    close((int)fd);
+    text[n > 0 ? n : 0] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    return sa_strdup(text);
+}
+
+static void tell_ready(int64_t fd, const struct sa_app *app)
+{
+    const char *url = sa_http_server_url(app->server);
+    sa_log_info("serving", SA_LOG_S("url", url));
+    if (fd < 0)
+        return;
+    sa_write_all((int)fd, url, strlen(url));
+    sa_write_all((int)fd, "\n", 1);
+    close((int)fd);
+}
+
+static void on_stop_signal(int signum, void *user)
+{
+    sa_log_info("stopping", SA_LOG_I("signal", signum));
+    sa_app_stop(user, 0);
+}
+
+static int serve(const struct sa_config *config, uv_loop_t *loop, struct sa_error *err)
+{
+    static struct sa_app_run run;
+    char *key = read_key(sa_config_int(config, "key-fd"));
+    struct sa_app_options o = {.loop = loop,
+                               .listen = sa_config_string(config, "listen"),
+                               .data_dir = sa_config_string(config, "data-dir"),
+                               .node_fd = (int)sa_config_int(config, "node-fd"),
+                               .bootstrap_key = key,
+                               .tls_cert = sa_config_string(config, "tls-cert"),
+                               .tls_key = sa_config_string(config, "tls-key"),
+                               .max_sandboxes = (size_t)sa_config_int(config, "max-sandboxes"),
+                               .retention_ms = sa_config_ms(config, "retention")};
+    int rc = sa_app_start(&run, &o, err);
+    if (key)
+        explicit_bzero(key, strlen(key));
+    free(key);
+    if (rc < 0) {
+        uv_run(loop, UV_RUN_DEFAULT);
+        return -1;
+    }
+    struct sa_signals *signals = sa_signals_start(loop, on_stop_signal, &run, err);
+    if (!signals)
+        return -1;
+    tell_ready(sa_config_int(config, "ready-fd"), &run.app);
+    uv_run(loop, UV_RUN_DEFAULT);
+    sa_signals_stop(signals);
+    return run.exit_status;
+}
+
+int main(int argc, char **argv)
+{
+    struct sa_error error;
+    struct sa_config *config = sa_config_new(options, SA_COUNT(options));
+    int rc;
+    if (sa_config_load(config, argc, argv, 1, SA_CONFIG_MIXED, &error) < 0)
+        return fail(&error);
+    if (sa_config_help_asked(config) || sa_config_print_asked(config)) {
+        sa_autobuf text = SA_BUF_INIT;
+        if (sa_config_help_asked(config))
+            sa_config_help(config, "agent-api --data-dir DIR --node-fd N [options]",
+                           "The REST API of SecureAgent. `secureagent up` starts it for you.",
+                           &text);
+        else
+            sa_config_print(config, &text);
+        fputs(text.data, stdout);
+        sa_config_free(config);
+        return 0;
+    }
+    if (sa_config_bool(config, "routes")) {
+        sa_config_free(config);
+        return print_routes();
+    }
+    if (init_log(config, &error) < 0 || check(config, &error) < 0 || drop(config, &error) < 0)
+        return fail(&error);
+    uv_loop_t *loop = sa_loop_new(&error);
+    rc = loop ? serve(config, loop, &error) : -1;
+    if (rc < 0)
+        rc = fail(&error);
+    sa_loop_free(loop);
+    sa_config_free(config);
+    return rc;
+}

@@ -1,0 +1,91 @@
+/*
+ * The sandboxes that live now: their state machine (model/lifecycle.h), the calls to the node,
+ * their link, timeout and events. One loop thread. Ended sandboxes leave memory; their record
+ * stays in the store.
+ */
+#ifndef SA_API_SANDBOX_H
+#define SA_API_SANDBOX_H
+
+#include "api/node_client.h"
+#include "api/runtime_conn.h"
+#include "metrics/metrics.h"
+#include "model/sandbox.h"
+#include "store/store.h"
+
+struct sa_sandboxes;
+struct sa_sandbox;
+
+struct sa_sandboxes_options {
+    uv_loop_t *loop;
+    struct sa_store *store;
+    struct sa_metrics *metrics;
+    int node_fd;        /* taken */
+    size_t max_running; /* more creates answer SA_EQUOTA; 0: 1000 */
+    void (*node_lost)(void *owner);
+    void *owner;
+};
+
+struct sa_sandboxes *sa_sandboxes_new(const struct sa_sandboxes_options *options);
+/* End every sandbox with `reason`, and refuse new ones. `done` comes, from the loop, when all
+ * are gone or after `deadline_ms`. */
+void sa_sandboxes_stop(struct sa_sandboxes *all, const char *reason, int64_t deadline_ms,
+                       void (*done)(void *user), void *user);
+void sa_sandboxes_free(struct sa_sandboxes *all);
+bool sa_sandboxes_node_is_up(const struct sa_sandboxes *all);
+struct sa_store *sa_sandboxes_store(const struct sa_sandboxes *all);
+
+/* Who made it. */
+struct sa_owner {
+    const char *key_id, *key_name;
+};
+
+/* `err` is NULL when it runs. Never called from within sa_sandbox_create(). The sandbox is valid
+ * during the call even if it failed. */
+typedef void (*sa_sandbox_done)(void *user, struct sa_sandbox *sandbox, const struct sa_error *err);
+
+/* NULL when it is refused at once (`done` is not called then). `done` may be NULL. */
+struct sa_sandbox *sa_sandbox_create(struct sa_sandboxes *all, const struct sa_sandbox_spec *spec,
+                                     const struct sa_owner *owner, sa_sandbox_done done,
+                                     void *user, struct sa_error *err);
+/* The creator went away: do not call `done` of this user. */
+void sa_sandbox_forget(struct sa_sandbox *sandbox, void *user);
+
+/* NULL when no such sandbox lives. */
+struct sa_sandbox *sa_sandbox_find(struct sa_sandboxes *all, const char *id);
+/* Newest first; NULL at the end. */
+struct sa_sandbox *sa_sandbox_first(struct sa_sandboxes *all);
+struct sa_sandbox *sa_sandbox_next(struct sa_sandbox *sandbox);
+/* The one made just before `sequence` (as sa_sandbox_sequence), for paging. */
+struct sa_sandbox *sa_sandbox_before(struct sa_sandboxes *all, uint64_t sequence);
+uint64_t sa_sandbox_sequence(const struct sa_sandbox *sandbox);
+
+const char *sa_sandbox_id(const struct sa_sandbox *sandbox);
+const char *sa_sandbox_owner(const struct sa_sandbox *sandbox); /* key id */
+enum sa_phase sa_sandbox_phase(const struct sa_sandbox *sandbox);
+const struct sa_sandbox_spec *sa_sandbox_spec(const struct sa_sandbox *sandbox);
+bool sa_sandbox_has_label(const struct sa_sandbox *sandbox, const char *key, const char *value);
+struct sa_sandboxes *sa_sandbox_all(struct sa_sandbox *sandbox);
+void sa_sandbox_view_fill(const struct sa_sandbox *sandbox, struct sa_sandbox_view *view);
+int64_t sa_sandbox_oom_kills(const struct sa_sandbox *sandbox);
+
+/* The link of a running sandbox; NULL and SA_ECONFLICT with the phase otherwise. */
+struct sa_runtime_conn *sa_sandbox_conn(struct sa_sandbox *sandbox, struct sa_error *err);
+
+/* End it. `done` (may be NULL) comes once nothing of it is left; several may wait. */
+void sa_sandbox_delete(struct sa_sandbox *sandbox, const char *reason, const char *message,
+                       sa_sandbox_done done, void *user);
+
+/* Ask the node for its figures; `done` as sa_node_call. */
+void sa_sandbox_stats(struct sa_sandbox *sandbox, sa_node_reply_cb done, void *user);
+void sa_sandbox_stats_forget(struct sa_sandboxes *all, void *user);
+
+/* Record something that happened to it. */
+void sa_sandbox_event(struct sa_sandbox *sandbox, const char *type, const char *reason,
+                      const char *message, int64_t count);
+/* Events with seq > after, oldest first, as members of a JSON array that the caller opened. At
+ * most `limit`. The newest 256 are in memory. */
+void sa_sandbox_events_print(const struct sa_sandbox *sandbox, int64_t after, size_t limit,
+                             struct sa_json_w *w);
+void sa_event_print(const struct sa_store_event *event, struct sa_json_w *w);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * The Sandbox resource as the API takes and shows it: decoding with defaults and validation, and
+ * printing. Field names and limits are those of api/openapi.yaml.
+ */
+#ifndef SA_MODEL_SANDBOX_H
+#define SA_MODEL_SANDBOX_H
+
+#include "base/arena.h"
+#include "json/json.h"
+#include "json/write.h"
+#include "model/lifecycle.h"
+
+enum sa_security_level { SA_LEVEL_STANDARD, SA_LEVEL_HIGH, SA_LEVEL_CUSTOM };
+enum sa_warm { SA_WARM_PREFER, SA_WARM_REQUIRE, SA_WARM_NEVER };
+
+const char *sa_security_level_name(enum sa_security_level level);
+
+/* Limits and defaults, also told in the documents. */
+enum {
+    SA_TIMEOUT_DEFAULT_S = 300,
+    SA_TIMEOUT_MAX_S = 86400,
+    SA_CPU_DEFAULT_MILLICORES = 1000,
+    SA_PIDS_DEFAULT = 256,
+    SA_ENV_MAX = 256,
+    SA_LABELS_MAX_COUNT = 64,
+};
+#define SA_MEMORY_DEFAULT_BYTES (INT64_C(512) << 20)
+#define SA_MEMORY_MIN_BYTES (INT64_C(16) << 20)
+#define SA_MEMORY_MAX_BYTES (INT64_C(1) << 42)
+
+struct sa_resources {
+    int64_t cpu_millicores;
+    int64_t memory_bytes;
+    int64_t storage_bytes; /* files are held in memory: at most half of memory_bytes */
+    int64_t inodes;
+    int64_t pids;
+};
+
+struct sa_sandbox_spec { /* strings belong to the arena */
+    const char *name;    /* NULL: named by its id */
+    const char *runtime;
+    enum sa_security_level level;
+    enum sa_warm warm;
+    int64_t timeout_s;
+    struct sa_resources resources;
+    struct sa_json_map env, labels;
+    struct sa_json_strings required_controls;
+};
+
+/* Decode the body of a create, filling defaults. SA_EINVALID with the path of the field. */
+int sa_sandbox_spec_decode(const char *body, size_t length, struct sa_arena *arena,
+                           struct sa_sandbox_spec *spec, struct sa_error *err);
+
+/* What does not change any more once a sandbox runs, as JSON members without braces; stored
+ * beside the record and spliced into each answer. */
+struct sa_sandbox_fixed {
+    const char *id; /* the name, where the spec has none */
+    const struct sa_sandbox_spec *spec;
+    const char *const *controls;
+    size_t control_count;
+    const char *const *weaker;
+    size_t weaker_count;
+};
+void sa_sandbox_fixed_print(const struct sa_sandbox_fixed *fixed, struct sa_buf *out);
+/* The labels as a JSON object. */
+void sa_labels_print(const struct sa_json_map *labels, struct sa_buf *out);
+
+struct sa_sandbox_view {
+    const char *id, *runtime, *phase, *reason, *message;
+    const char *fixed_json;  /* of sa_sandbox_fixed_print */
+    const char *labels_json; /* an object, or "" */
+    int64_t created_ms, expires_ms, ended_ms; /* 0: none */
+    int64_t ready_ms;
+};
+/* One Sandbox object, conditions computed from the phase. */
+void sa_sandbox_print(const struct sa_sandbox_view *view, struct sa_json_w *w);
+
+/* A DNS label (RFC 1123): 1-63 of a-z 0-9 -, no dash at either end. */
+bool sa_name_valid(const char *name);
+
+#endif

@@ -1,0 +1,10 @@
+/* Names of signals, as the API shows them. */
+#ifndef SA_MODEL_SIGNALS_H
+#define SA_MODEL_SIGNALS_H
+
+#include <stddef.h>
+
+/* "SIGKILL"; real-time and unknown ones as "SIG<number>". `out` holds the text. */
+const char *sa_signal_name(int number, char *out, size_t size);
+
+#endif

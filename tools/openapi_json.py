@@ -1,0 +1,20 @@
+#!/usr/bin/python3
+"""Turn openapi.yaml into a C file that holds the same document as JSON."""
+import json
+import sys
+
+import yaml
+
+
+def main() -> None:
+    source, target = sys.argv[1:]
+    with open(source, encoding="utf-8") as f:
+        text = json.dumps(yaml.safe_load(f), separators=(",", ":")).encode()
+    with open(target, "w", encoding="utf-8") as out:
+        out.write('#include "api/openapi_json.h"\n\nconst char sa_openapi_json[] = {\n')
+        for i in range(0, len(text), 24):
+            out.write("    " + "".join(f"{byte}," for byte in text[i : i + 24]) + "\n")
+        out.write("    0};\nconst size_t sa_openapi_json_length = sizeof sa_openapi_json - 1;\n")
+
+
+main()
