@@ -2,6 +2,7 @@
 #include "base/arena.h"
 
 #include <stdalign.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,14 +85,19 @@ void sa_arena_free(struct sa_arena *arena)
 void *sa_arena_alloc(struct sa_arena *arena, size_t bytes)
 {
     size_t align = alignof(max_align_t);
+    if (bytes > SIZE_MAX / 2)
+        out_of_memory();
     bytes = (bytes + align - 1) / align * align;
     struct block *b = arena->first;
     if (!b || b->size - b->used < bytes) {
         size_t size = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+        struct block **at = &arena->first;
+        if (b && size > BLOCK_BYTES)
+            at = &b->next; /* full at once: go on filling the first */
         b = sa_alloc(sizeof *b + size);
         b->size = size;
-        b->next = arena->first;
-        arena->first = b;
+        b->next = *at;
+        *at = b;
     }
     void *p = b->data + b->used;
     b->used += bytes;

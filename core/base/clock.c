@@ -27,10 +27,11 @@ int64_t sa_wall_ms(void)
 
 void sa_rfc3339(int64_t wall_ms, char out[SA_RFC3339_BYTES])
 {
-    time_t seconds = (time_t)(wall_ms / 1000);
+    int64_t ms = wall_ms % 1000 < 0 ? wall_ms % 1000 + 1000 : wall_ms % 1000;
+    time_t seconds = (time_t)((wall_ms - ms) / 1000);
     struct tm tm;
     gmtime_r(&seconds, &tm);
     char text[24];
     strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(out, SA_RFC3339_BYTES, "%s.%03dZ", text, (int)(wall_ms % 1000));
+    snprintf(out, SA_RFC3339_BYTES, "%s.%03dZ", text, (int)ms);
 }

@@ -53,12 +53,13 @@ int sa_write_file(int dirfd, const char *path, const char *text, struct sa_error
     if (fd < 0)
         return sa_error_sys(err, errno == ENOENT ? SA_ENOTFOUND : SA_EINTERNAL, errno, "open %s",
                             path);
+    size_t length = strlen(text);
     ssize_t n;
     do
-        n = write(fd, text, strlen(text));
+        n = write(fd, text, length);
     while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return sa_error_sys(err, SA_EINTERNAL, errno, "write %s", path);
+    if (n != (ssize_t)length)
+        return sa_error_sys(err, SA_EINTERNAL, n < 0 ? errno : EIO, "write %s", path);
     return 0;
 }
 
@@ -69,6 +70,10 @@ ssize_t sa_send_fds(int socket, const void *data, size_t length, const int *fds,
         struct cmsghdr align;
         char bytes[CMSG_SPACE(SA_FDS_MAX * sizeof(int))];
     } control = {0};
+    if (nfds > SA_FDS_MAX) {
+        errno = EINVAL;
+        return -1;
+    }
     struct iovec iov = {(void *)(size_t)data, length};
     struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
     if (nfds) {

@@ -3,26 +3,38 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Bytes of the character that begins with `c`, or 0 where none does. */
+static size_t width(unsigned char c)
+{
+    if (c < 0x80)
+        return 1;
+    if (c < 0xC2 || c > 0xF4)
+        return 0;
+    return c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+}
+
+/* Whether `second` may follow `first`, which begins a longer character (RFC 3629, section 4). */
+static bool second_ok(unsigned char first, unsigned char second)
+{
+    unsigned char low = 0x80, high = 0xBF;
+    if (first == 0xE0)
+        low = 0xA0;
+    else if (first == 0xED)
+        high = 0x9F;
+    else if (first == 0xF0)
+        low = 0x90;
+    else if (first == 0xF4)
+        high = 0x8F;
+    return second >= low && second <= high;
+}
+
 /* Length of the character that starts at s, or 0 when it is not valid or not whole. */
 static size_t character(const unsigned char *s, size_t left)
 {
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] < 0xC2 || s[0] > 0xF4)
-        return 0;
-    size_t need = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    if (left < need)
-        return 0;
-    unsigned char low = 0x80, high = 0xBF; /* bounds of the second byte (RFC 3629, section 4) */
-    if (s[0] == 0xE0)
-        low = 0xA0;
-    else if (s[0] == 0xED)
-        high = 0x9F;
-    else if (s[0] == 0xF0)
-        low = 0x90;
-    else if (s[0] == 0xF4)
-        high = 0x8F;
-    if (s[1] < low || s[1] > high)
+    size_t need = width(s[0]);
+    if (need < 2)
+        return need;
+    if (left < need || !second_ok(s[0], s[1]))
         return 0;
     for (size_t i = 2; i < need; i++)
         if ((s[i] & 0xC0) != 0x80)
@@ -61,11 +73,12 @@ size_t sa_utf8_partial_tail(const char *text, size_t length)
 {
     const unsigned char *s = (const unsigned char *)text;
     for (size_t back = 1; back <= 3 && back <= length; back++) {
-        unsigned char c = s[length - back];
-        if ((c & 0xC0) == 0x80)
+        const unsigned char *c = s + length - back;
+        if ((*c & 0xC0) == 0x80)
             continue;
-        size_t need = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC2 ? 2 : 1;
-        return need > back && c <= 0xF4 ? back : 0;
+        if (width(*c) <= back)
+            return 0;
+        return back > 1 && !second_ok(c[0], c[1]) ? 0 : back;
     }
     return 0;
 }

@@ -3,10 +3,13 @@
 #include "base/arena.h"
 #include "base/utf8.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void add_header(struct sa_buf *out, uint16_t tag, size_t length)
 {
+    if (length > UINT32_MAX)
+        abort(); /* every caller has a far lower cap */
     uint8_t header[SA_FIELD_HEADER_BYTES] = {(uint8_t)tag,
                                              (uint8_t)(tag >> 8),
                                              (uint8_t)length,
@@ -100,13 +103,24 @@ int sa_field_text_into(const struct sa_field *field, char *out, size_t size, str
     return 0;
 }
 
+/* Add text that may hold a file name of any bytes, or was cut within a character: what is not
+ * UTF-8 as '?', or the other side would refuse the whole error. */
+static void add_cleaned(struct sa_buf *out, uint16_t tag, const char *text)
+{
+    size_t length = strlen(text);
+    sa_fields_add_bytes(out, tag, text, length);
+    char *copy = out->data + out->length - length;
+    for (size_t i = 0; (i += sa_utf8_prefix(copy + i, length - i)) < length;)
+        copy[i] = '?';
+}
+
 void sa_fields_add_error(struct sa_buf *out, uint16_t tag, const struct sa_error *error)
 {
     sa_autobuf body = SA_BUF_INIT;
     sa_fields_add_int(&body, SA_ERRTAG_CODE, error->code);
-    sa_fields_add_text(&body, SA_ERRTAG_MESSAGE, error->message);
+    add_cleaned(&body, SA_ERRTAG_MESSAGE, error->message);
     if (error->path[0])
-        sa_fields_add_text(&body, SA_ERRTAG_PATH, error->path);
+        add_cleaned(&body, SA_ERRTAG_PATH, error->path);
     if (error->sys_errno)
         sa_fields_add_int(&body, SA_ERRTAG_ERRNO, error->sys_errno);
     sa_fields_add_bytes(out, tag, body.data, body.length);
@@ -134,6 +148,8 @@ int sa_field_error(const struct sa_field *field, struct sa_error *value, struct 
         } else if (f.tag == SA_ERRTAG_PATH) {
             if (sa_field_text_into(&f, value->path, sizeof value->path, err) < 0)
                 return -1;
+        } else if (f.tag & SA_FIELD_CRITICAL) {
+            return sa_error_set(err, SA_EPROTOCOL, "field %u is unknown and critical", f.tag);
         }
     }
     return more;

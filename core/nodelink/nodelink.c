@@ -51,6 +51,17 @@ static int append(const struct sa_field *field, char ***list, size_t *count, str
     return 0;
 }
 
+static int append_env(const struct sa_field *field, struct sa_node_spec *spec,
+                      struct sa_error *err)
+{
+    if (append(field, &spec->env, &spec->env_count, err) < 0)
+        return -1;
+    const char *text = spec->env[spec->env_count - 1], *equals = strchr(text, '=');
+    if (!equals || equals == text)
+        return sa_error_set(err, SA_EPROTOCOL, "field %u: expected NAME=value", field->tag);
+    return 0;
+}
+
 static int bounded(const struct sa_field *field, int64_t low, int64_t high, int64_t *value,
                    struct sa_error *err)
 {
@@ -83,7 +94,7 @@ static int decode_field(const struct sa_field *f, struct sa_node_spec *spec, str
     case SA_NODE_INODES:
         return bounded(f, 16, 1 << 30, &spec->inodes, err);
     case SA_NODE_ENV:
-        return append(f, &spec->env, &spec->env_count, err);
+        return append_env(f, spec, err);
     case SA_NODE_REQUIRE:
         return append(f, &spec->require, &spec->require_count, err);
     default:
@@ -133,6 +144,8 @@ int sa_node_parse(const void *packet, size_t length, enum sa_node_type *type, ui
     const uint8_t *h = packet;
     if (length < SA_NODE_HEADER_BYTES)
         return sa_error_set(err, SA_EPROTOCOL, "node message of %zu bytes has no header", length);
+    if (h[2] || h[3])
+        return sa_error_set(err, SA_EPROTOCOL, "node message with unknown flags");
     *type = (enum sa_node_type)(h[0] | h[1] << 8);
     *call = (uint32_t)h[4] | (uint32_t)h[5] << 8 | (uint32_t)h[6] << 16 | (uint32_t)h[7] << 24;
     sa_fields_init(fields, h + SA_NODE_HEADER_BYTES, length - SA_NODE_HEADER_BYTES);
