@@ -364,7 +364,7 @@ static void on_created(void *user, struct sa_node_reply *reply)
                  e->code == SA_ECONTROL ? "ControlUnavailable" : "CreateFailed");
         error = *e;
         if (e->path[0])
-            snprintf(error.message, sizeof error.message, "%s: %.400s", e->path, e->message);
+            sa_error_wrap(&error, "%s", e->path);
         fail(sandbox, SA_EVENT_REFUSED, reason, &error);
         return;
     }
