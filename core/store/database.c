@@ -18,10 +18,8 @@ enum { APPLICATION_ID = 0x5341474e }; /* PRAGMA application_id: "SAGN" */
 
 /* ---- errors ---- */
 
-static int disk_full(sqlite3 *handle, const char *path, int sys_errno, const char *what,
-                     struct sa_error *err)
+static int disk_full(const char *path, int sys_errno, const char *what, struct sa_error *err)
 {
-    (void)handle;
     sa_error_at(err, SA_EUNAVAILABLE, path, "%s %s: the disk is full (%s); free some space", what,
                 path, strerror(sys_errno));
     if (err)
@@ -42,7 +40,7 @@ static int io_error(sqlite3 *handle, const char *path, const char *what, struct 
 {
     int sys_errno = sqlite3_system_errno(handle);
     if (sys_errno == ENOSPC || sys_errno == EDQUOT || sys_errno == EFBIG)
-        return disk_full(handle, path, sys_errno, what, err);
+        return disk_full(path, sys_errno, what, err);
     if (sys_errno == EISDIR || sys_errno == ENOTDIR || sys_errno == ELOOP)
         return failed(err, SA_EINVALID, sys_errno, path, what, strerror(sys_errno));
     return failed(err, SA_EUNAVAILABLE, sys_errno ? sys_errno : EIO, path, what,
@@ -60,7 +58,7 @@ int sa_database_error(sqlite3 *handle, int rc, const char *what, struct sa_error
         return failed(err, SA_EUNAVAILABLE, EBUSY, path, what,
                       "locked by another program; close what has it open");
     case SQLITE_FULL:
-        return disk_full(handle, path, ENOSPC, what, err);
+        return disk_full(path, ENOSPC, what, err);
     case SQLITE_READONLY:
         return failed(err, SA_EUNAVAILABLE, EROFS, path, what,
                       "read-only; make the data directory and its files writable");
@@ -82,7 +80,7 @@ int sa_database_error(sqlite3 *handle, int rc, const char *what, struct sa_error
     case SQLITE_INTERRUPT:
         return sa_error_set(err, SA_ETIMEOUT, "%s: took too long; narrow the query", what);
     default:
-        return sa_error_set(err, SA_EINTERNAL, "%s %s: %s", what, path, sqlite3_errmsg(handle));
+        return failed(err, SA_EINTERNAL, 0, path, what, sqlite3_errmsg(handle));
     }
 }
 
@@ -127,7 +125,7 @@ static int path_error(struct sa_error *err, const char *path, const char *what, 
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-        return disk_full(NULL, path, sys_errno, what, err);
+        return disk_full(path, sys_errno, what, err);
     case EACCES:
     case EPERM:
     case EROFS:
