@@ -14,7 +14,7 @@ static const char *placeholder(const struct sa_option *option)
     return option->value ? option->value : by_kind[option->kind];
 }
 
-/* "  -o, --output FORMAT". A boolean that is on by default is offered as --no-name. */
+/* "  -o, --output FORMAT". A boolean that is on by default is --[no-]name. */
 static size_t left_side(const struct sa_option *option, char out[LEFT_BYTES])
 {
     char letter[8] = "    ";
@@ -23,7 +23,7 @@ static size_t left_side(const struct sa_option *option, char out[LEFT_BYTES])
         snprintf(letter, sizeof letter, "-%c, ", option->letter);
     bool on =
         option->kind == SA_OPTION_BOOL && option->fallback && strcmp(option->fallback, "true") == 0;
-    int n = snprintf(out, LEFT_BYTES, "  %s--%s%s%s%s", letter, on ? "no-" : "", option->name,
+    int n = snprintf(out, LEFT_BYTES, "  %s--%s%s%s%s", letter, on ? "[no-]" : "", option->name,
                      *value ? " " : "", value);
     return n < LEFT_BYTES ? (size_t)n : LEFT_BYTES - 1;
 }
