@@ -90,11 +90,17 @@ static int decode_command(struct sa_json_obj *root, struct sa_arena *arena, stru
     return 0;
 }
 
+/* Missing or null: not given, as for every optional member (json.h). */
+static bool given(struct sa_json_obj *root, const char *key)
+{
+    enum sa_json_type type = sa_json_type(root, key);
+    return type != SA_JSON_MISSING && type != SA_JSON_NULL;
+}
+
 static int decode(struct sa_json_obj *root, struct sa_arena *arena, struct sa_execute *e,
                   struct sa_error *err)
 {
-    bool has_command = sa_json_type(root, "command") != SA_JSON_MISSING;
-    bool has_language = sa_json_type(root, "language") != SA_JSON_MISSING;
+    bool has_command = given(root, "command"), has_language = given(root, "language");
     if (has_command == has_language)
         return sa_json_fail(root, has_command ? "command" : "language", err,
                             "give either `language` and `code`, or `command`");
@@ -109,8 +115,7 @@ static int decode(struct sa_json_obj *root, struct sa_arena *arena, struct sa_ex
         return -1;
     for (size_t i = 0; i < e->env.count; i++)
         if (strchr(e->env.items[i].key, '='))
-            return sa_json_fail(root, "env", err, "the name \"%s\" holds '='",
-                                e->env.items[i].key);
+            return sa_json_fail(root, "env", err, "the name \"%s\" holds '='", e->env.items[i].key);
     return sa_json_finish(root, err);
 }
 

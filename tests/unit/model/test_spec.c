@@ -1,0 +1,278 @@
+/* Decoding the body of a create: defaults, every field at and beyond its limits, and the path
+ * and words of each refusal. */
+#include "model/sandbox.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MIB (INT64_C(1) << 20)
+#define GIB (INT64_C(1) << 30)
+
+static struct sa_arena *arena;
+
+static int setup(void **state)
+{
+    (void)state;
+    arena = sa_arena_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    sa_arena_free(arena);
+    return 0;
+}
+
+static struct sa_sandbox_spec good(const char *body)
+{
+    struct sa_sandbox_spec spec;
+    struct sa_error err = {0};
+    if (sa_sandbox_spec_decode(body, strlen(body), arena, &spec, &err) < 0)
+        fail_msg("%s: refused: %s (%s)", body, err.message, err.path);
+    return spec;
+}
+
+static void bad(const char *body, enum sa_code code, const char *path, const char *words)
+{
+    struct sa_sandbox_spec spec;
+    struct sa_error err = {0};
+    if (sa_sandbox_spec_decode(body, strlen(body), arena, &spec, &err) == 0)
+        fail_msg("%s: accepted", body);
+    if (err.code != code)
+        fail_msg("%s: code %s, expected %s: %s", body, sa_code_name(err.code), sa_code_name(code),
+                 err.message);
+    if (strcmp(err.path, path) != 0)
+        fail_msg("%s: path \"%s\", expected \"%s\": %s", body, err.path, path, err.message);
+    if (!strstr(err.message, words))
+        fail_msg("%s: \"%s\" does not say \"%s\"", body, err.message, words);
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    struct sa_sandbox_spec s = good("{\"runtime\":\"python\"}");
+    assert_string_equal(s.runtime, "python");
+    assert_null(s.name);
+    assert_int_equal(s.level, SA_LEVEL_STANDARD);
+    assert_int_equal(s.warm, SA_WARM_PREFER);
+    assert_int_equal(s.timeout_s, 300);
+    assert_int_equal(s.resources.cpu_millicores, 1000);
+    assert_true(s.resources.memory_bytes == 512 * MIB);
+    assert_true(s.resources.storage_bytes == 256 * MIB);
+    assert_int_equal(s.resources.inodes, 256 * MIB / 8192);
+    assert_int_equal(s.resources.pids, 256);
+    assert_int_equal(s.env.count, 0);
+    assert_int_equal(s.labels.count, 0);
+    assert_int_equal(s.required_controls.count, 0);
+    /* null means: not given (json.h). */
+    s = good("{\"runtime\":\"python\",\"timeout\":null,\"resources\":null,\"env\":null}");
+    assert_int_equal(s.timeout_s, 300);
+    assert_int_equal(s.resources.pids, 256);
+}
+
+static void test_everything(void **state)
+{
+    (void)state;
+    struct sa_sandbox_spec s =
+        good("{\"runtime\":\"node\",\"name\":\"a-1\",\"securityLevel\":\"high\",\"timeout\":7,"
+             "\"resources\":{\"cpu\":\"250m\",\"memory\":\"1Gi\",\"ephemeralStorage\":\"64Mi\","
+             "\"pids\":64},\"env\":{\"A\":\"1\",\"EMPTY\":\"\",\"B\":\"x=y\"},"
+             "\"labels\":{\"team\":\"blue\"},\"warm\":\"never\","
+             "\"requiredControls\":[\"landlock\",\"cgroup.memory\"]}");
+    assert_string_equal(s.runtime, "node");
+    assert_string_equal(s.name, "a-1");
+    assert_int_equal(s.level, SA_LEVEL_HIGH);
+    assert_int_equal(s.warm, SA_WARM_NEVER);
+    assert_int_equal(s.timeout_s, 7);
+    assert_int_equal(s.resources.cpu_millicores, 250);
+    assert_true(s.resources.memory_bytes == GIB);
+    assert_true(s.resources.storage_bytes == 64 * MIB);
+    assert_int_equal(s.resources.pids, 64);
+    assert_int_equal(s.env.count, 3);
+    assert_string_equal(s.env.items[2].key, "B");
+    assert_string_equal(s.env.items[2].value, "x=y");
+    assert_string_equal(s.env.items[1].value, "");
+    assert_string_equal(s.labels.items[0].value, "blue");
+    assert_int_equal(s.required_controls.count, 2);
+    assert_string_equal(s.required_controls.items[1], "cgroup.memory");
+}
+
+static void test_limits_are_inclusive(void **state)
+{
+    (void)state;
+    assert_int_equal(good("{\"runtime\":\"bash\",\"timeout\":1}").timeout_s, 1);
+    assert_int_equal(good("{\"runtime\":\"bash\",\"timeout\":86400}").timeout_s, 86400);
+    assert_int_equal(
+        good("{\"runtime\":\"bash\",\"resources\":{\"cpu\":2}}").resources.cpu_millicores, 2000);
+    assert_int_equal(
+        good("{\"runtime\":\"bash\",\"resources\":{\"cpu\":\"0.01\"}}").resources.cpu_millicores,
+        10);
+    assert_int_equal(good("{\"runtime\":\"bash\",\"resources\":{\"pids\":8}}").resources.pids, 8);
+    assert_int_equal(good("{\"runtime\":\"bash\",\"resources\":{\"pids\":32768}}").resources.pids,
+                     32768);
+    struct sa_resources small =
+        good("{\"runtime\":\"bash\",\"resources\":{\"memory\":\"16Mi\"}}").resources;
+    assert_true(small.memory_bytes == 16 * MIB);
+    assert_true(small.storage_bytes == 8 * MIB);
+    assert_int_equal(small.inodes, 1024); /* not fewer */
+    struct sa_resources large =
+        good("{\"runtime\":\"bash\",\"resources\":{\"memory\":\"64Gi\"}}").resources;
+    assert_int_equal(large.inodes, 1000000); /* not more */
+    /* Half of the memory, to the byte. */
+    good(
+        "{\"runtime\":\"bash\",\"resources\":{\"memory\":\"32Mi\",\"ephemeralStorage\":16777216}}");
+    bad("{\"runtime\":\"bash\",\"resources\":{\"memory\":\"32Mi\",\"ephemeralStorage\":16777217}}",
+        SA_EINVALID, "resources.ephemeralStorage", "16Mi");
+}
+
+static void test_refused(void **state)
+{
+    static const struct {
+        const char *members, *path, *words;
+    } cases[] = {
+        {"\"timeout\":0", "timeout", "1..86400"},
+        {"\"timeout\":86401", "timeout", "1..86400"},
+        {"\"timeout\":-1", "timeout", "1..86400"},
+        {"\"timeout\":1.5", "timeout", "integer"},
+        {"\"timeout\":\"60\"", "timeout", "integer"},
+        {"\"timeout\":true", "timeout", "integer"},
+        {"\"timeout\":1e300", "timeout", ""},
+        {"\"timout\":5", "timout", "did you mean \"timeout\""},
+        {"\"phase\":\"Running\"", "phase", "unknown field"},
+        {"\"name\":\"\"", "name", "1-63"},
+        {"\"name\":\"-a\"", "name", "1-63"},
+        {"\"name\":\"a-\"", "name", "1-63"},
+        {"\"name\":\"A\"", "name", "1-63"},
+        {"\"name\":\"a.b\"", "name", "1-63"},
+        {"\"name\":\"a\\nb\"", "name", "1-63"},
+        {"\"name\":5", "name", "string"},
+        {"\"name\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "name",
+         "63"},
+        {"\"securityLevel\":\"none\"", "securityLevel", "standard"},
+        {"\"securityLevel\":0", "securityLevel", ""},
+        {"\"warm\":\"yes\"", "warm", "prefer"},
+        {"\"env\":[]", "env", "object"},
+        {"\"env\":{\"A\":1}", "env.A", "string"},
+        {"\"env\":{\"\":\"1\"}", "env.", "name"},
+        {"\"env\":{\"A=B\":\"1\"}", "env", "'='"},
+        {"\"labels\":{\"a=b\":\"1\"}", "labels", "selectors"},
+        {"\"labels\":{\"a b\":\"1\"}", "labels", "selectors"},
+        {"\"labels\":{\"a\":{}}", "labels.a", "string"},
+        {"\"labels\":\"a\"", "labels", "object"},
+        {"\"resources\":5", "resources", "object"},
+        {"\"resources\":{\"cpus\":1}", "resources.cpus", "did you mean \"cpu\""},
+        {"\"resources\":{\"cpu\":\"fast\"}", "resources.cpu", ""},
+        {"\"resources\":{\"cpu\":0}", "resources.cpu", ""},
+        {"\"resources\":{\"cpu\":-1}", "resources.cpu", ""},
+        {"\"resources\":{\"cpu\":\"9m\"}", "resources.cpu", ""},
+        {"\"resources\":{\"cpu\":1025}", "resources.cpu", ""},
+        {"\"resources\":{\"memory\":\"15Mi\"}", "resources.memory", ""},
+        {"\"resources\":{\"memory\":\"5Ti\"}", "resources.memory", ""},
+        {"\"resources\":{\"memory\":\"99999999999999999999Ei\"}", "resources.memory", ""},
+        {"\"resources\":{\"memory\":[]}", "resources.memory", ""},
+        {"\"resources\":{\"pids\":7}", "resources.pids", "8..32768"},
+        {"\"resources\":{\"pids\":32769}", "resources.pids", "8..32768"},
+        {"\"resources\":{\"ephemeralStorage\":\"300Mi\"}", "resources.ephemeralStorage", "256Mi"},
+        {"\"resources\":{\"ephemeralStorage\":\"1\"}", "resources.ephemeralStorage", ""},
+        {"\"requiredControls\":\"landlock\"", "requiredControls", "array"},
+        {"\"requiredControls\":[1]", "requiredControls[0]", "string"},
+        {"\"requiredControls\":[\"a\",null]", "requiredControls[1]", "string"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char body[512];
+        snprintf(body, sizeof body, "{\"runtime\":\"python\",%s}", cases[i].members);
+        bad(body, SA_EINVALID, cases[i].path, cases[i].words);
+    }
+}
+
+static void test_runtime(void **state)
+{
+    (void)state;
+    bad("{}", SA_EINVALID, "runtime", "required");
+    bad("{\"runtime\":\"cobol\"}", SA_EINVALID, "runtime", "python");
+    bad("{\"runtime\":\"Python\"}", SA_EINVALID, "runtime", "python");
+    bad("{\"runtime\":3}", SA_EINVALID, "runtime", "");
+    bad("{\"runtime\":null}", SA_EINVALID, "runtime", "");
+}
+
+static void test_not_an_object(void **state)
+{
+    (void)state;
+    bad("", SA_EINVALID, "", "");
+    bad("[]", SA_EINVALID, "", "object");
+    bad("\"python\"", SA_EINVALID, "", "object");
+    bad("{\"runtime\":\"python\"", SA_EINVALID, "", "line 1");
+    bad("{\"runtime\":\"python\"}x", SA_EINVALID, "", "line 1");
+    bad("{\"runtime\":\"python\",\"runtime\":\"node\"}", SA_EINVALID, "runtime", "runtime");
+    bad("{\"runtime\":\"pyth\xffon\"}", SA_EINVALID, "", "UTF-8");
+    bad("{\"runtime\":\"python\",\"env\":{\"A\":\"\\u0000\"}}", SA_EINVALID, "", "");
+}
+
+static void add_members(struct sa_buf *body, const char *field, int count, size_t value_bytes)
+{
+    sa_buf_printf(body, "{\"runtime\":\"python\",\"%s\":{", field);
+    for (int i = 0; i < count; i++) {
+        sa_buf_printf(body, "%s\"k%d\":\"", i ? "," : "", i);
+        for (size_t n = 0; n < value_bytes; n++)
+            sa_buf_addc(body, 'v');
+        sa_buf_addc(body, '"');
+    }
+    sa_buf_adds(body, "}}");
+}
+
+static void test_counts(void **state)
+{
+    static const struct {
+        const char *field;
+        int most;
+    } maps[] = {{"env", SA_ENV_MAX}, {"labels", SA_LABELS_MAX_COUNT}};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        sa_autobuf full = SA_BUF_INIT, over = SA_BUF_INIT;
+        add_members(&full, maps[i].field, maps[i].most, 1);
+        good(full.data);
+        add_members(&over, maps[i].field, maps[i].most + 1, 1);
+        bad(over.data, SA_EINVALID, maps[i].field, "at most");
+    }
+    sa_autobuf longest = SA_BUF_INIT, longer = SA_BUF_INIT;
+    add_members(&longest, "labels", 1, 253);
+    good(longest.data);
+    add_members(&longer, "labels", 1, 254);
+    bad(longer.data, SA_EINVALID, "labels.k0", "253");
+}
+
+/* The error is untouched on success, and may be left out on failure. */
+static void test_error_is_optional(void **state)
+{
+    struct sa_sandbox_spec spec;
+    struct sa_error err = {.code = SA_EQUOTA, .message = "mine"};
+    (void)state;
+    assert_int_equal(sa_sandbox_spec_decode("{}", 2, arena, &spec, NULL), -1);
+    const char *body = "{\"runtime\":\"bash\"}";
+    assert_int_equal(sa_sandbox_spec_decode(body, strlen(body), arena, &spec, &err), 0);
+    assert_int_equal(err.code, SA_EQUOTA);
+    assert_string_equal(err.message, "mine");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_limits_are_inclusive),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_runtime),
+        cmocka_unit_test(test_not_an_object),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_error_is_optional),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
