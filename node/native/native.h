@@ -71,14 +71,18 @@ struct sa_native_events {
 struct sa_native *sa_native_start(uv_loop_t *loop, const struct sa_native_options *options,
                                   const struct sa_native_events *events, void *owner,
                                   struct sa_error *err);
-/* Destroy every sandbox and close every handle; `stopped` follows, after which the loop holds
+/* Destroy every sandbox and close every handle; `stopped` follows (once), after which the loop holds
  * nothing of the driver and sa_native_free() may be called. */
 void sa_native_stop(struct sa_native *native);
 void sa_native_free(struct sa_native *native);
 
-/* `call` comes back in the event. The spec is copied as far as it is needed. */
-void sa_native_create(struct sa_native *native, const struct sa_node_spec *spec, uint32_t call);
-void sa_native_destroy(struct sa_native *native, const char *id, uint32_t call);
+/* `call` comes back in the event. The spec is copied as far as it is needed. -1: nothing was
+ * begun and no event follows (a control that `require` names and that cannot be had, SA_ECONTROL;
+ * an id in use, SA_ECONFLICT; too many sandboxes, SA_EQUOTA). */
+int sa_native_create(struct sa_native *native, const struct sa_node_spec *spec, uint32_t call,
+                     struct sa_error *err);
+/* False: there is no such sandbox, so nothing is left of it, and no event follows. */
+bool sa_native_destroy(struct sa_native *native, const char *id, uint32_t call);
 int sa_native_stats(struct sa_native *native, const char *id, struct sa_native_stats *stats,
                     struct sa_error *err);
 int sa_native_freeze(struct sa_native *native, const char *id, bool frozen, struct sa_error *err);

@@ -1,0 +1,2 @@
+#include "doctor.h"
+int sa_doctor_print(FILE *out) { fputs("[]\n", out); return 0; }

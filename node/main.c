@@ -1,0 +1,133 @@
+/*
+ * sandbox-node: makes sandboxes on this machine for a control plane that it trusts and that
+ * holds no privilege. It is started by the supervisor (`secureagent up`) with one end of a
+ * socketpair, and never reads anything that a client wrote.
+ */
+#include "control.h"
+#include "doctor.h"
+
+#include "base/cleanup.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: sandbox-node --control-fd N --runtime PATH [--state NAME] [--uid-base N] [--spares N]\n"
+    "       sandbox-node --doctor\n"
+    "\n"
+    "  --control-fd N   SOCK_SEQPACKET socket of the control plane\n"
+    "  --runtime PATH   the static program that becomes PID 1 of each sandbox\n"
+    "  --state NAME     names the control groups (secureagent-NAME); default \"default\"\n"
+    "  --uid-base N     first host id of the ranges given to sandboxes; default: a free block\n"
+    "  --spares N       half-made sandboxes to keep ready; default 1\n"
+    "  --doctor         say in JSON what this machine offers, and what to do about the rest\n";
+
+struct arguments {
+    long control_fd;
+    struct sa_native_options options;
+    bool doctor;
+};
+
+static bool number(const char *text, long low, long high, long *value)
+{
+    char *end;
+    *value = strtol(text, &end, 0);
+    return *text && !*end && *value >= low && *value <= high;
+}
+
+static bool parse(int argc, char **argv, struct arguments *a)
+{
+    static const struct option known[] = {{"control-fd", required_argument, NULL, 'c'},
+                                          {"runtime", required_argument, NULL, 'r'},
+                                          {"state", required_argument, NULL, 's'},
+                                          {"uid-base", required_argument, NULL, 'u'},
+                                          {"spares", required_argument, NULL, 'p'},
+                                          {"doctor", no_argument, NULL, 'd'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    long value = 0;
+    for (int option; (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
+        switch (option) {
+        case 'c':
+            if (!number(optarg, 0, 1 << 20, &a->control_fd))
+                return false;
+            break;
+        case 'r':
+            a->options.runtime_path = optarg;
+            break;
+        case 's':
+            a->options.state = optarg;
+            break;
+        case 'u':
+            if (!number(optarg, 1 << 16, 0xe0000000L, &value))
+                return false;
+            a->options.uid_base = (uint32_t)value;
+            break;
+        case 'p':
+            if (!number(optarg, 0, 64, &value))
+                return false;
+            a->options.spares = (unsigned)value;
+            break;
+        case 'd':
+            a->doctor = true;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            exit(0);
+        default:
+            return false;
+        }
+    }
+    return optind == argc && (a->doctor || (a->control_fd >= 0 && a->options.runtime_path));
+}
+
+static void on_signal(uv_signal_t *handle, int number_)
+{
+    (void)number_;
+    sa_node_stop(handle->data);
+}
+
+/* The signal handles do not keep the loop alive. */
+static void watch_signal(uv_loop_t *loop, uv_signal_t *handle, int number_, struct sa_node *node)
+{
+    uv_signal_init(loop, handle);
+    handle->data = node;
+    uv_signal_start(handle, on_signal, number_);
+    uv_unref((uv_handle_t *)handle);
+}
+
+static int serve(const struct arguments *a)
+{
+    struct sa_error err = {0};
+    uv_loop_t loop;
+    uv_signal_t term, interrupt;
+    uv_loop_init(&loop);
+    struct sa_node *node = sa_node_start(&loop, (int)a->control_fd, &a->options, &err);
+    if (!node) {
+        fprintf(stderr, "sandbox-node: level=error path=%s message=\"%s\"\n", err.path,
+                err.message);
+        return 1;
+    }
+    watch_signal(&loop, &term, SIGTERM, node);
+    watch_signal(&loop, &interrupt, SIGINT, node);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&term, NULL);
+    uv_close((uv_handle_t *)&interrupt, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    sa_node_free(node);
+    return uv_loop_close(&loop) == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments a = {.control_fd = -1, .options = {.state = "default", .spares = 1}};
+    if (!parse(argc, argv, &a)) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    return a.doctor ? sa_doctor_print(stdout) : serve(&a);
+}

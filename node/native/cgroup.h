@@ -1,0 +1,61 @@
+/*
+ * Control groups: for each sandbox a group of its id below `secureagent-<state>`, which lies
+ * below the node's own group, in each hierarchy that has one of our controllers. Version 1 has a
+ * hierarchy for each (sets of) controller(s), version 2 one for all, and a host may mix them
+ * (Linux: Documentation/admin-guide/cgroup-v1, cgroup-v2.rst).
+ *
+ * Groups are reached by descriptors that are opened before the node leaves the host's mounts.
+ */
+#ifndef SA_NATIVE_CGROUP_H
+#define SA_NATIVE_CGROUP_H
+
+#include "base/error.h"
+#include "native/host.h"
+#include "native/native.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum sa_controller { SA_CG_MEMORY, SA_CG_PIDS, SA_CG_CPU, SA_CG_CPUACCT, SA_CG_FREEZER, SA_CG_COUNT };
+
+struct sa_cgroups;
+
+struct sa_cgroup_limits {
+    int64_t memory_bytes, pids, cpu_millicores;
+};
+
+/* Make the node's group where it may, remove what an earlier node of that name left, and note in
+ * `host` which cgroup controls can be had. NULL only when the earlier remains cannot be
+ * removed. */
+struct sa_cgroups *sa_cgroups_open(struct sa_host *host, const char *state, struct sa_error *err);
+/* Removes the node's groups when they are empty. NULL is allowed. */
+void sa_cgroups_close(struct sa_cgroups *groups);
+
+/* Make the groups of `id`, with its limits. On failure path names the control, and what was made
+ * is removed. */
+int sa_cgroup_make(struct sa_cgroups *groups, const char *id,
+                   const struct sa_cgroup_limits *limits, struct sa_error *err);
+int sa_cgroup_attach(struct sa_cgroups *groups, const char *id, pid_t pid, struct sa_error *err);
+/* One try; true when nothing is left. False (EBUSY) for some milliseconds after the last process
+ * has ended. */
+bool sa_cgroup_remove(struct sa_cgroups *groups, const char *id);
+/* SIGKILL to every process in it, and thaw. */
+void sa_cgroup_kill(struct sa_cgroups *groups, const char *id);
+int sa_cgroup_freeze(struct sa_cgroups *groups, const char *id, bool frozen, struct sa_error *err);
+void sa_cgroup_stats(struct sa_cgroups *groups, const char *id, struct sa_native_stats *stats);
+
+/* A descriptor that becomes readable (v1, an eventfd) or has priority data (v2) when the group
+ * is out of memory; -1 where that cannot be had. */
+int sa_cgroup_oom_watch(struct sa_cgroups *groups, const char *id, bool *priority);
+/* How many of its processes the kernel killed for memory, or -1. */
+int64_t sa_cgroup_oom_kills(struct sa_cgroups *groups, const char *id);
+
+/* Where a controller is, from the texts of /proc/self/mountinfo and /proc/self/cgroup: the
+ * folder of this process's own group. Pure. False when it is nowhere; for version 2 the caller
+ * checks cgroup.controllers. */
+bool sa_cgroup_locate(const char *mountinfo, const char *cgroup, enum sa_controller controller,
+                      char *path, size_t size, bool *version2);
+
+#endif

@@ -1,0 +1,228 @@
+/* What the host offers, and the start-up steps that are not about mounts, filters or cgroups. */
+#include "native/host.h"
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "native/landlock.h"
+#include "native/native.h"
+#include "native/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+/* A name in the abstract namespace is a lock that the kernel drops with its holder: -1 taken. */
+static int lock_name(const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(name);
+    if (length >= sizeof address.sun_path - 1) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(address.sun_path + 1, name, length);
+    sa_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) < 0)
+        return -1;
+    return sa_steal_fd(&fd);
+}
+
+int sa_host_lock(struct sa_host *host, const char *state, uint32_t uid_base, struct sa_error *err)
+{
+    const uint32_t block = (uint32_t)SA_NATIVE_SANDBOXES_MAX * SA_NATIVE_IDS;
+    char name[128];
+    snprintf(name, sizeof name, "secureagent-node/%u/%s", (unsigned)geteuid(), state);
+    host->state_lock = lock_name(name);
+    if (host->state_lock < 0)
+        return sa_error_at(err, SA_ECONFLICT, "state",
+                           "a node with the state name %s is running already; give this one "
+                           "another name",
+                           state);
+    if (uid_base) {
+        host->uid_base = uid_base;
+        return 0;
+    }
+    /* Two nodes on one host must not hand out the same ids. */
+    for (uint32_t base = SA_NATIVE_UID_BASE; base < 0xe0000000u; base += block) {
+        snprintf(name, sizeof name, "secureagent-ids/%08x", (unsigned)base);
+        host->range_lock = lock_name(name);
+        host->uid_base = base;
+        if (host->range_lock >= 0)
+            return 0;
+        if (errno != EADDRINUSE)
+            break;
+    }
+    return sa_error_sys(err, SA_ECONTROL, errno, "no free block of user ids");
+}
+
+/* memfd_create(2): MFD_EXEC is refused by kernels before 6.3, which do not need it. */
+static int executable_memfd(const char *name)
+{
+    const unsigned mfd_exec = 0x10;
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | mfd_exec);
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    return fd;
+}
+
+int sa_host_load_runtime(struct sa_host *host, const char *path, struct sa_error *err)
+{
+    struct stat st;
+    sa_autoclose int from = open(path, O_RDONLY | O_CLOEXEC);
+    if (from < 0 || fstat(from, &st) < 0)
+        return sa_error_sys(err, SA_EINVALID, errno, "cannot open the runtime %s", path);
+    sa_autoclose int fd = executable_memfd("execution-runtime");
+    if (fd < 0)
+        return sa_error_sys(err, SA_ECONTROL, errno, "cannot make a memfd for the runtime");
+    for (off_t left = st.st_size; left > 0;) {
+        ssize_t n = sendfile(fd, from, NULL, (size_t)left);
+        if (n <= 0)
+            return sa_error_sys(err, SA_EINTERNAL, n ? errno : EIO, "cannot copy %s", path);
+        left -= n;
+    }
+    if (fchmod(fd, 0555) < 0 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        return sa_error_sys(err, SA_ECONTROL, errno, "cannot seal the runtime");
+    host->runtime = sa_steal_fd(&fd);
+    return 0;
+}
+
+/* What of /proc tells about the host or reaches into it. Files are covered by the sandbox's
+ * /dev/null and folders by an empty one; what a kernel does not have is skipped. /proc/sys is
+ * made read-only apart from that (steps_mount.c). */
+static void probe_masks(struct sa_host *host)
+{
+    static const char *const paths[] = {
+        "acpi",       "allocinfo",   "asound",     "bootconfig",  "buddyinfo",   "bus",
+        "cmdline",    "config.gz",   "consoles",   "crypto",      "diskstats",   "dma",
+        "driver",     "execdomains", "fs",         "interrupts",  "iomem",       "ioports",
+        "irq",        "kallsyms",    "kcore",      "key-users",   "keys",        "kmsg",
+        "kpagecgroup", "kpagecount", "kpageflags", "latency_stats", "locks",     "modules",
+        "mtrr",       "pagetypeinfo", "partitions", "sched_debug", "schedstat",  "scsi",
+        "slabinfo",   "softirqs",    "sysrq-trigger", "timer_list", "tty",       "vmallocinfo",
+        "zoneinfo",
+    };
+    for (size_t i = 0; i < SA_COUNT(paths); i++) {
+        struct sa_mask *mask = &host->masks[host->mask_count];
+        struct stat st;
+        char full[64];
+        snprintf(full, sizeof full, "/proc/%s", paths[i]);
+        if (stat(full, &st) < 0)
+            continue;
+        snprintf(mask->path, sizeof mask->path, "proc/%s", paths[i]);
+        mask->directory = S_ISDIR(st.st_mode);
+        host->mask_count++;
+    }
+}
+
+static void note(struct sa_host *host, enum sa_control control, const char *fmt, va_list ap)
+{
+    sa_autobuf text = SA_BUF_INIT;
+    va_list again;
+    va_copy(again, ap);
+    int length = vsnprintf(NULL, 0, fmt, ap);
+    text.length = (size_t)vsnprintf(sa_buf_reserve(&text, (size_t)length + 1), (size_t)length + 1,
+                                    fmt, again);
+    va_end(again);
+    free(host->weaker[control]);
+    host->weaker[control] = sa_buf_steal(&text);
+}
+
+void sa_host_missing(struct sa_host *host, enum sa_control control, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    note(host, control, fmt, ap);
+    va_end(ap);
+    host->can &= ~sa_control_bit(control);
+}
+
+void sa_host_weak(struct sa_host *host, enum sa_control control, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    note(host, control, fmt, ap);
+    va_end(ap);
+}
+
+void sa_host_probe(struct sa_host *host)
+{
+    const enum sa_control always[] = {
+        SA_C_USERNS,    SA_C_USERNS_RANGE, SA_C_USERNS_LIMITS, SA_C_MOUNTNS,
+        SA_C_PIDNS,     SA_C_NETNS,        SA_C_IPCNS,         SA_C_UTSNS,
+        SA_C_CGROUPNS,  SA_C_ROOTFS_READONLY, SA_C_PROC_MASKED, SA_C_TMPFS_SIZE,
+        SA_C_TMPFS_INODES, SA_C_CAPABILITIES, SA_C_NO_NEW_PRIVS, SA_C_SECCOMP,
+        SA_C_SECCOMP_NOTIFY};
+    for (size_t i = 0; i < SA_COUNT(always); i++)
+        host->can |= sa_control_bit(always[i]);
+    if (!host->ranges)
+        sa_host_missing(host, SA_C_USERNS_RANGE,
+                        "every sandbox runs as the node's own user id %u; start the node as root "
+                        "for a range of ids of its own for each",
+                        (unsigned)host->own_uid);
+    probe_masks(host);
+    host->landlock_abi = sa_landlock_abi();
+    if (host->landlock_abi >= 1)
+        host->can |= sa_control_bit(SA_C_LANDLOCK);
+    else
+        sa_host_missing(host, SA_C_LANDLOCK, "this kernel has no Landlock (5.13, lsm=landlock)");
+    if (host->landlock_abi >= 6)
+        host->can |= sa_control_bit(SA_C_LANDLOCK_SCOPE);
+    else
+        sa_host_missing(host, SA_C_LANDLOCK_SCOPE,
+                        "Landlock ABI %d of this kernel cannot scope abstract sockets (6.12); "
+                        "the network namespace separates them",
+                        host->landlock_abi);
+}
+
+/* The node keeps what it takes to map ids (SETUID, SETGID) and to size the link's buffers
+ * (NET_ADMIN). Over the user namespaces that it makes it has every capability as their owner. */
+int sa_host_reduce(const struct sa_host *host, struct sa_error *err)
+{
+    const uint32_t keep = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_NET_ADMIN;
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    (void)host;
+    for (unsigned long cap = 0; cap <= 63; cap++)
+        if (cap > 31 || !(keep >> cap & 1))
+            if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno == EINVAL)
+                break; /* beyond the last capability of this kernel */
+    if (syscall(SYS_capget, &header, data) < 0)
+        return sa_error_sys(err, SA_ECONTROL, errno, "capget");
+    data[0].effective = data[0].permitted &= keep;
+    data[1].effective = data[1].permitted = 0;
+    data[0].inheritable = data[1].inheritable = 0;
+    if (syscall(SYS_capset, &header, data) < 0)
+        return sa_error_sys(err, SA_ECONTROL, errno, "cannot give up capabilities");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return sa_error_sys(err, SA_ECONTROL, errno, "no_new_privs");
+    return 0;
+}
+
+void sa_host_deinit(struct sa_host *host)
+{
+    int *const fds[] = {&host->state_lock, &host->range_lock, &host->runtime};
+    for (size_t i = 0; i < SA_COUNT(fds); i++)
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+    for (int i = 0; i < SA_CONTROL_COUNT; i++)
+        free(host->weaker[i]);
+    free(host->filters.guard.code);
+    free(host->filters.base.code);
+    for (int i = 0; i < SA_LANGUAGES; i++)
+        free(host->filters.language[i].code);
+    sa_buf_deinit(&host->boot);
+    memset(host, 0, sizeof *host);
+}

@@ -1,0 +1,72 @@
+/*
+ * What the host offers and what the driver made once at its start; read by every launch. The
+ * fields are set by sa_native_start() in the order below and never change afterwards.
+ */
+#ifndef SA_NATIVE_HOST_H
+#define SA_NATIVE_HOST_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "native/controls.h"
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SA_MASKS_MAX = 64, SA_LANGUAGES = 5 };
+
+struct sa_program {
+    struct sock_filter *code;
+    unsigned short count;
+};
+
+/* The compiled filters (seccomp.c). */
+struct sa_filters {
+    struct sa_program guard;    /* refuses by argument; everything else goes to */
+    struct sa_program base;     /* the allow-list, which has the listener */
+    struct sa_program language[SA_LANGUAGES];
+};
+
+/* A path below /proc that programs must not see; "path" is relative to the root. */
+struct sa_mask {
+    char path[40];
+    bool directory;
+};
+
+struct sa_host {
+    bool ranges;        /* may map ranges of ids (root); else one id, the caller's */
+    bool root;          /* started as root: a missing control is fatal */
+    uint32_t uid_base;  /* of slot 0 */
+    uint32_t own_uid, own_gid; /* what 1000 maps to where `ranges` is false */
+    int state_lock, range_lock;
+    int runtime;        /* sealed memfd */
+    int landlock_abi;   /* 0: none */
+    struct sa_mask masks[SA_MASKS_MAX];
+    size_t mask_count;
+    struct sa_filters filters;
+    struct sa_buf boot; /* the part of the boot block that is the same for all */
+    sa_controls can;    /* what a sandbox gets here */
+    char *weaker[SA_CONTROL_COUNT];
+};
+
+/* Take the locks that keep two nodes apart: of the name, and of a block of ids. */
+int sa_host_lock(struct sa_host *host, const char *state, uint32_t uid_base, struct sa_error *err);
+/* Copy the runtime into a sealed memfd. */
+int sa_host_load_runtime(struct sa_host *host, const char *path, struct sa_error *err);
+/* Find out about ids, Landlock, and what of /proc is there to be masked. */
+void sa_host_probe(struct sa_host *host);
+/* Say that a control is missing (removes it from `can`) or weak (leaves it). */
+void sa_host_missing(struct sa_host *host, enum sa_control control, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void sa_host_weak(struct sa_host *host, enum sa_control control, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Give up what making sandboxes does not need: capabilities, new privileges. */
+int sa_host_reduce(const struct sa_host *host, struct sa_error *err);
+void sa_host_deinit(struct sa_host *host);
+
+/* Build the template root and move this process into a mount namespace of /t (the template),
+ * /proc and /d (an empty folder); nothing else of the host is reachable by a path (template.c). */
+int sa_template_enter(const struct sa_host *host, struct sa_error *err);
+
+#endif

@@ -1,0 +1,13 @@
+/* Landlock (kernel: Documentation/userspace-api/landlock.rst) as a second layer below the mount
+ * namespace: what may be read and run, and the few folders that may be written. */
+#ifndef SA_NATIVE_LANDLOCK_H
+#define SA_NATIVE_LANDLOCK_H
+
+/* ABI of this kernel; 0 when it has none or it is switched off. */
+int sa_landlock_abi(void);
+/* In the sandbox, after pivot_root: a ruleset for its paths; -1 with errno. */
+int sa_landlock_rules(int abi);
+/* Restrict this thread and what it starts, for ever. Needs no_new_privs. */
+int sa_landlock_restrict(int rules);
+
+#endif

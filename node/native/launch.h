@@ -1,0 +1,42 @@
+/* The node's side of starting a sandbox: see steps.h for the conversation. Nothing here waits
+ * for the child. */
+#ifndef SA_NATIVE_LAUNCH_H
+#define SA_NATIVE_LAUNCH_H
+
+#include "native/host.h"
+#include "native/steps.h"
+#include "nodelink/nodelink.h"
+
+#include <sys/types.h>
+
+/* A child between clone3 and exec; descriptors are owned, -1 when handed on. */
+struct sa_child_handle {
+    pid_t pid;
+    int pidfd, setup;
+    int slot; /* of the id ranges */
+};
+#define SA_CHILD_NONE                                                                              \
+    {                                                                                              \
+        -1, -1, -1, -1                                                                             \
+    }
+
+/* clone3 and the id maps; the child goes on up to waiting for its order. On failure the path of
+ * the error is the step's name and nothing is left, except perhaps a child to be reaped: then
+ * handle->pidfd is not -1. */
+int sa_launch(const struct sa_host *host, int slot, struct sa_child_handle *handle,
+              struct sa_error *err);
+
+/* The link and the boot block of this spec, and the order, to a launched child. *link is the
+ * control plane's end. `rlimits`: "nproc" and "data" stand in for control groups. */
+int sa_launch_order(const struct sa_host *host, const struct sa_child_handle *handle,
+                    const struct sa_node_spec *spec, bool limit_processes, bool limit_memory,
+                    int *link, struct sa_error *err);
+
+/* The part of the boot block that is the same for every sandbox: roots and filters. */
+void sa_boot_common(const struct sa_filters *filters, struct sa_buf *out);
+
+/* Look at a running PID 1 in /proc: no capability, no_new_privs, seccomp. -1 when a lock is not
+ * shut (path names the control). */
+int sa_launch_verify(pid_t pid, struct sa_error *err);
+
+#endif

@@ -1,0 +1,264 @@
+/* Compiling the filters. See seccomp.h for how they play together. */
+#include "native/seccomp.h"
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "native/seccomp_sets.h"
+#include "native/sys.h"
+
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/seccomp.h>
+#include <linux/sockios.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
+
+#define NO_PERMISSION SCMP_ACT_ERRNO(EPERM)
+#define NO_SUCH_CALL SCMP_ACT_ERRNO(ENOSYS)
+#define LOW32 0xffffffffu /* int arguments: the kernel ignores what is above */
+#define INT_IS(argument, value) SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, LOW32, (value))
+
+/* clone(2) flags that make a namespace. */
+static const unsigned namespaces[] = {CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
+                                      CLONE_NEWUSER, CLONE_NEWPID,    CLONE_NEWNET};
+
+/* ioctl(2) requests that the guard refuses, whatever their upper bits. */
+static const unsigned ioctls_refused[] = {
+    TIOCSTI, 0x541C /* TIOCLINUX */, TIOCSETD, TIOCCONS, TIOCSSERIAL, TIOCVHANGUP,
+    0x4B3A /* KDSETMODE */};
+
+static int number_of(const char *name)
+{
+    int number = seccomp_syscall_resolve_name(name);
+    return number < 0 ? -1 : number;
+}
+
+/* First failure of a series of rules; libseccomp answers with a negative errno. */
+struct rules {
+    scmp_filter_ctx ctx;
+    int rc;
+};
+
+static void rule(struct rules *r, uint32_t action, int number, unsigned count,
+                 const struct scmp_arg_cmp *compare)
+{
+    if (r->rc == 0 && number >= 0)
+        r->rc = seccomp_rule_add_array(r->ctx, action, number, count, compare);
+}
+
+static void rule1(struct rules *r, uint32_t action, const char *name, struct scmp_arg_cmp compare)
+{
+    rule(r, action, number_of(name), 1, &compare);
+}
+
+static void allow_socket(struct rules *r, int family, int type, int protocol)
+{
+    const struct scmp_arg_cmp compare[] = {
+        INT_IS(0, (unsigned)family), SCMP_CMP(1, SCMP_CMP_MASKED_EQ, 0xf, (unsigned)type),
+        INT_IS(2, (unsigned)protocol)};
+    rule(r, SCMP_ACT_ALLOW, number_of("socket"), 3, compare);
+}
+
+/* Stream and datagram sockets of this machine and of IP, and questions about routes: no raw
+ * packets, no protocol that would make the kernel load a module. */
+static void add_sockets(struct rules *r)
+{
+    const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
+    const int families[] = {AF_INET, AF_INET6};
+    for (size_t i = 0; i < SA_COUNT(types); i++)
+        allow_socket(r, AF_UNIX, types[i], 0);
+    for (size_t i = 0; i < SA_COUNT(families); i++) {
+        allow_socket(r, families[i], SOCK_STREAM, 0);
+        allow_socket(r, families[i], SOCK_STREAM, IPPROTO_TCP);
+        allow_socket(r, families[i], SOCK_DGRAM, 0);
+        allow_socket(r, families[i], SOCK_DGRAM, IPPROTO_UDP);
+    }
+    allow_socket(r, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+    allow_socket(r, AF_NETLINK, SOCK_DGRAM, NETLINK_ROUTE);
+}
+
+static void add_clone(struct rules *r, uint32_t telling_action)
+{
+    unsigned all = 0;
+    for (size_t i = 0; i < SA_COUNT(namespaces); i++) {
+        all |= namespaces[i];
+        if (telling_action != SCMP_ACT_ALLOW)
+            rule1(r, telling_action, "clone",
+                  SCMP_CMP(0, SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));
+    }
+    if (telling_action == SCMP_ACT_ALLOW)
+        rule(r, SCMP_ACT_ALLOW, number_of("clone"), 0, NULL);
+    else
+        rule1(r, SCMP_ACT_ALLOW, "clone", SCMP_CMP(0, SCMP_CMP_MASKED_EQ, all, 0));
+}
+
+static void add_personality(struct rules *r)
+{
+    const unsigned sane[] = {PER_LINUX, PER_LINUX32, UNAME26, PER_LINUX32 | UNAME26, LOW32};
+    for (size_t i = 0; i < SA_COUNT(sane); i++)
+        rule1(r, SCMP_ACT_ALLOW, "personality", INT_IS(0, sane[i]));
+}
+
+static bool by_argument(const char *name)
+{
+    static const char *const names[] = {"clone", "personality", "prlimit64", "socket"};
+    for (size_t i = 0; i < SA_COUNT(names); i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void add_names(struct rules *r, struct sa_name_list list, uint32_t action)
+{
+    for (size_t i = 0; i < list.count; i++)
+        if (!by_argument(list.names[i]))
+            rule(r, action, number_of(list.names[i]), 0, NULL);
+}
+
+static void add_sets(struct rules *r, unsigned sets, uint32_t telling_action)
+{
+    for (unsigned set = 0; set < SA_SET_COUNT; set++)
+        if (sets >> set & 1)
+            add_names(r, sa_set_names((enum sa_set)set), SCMP_ACT_ALLOW);
+    add_names(r, sa_set_telling(), telling_action);
+    /* Its flags are behind a pointer that no filter can read; glibc falls back to clone. */
+    rule(r, NO_SUCH_CALL, number_of("clone3"), 0, NULL);
+    add_clone(r, telling_action);
+    add_personality(r);
+    add_sockets(r);
+    rule1(r, SCMP_ACT_ALLOW, "prlimit64", INT_IS(0, 0));
+}
+
+/* The guard: allow everything but what is refused by argument. */
+static void add_guard(struct rules *r)
+{
+    static const char *const to_process[] = {"kill", "tkill", "tgkill", "rt_sigqueueinfo",
+                                             "rt_tgsigqueueinfo"};
+    for (size_t i = 0; i < SA_COUNT(ioctls_refused); i++)
+        rule1(r, NO_PERMISSION, "ioctl", INT_IS(1, ioctls_refused[i]));
+    for (size_t i = 0; i < SA_COUNT(to_process); i++)
+        rule1(r, NO_PERMISSION, to_process[i], INT_IS(0, 1));
+    rule1(r, NO_PERMISSION, "tgkill", INT_IS(1, 1));
+    rule1(r, NO_PERMISSION, "rt_tgsigqueueinfo", INT_IS(1, 1));
+}
+
+/* The highest system call that libseccomp knows by name here. */
+static unsigned highest_known(void)
+{
+    unsigned highest = 0;
+    for (int number = 0; number < 1024; number++) {
+        sa_autofree char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
+        if (name)
+            highest = (unsigned)number;
+    }
+    return highest;
+}
+
+/* Take the program out of libseccomp; with `prefix`, put "newer than known: ENOSYS" in front
+ * (jumps are relative, so the rest stays as it is). */
+static int export(struct rules *r, bool prefix, struct sa_program *program, struct sa_error *err)
+{
+    const struct sock_filter newer[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, highest_known(), 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS)};
+    sa_autobuf code = SA_BUF_INIT;
+    sa_autoclose int fd = memfd_create("filter", MFD_CLOEXEC);
+    if (fd < 0 || r->rc < 0 || (r->rc = seccomp_export_bpf(r->ctx, fd)) < 0 ||
+        lseek(fd, 0, SEEK_SET) < 0)
+        return sa_error_sys(err, SA_ECONTROL, r->rc < 0 ? -r->rc : errno, "compile the filter");
+    if (prefix)
+        sa_buf_add(&code, newer, sizeof newer);
+    for (;;) {
+        ssize_t n = read(fd, sa_buf_reserve(&code, 8192), 8192);
+        if (n < 0)
+            return sa_error_sys(err, SA_ECONTROL, errno, "read the filter");
+        if (n == 0)
+            break;
+        code.length += (size_t)n;
+    }
+    size_t count = code.length / sizeof(struct sock_filter);
+    if (count == 0 || count > BPF_MAXINSNS)
+        return sa_error_set(err, SA_ECONTROL, "a filter of %zu instructions", count);
+    program->count = (unsigned short)count;
+    program->code = (void *)sa_buf_steal(&code);
+    return 0;
+}
+
+/* guard: sets is 0. */
+static int compile(unsigned sets, uint32_t telling_action, struct sa_program *program,
+                   struct sa_error *err)
+{
+    struct rules r = {seccomp_init(sets ? NO_PERMISSION : SCMP_ACT_ALLOW), 0};
+    if (!r.ctx)
+        return sa_error_set(err, SA_ECONTROL, "libseccomp cannot make a filter");
+    r.rc = seccomp_attr_set(r.ctx, SCMP_FLTATR_ACT_BADARCH, NO_SUCH_CALL);
+    if (r.rc == 0 && sets)
+        r.rc = seccomp_attr_set(r.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
+    if (sets)
+        add_sets(&r, sets, telling_action);
+    else
+        add_guard(&r);
+    int rc = export(&r, sets != 0, program, err);
+    seccomp_release(r.ctx);
+    return rc;
+}
+
+int sa_filters_compile(struct sa_filters *filters, struct sa_error *err)
+{
+    if (compile(0, 0, &filters->guard, err) < 0 ||
+        compile((1u << SA_SET_COUNT) - 1, SCMP_ACT_NOTIFY, &filters->base, err) < 0)
+        return sa_error_wrap(err, "seccomp");
+    for (size_t i = 0; i < SA_LANGUAGES; i++)
+        if (compile(sa_language(i)->sets, SCMP_ACT_ALLOW, &filters->language[i], err) < 0)
+            return sa_error_wrap(err, "filter for %s", sa_language(i)->name);
+    return 0;
+}
+
+int sa_filter_install(const struct sa_program *program)
+{
+    const struct sock_fprog prog = {.len = program->count, .filter = program->code};
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+}
+
+int sa_filter_install_listening(const struct sa_program *program)
+{
+    const struct sock_fprog prog = {.len = program->count, .filter = program->code};
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+                        &prog);
+}
+
+/* Numbers of the telling calls, resolved once; clone comes last. */
+static int telling_numbers[SA_TELLING_MAX];
+
+static size_t telling_count(void)
+{
+    return sa_set_telling().count;
+}
+
+int sa_telling_index(int number)
+{
+    if (!telling_numbers[telling_count()]) {
+        for (size_t i = 0; i < telling_count(); i++)
+            telling_numbers[i] = number_of(sa_set_telling().names[i]);
+        telling_numbers[telling_count()] = number_of("clone");
+    }
+    for (size_t i = 0; i <= telling_count(); i++)
+        if (telling_numbers[i] == number)
+            return (int)i;
+    return -1;
+}
+
+const char *sa_telling_name(int index)
+{
+    if (index < 0 || (size_t)index > telling_count())
+        return "?";
+    return (size_t)index == telling_count() ? "clone" : sa_set_telling().names[index];
+}

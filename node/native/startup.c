@@ -1,0 +1,127 @@
+/* The start of the driver, in order: each step may need what those before it found. */
+#include "native/startup.h"
+
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "native/launch.h"
+#include "native/seccomp.h"
+#include "native/sys.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* May this process hand out the host ids base..base+count? It needs the capabilities, and an own
+ * user namespace (a container's) must have those ids. */
+static bool has_ids(uint32_t base)
+{
+    const uint32_t needed = 1u << CAP_SYS_ADMIN | 1u << CAP_SETUID | 1u << CAP_SETGID;
+    const uint64_t end = (uint64_t)base + (uint64_t)SA_NATIVE_SANDBOXES_MAX * SA_NATIVE_IDS;
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    sa_autobuf map = SA_BUF_INIT;
+    uint64_t inside, count;
+    if (syscall(SYS_capget, &header, data) < 0 || (data[0].effective & needed) != needed)
+        return false;
+    if (sa_read_file(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL) < 0)
+        return false;
+    for (const char *line = map.data; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (sscanf(line, "%" SCNu64 " %*u %" SCNu64, &inside, &count) == 2 && inside <= base &&
+            inside + count >= end)
+            return true;
+    }
+    return false;
+}
+
+/* Without ids to hand out: a user namespace of the node's own, in which it may mount. */
+static int own_user_namespace(const struct sa_host *host, struct sa_error *err)
+{
+    char users[48], groups[48];
+    if (unshare(CLONE_NEWUSER) < 0)
+        return sa_error_at(err, SA_ECONTROL, "userns",
+                           "this user may not make user namespaces: %s; see `doctor` for the "
+                           "settings that allow it",
+                           strerror(errno));
+    snprintf(users, sizeof users, "%d %u 1", SA_NATIVE_UID, (unsigned)host->own_uid);
+    snprintf(groups, sizeof groups, "%d %u 1", SA_NATIVE_UID, (unsigned)host->own_gid);
+    if (sa_write_file(AT_FDCWD, "/proc/self/setgroups", "deny", err) < 0 ||
+        sa_write_file(AT_FDCWD, "/proc/self/uid_map", users, err) < 0 ||
+        sa_write_file(AT_FDCWD, "/proc/self/gid_map", groups, err) < 0)
+        return sa_error_wrap(err, "cannot map the ids of the node");
+    return 0;
+}
+
+/* Each sandbox costs the node some descriptors. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* An unprivileged node without a delegated group: limits of processes and the node's own eye. */
+static void stand_ins(struct sa_host *host)
+{
+    if (host->root)
+        return; /* fails closed instead */
+    if (!sa_controls_has(host->can, SA_C_CGROUP_PIDS))
+        host->can |= sa_control_bit(SA_C_RLIMIT_NPROC);
+    if (!sa_controls_has(host->can, SA_C_CGROUP_MEMORY))
+        host->can |= sa_control_bit(SA_C_RLIMIT_MEMORY) | sa_control_bit(SA_C_WATCHDOG_MEMORY);
+}
+
+static bool state_valid(const char *state)
+{
+    size_t length = strlen(state);
+    for (size_t i = 0; i < length; i++)
+        if (!isalnum((unsigned char)state[i]) && state[i] != '-' && state[i] != '_')
+            return false;
+    return length > 0 && length <= 64;
+}
+
+struct sa_cgroups *sa_startup(struct sa_host *host, const struct sa_native_options *options,
+                              struct sa_error *err)
+{
+    host->state_lock = host->range_lock = host->runtime = -1;
+    host->own_uid = geteuid();
+    host->own_gid = getegid();
+    if (!state_valid(options->state)) {
+        sa_error_at(err, SA_EINVALID, "state", "expected 1 to 64 letters, digits, - or _");
+        return NULL;
+    }
+    raise_descriptors();
+    if (sa_host_lock(host, options->state, options->uid_base, err) < 0 ||
+        sa_host_load_runtime(host, options->runtime_path, err) < 0 ||
+        sa_filters_compile(&host->filters, err) < 0)
+        return NULL;
+    sa_boot_common(&host->filters, &host->boot);
+    host->ranges = has_ids(host->uid_base);
+    host->root = host->ranges;
+    sa_host_probe(host);
+    struct sa_cgroups *groups = sa_cgroups_open(host, options->state, err);
+    if (!groups)
+        return NULL;
+    stand_ins(host);
+    if (!host->ranges && own_user_namespace(host, err) < 0)
+        goto failed;
+    if (unshare(CLONE_NEWNS) < 0) {
+        sa_error_at(err, SA_ECONTROL, "mountns", "cannot make a mount namespace: %s",
+                    strerror(errno));
+        goto failed;
+    }
+    if (sa_template_enter(host, err) < 0 || sa_host_reduce(host, err) < 0)
+        goto failed;
+    return groups;
+failed:
+    sa_cgroups_close(groups);
+    return NULL;
+}

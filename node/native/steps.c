@@ -1,0 +1,245 @@
+/* The table of steps, and those that are neither about mounts nor about ids. */
+#include "native/steps.h"
+
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "link/methods.h"
+#include "native/landlock.h"
+#include "native/seccomp.h"
+#include "native/sys.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <net/if.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+static sa_step_fn descriptors, session, wait_ids, loopback, landlock_rules, wait_order, hostname,
+    cgroup_namespace, handover, landlock, seccomp_, report_ready, run;
+
+#define BIT(control) ((sa_controls)1 << (control))
+
+static const struct sa_step steps[] = {
+    {"descriptors", descriptors, 0},
+    {"parent-death", sa_step_parent_death, 0},
+    {"session", session, 0},
+    {"wait-ids", wait_ids, BIT(SA_C_USERNS)},
+    {"ids", sa_step_ids, BIT(SA_C_USERNS_RANGE)},
+    {"root", sa_step_root, BIT(SA_C_MOUNTNS)},
+    {"proc", sa_step_proc, BIT(SA_C_PIDNS)},
+    {"namespace-limits", sa_step_namespace_limits, BIT(SA_C_USERNS_LIMITS)},
+    {"mask", sa_step_mask, BIT(SA_C_PROC_MASKED)},
+    {"terminals", sa_step_terminals, 0},
+    {"data", sa_step_data, 0},
+    {"pivot", sa_step_pivot, BIT(SA_C_ROOTFS_READONLY)},
+    {"loopback", loopback, BIT(SA_C_NETNS) | BIT(SA_C_IPCNS)},
+    {"landlock-rules", landlock_rules, 0},
+    {"parent-death", sa_step_parent_death, 0},
+    {"wait-order", wait_order, 0},
+    {"sizes", sa_step_sizes, BIT(SA_C_TMPFS_SIZE) | BIT(SA_C_TMPFS_INODES)},
+    {"hostname", hostname, BIT(SA_C_UTSNS)},
+    {"cgroup-namespace", cgroup_namespace, BIT(SA_C_CGROUPNS)},
+    {"rlimits", sa_step_rlimits, 0},
+    {"handover", handover, 0},
+    {"capabilities", sa_step_capabilities, BIT(SA_C_CAPABILITIES)},
+    {"no-new-privs", sa_step_no_new_privs, BIT(SA_C_NO_NEW_PRIVS)},
+    {"landlock", landlock, BIT(SA_C_LANDLOCK) | BIT(SA_C_LANDLOCK_SCOPE)},
+    {"seccomp", seccomp_, BIT(SA_C_SECCOMP) | BIT(SA_C_SECCOMP_NOTIFY)},
+    {"report", report_ready, 0},
+    {"exec", run, 0},
+};
+
+size_t sa_step_count(void)
+{
+    return SA_COUNT(steps);
+}
+
+const char *sa_step_name(uint32_t index)
+{
+    return index < SA_COUNT(steps) ? steps[index].name : "?";
+}
+
+/* Keep only the setup socket and the runtime: a spare lives long, and must hold nothing of its
+ * neighbours. Low numbers are left to what is handed over. */
+static int descriptors(struct sa_child *child)
+{
+    int setup = fcntl(child->setup, F_DUPFD_CLOEXEC, SA_BOOT_BLOCK_FD + 2);
+    int runtime = fcntl(child->runtime, F_DUPFD_CLOEXEC, SA_BOOT_BLOCK_FD + 2);
+    if (setup < 0 || runtime < 0)
+        return -1;
+    /* As they are: two numbers, neither of which is known to be the smaller. */
+    unsigned low = (unsigned)(setup < runtime ? setup : runtime);
+    unsigned high = (unsigned)(setup < runtime ? runtime : setup);
+    child->setup = setup;
+    child->runtime = runtime;
+    if (low > 3 && close_range(3, low - 1, 0) < 0)
+        return -1;
+    if (high > low + 1 && close_range(low + 1, high - 1, 0) < 0)
+        return -1;
+    return close_range(high + 1, ~0u, 0);
+}
+
+static int session(struct sa_child *child)
+{
+    sigset_t none;
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    (void)child;
+    umask(022);
+    for (int number = 1; number < NSIG; number++)
+        sigaction(number, &action, NULL); /* what the node ignores would be ignored in here */
+    sigemptyset(&none);
+    if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+        return -1;
+    return setsid() < 0 ? -1 : 0;
+}
+
+static int wait_ids(struct sa_child *child)
+{
+    char go;
+    ssize_t n;
+    do
+        n = recv(child->setup, &go, 1, 0);
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        _exit(0); /* the node is gone */
+    if (n == 1 && go == SA_GO_IDS)
+        return 0;
+    errno = n < 0 ? errno : EPROTO;
+    return -1;
+}
+
+static int loopback(struct sa_child *child)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    sa_autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    (void)child;
+    return fd < 0 ? -1 : ioctl(fd, SIOCSIFFLAGS, &request);
+}
+
+static int landlock_rules(struct sa_child *child)
+{
+    if (child->host->landlock_abi == 0)
+        return 0;
+    child->rules = sa_landlock_rules(child->host->landlock_abi);
+    return child->rules < 0 ? -1 : 0;
+}
+
+static int wait_order(struct sa_child *child)
+{
+    int fds[SA_FDS_MAX];
+    size_t count = 0;
+    ssize_t n;
+    do
+        n = sa_recv_fds(child->setup, &child->order, sizeof child->order, fds, &count, 0);
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        _exit(0); /* the node is gone, or needs this spare no more */
+    if (n != sizeof child->order || count != 2) {
+        errno = n < 0 ? errno : EPROTO;
+        return -1;
+    }
+    child->link = fds[0];
+    child->boot = fds[1];
+    return 0;
+}
+
+static int hostname(struct sa_child *child)
+{
+    return sethostname(child->order.hostname, strlen(child->order.hostname));
+}
+
+/* Only now, as its root is the group that the process is in. */
+static int cgroup_namespace(struct sa_child *child)
+{
+    (void)child;
+    return unshare(CLONE_NEWCGROUP);
+}
+
+static int above(int *fd)
+{
+    int copy = fcntl(*fd, F_DUPFD_CLOEXEC, SA_BOOT_BLOCK_FD + 1);
+    if (copy < 0)
+        return -1;
+    close(*fd);
+    *fd = copy;
+    return 0;
+}
+
+/* What the runtime gets: /dev/null three times, the link, the boot block. All else has
+ * close-on-exec. */
+static int handover(struct sa_child *child)
+{
+    sa_autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
+        return -1;
+    if (above(&child->link) < 0 || above(&child->boot) < 0 ||
+        (child->rules >= 0 && above(&child->rules) < 0))
+        return -1;
+    if (dup2(child->link, SA_BOOT_LINK_FD) < 0 || dup2(child->boot, SA_BOOT_BLOCK_FD) < 0)
+        return -1;
+    return 0;
+}
+
+static int landlock(struct sa_child *child)
+{
+    return child->rules < 0 ? 0 : sa_landlock_restrict(child->rules);
+}
+
+static int seccomp_(struct sa_child *child)
+{
+    if (sa_filter_install(&child->host->filters.guard) < 0)
+        return -1;
+    child->listener = sa_filter_install_listening(&child->host->filters.base);
+    return child->listener < 0 ? -1 : 0;
+}
+
+static void report(struct sa_child *child, uint32_t step, int error, sa_controls in_force)
+{
+    const struct sa_report message = {.step = step, .error = error, .in_force = in_force};
+    /* EPIPE: the node is gone, and nobody else would end us. */
+    if (sa_send_fds(child->setup, &message, sizeof message, &child->listener,
+                    child->listener >= 0, MSG_NOSIGNAL) < 0)
+        _exit(0);
+}
+
+/* In force so far: what the steps provide, less what this host cannot. */
+static sa_controls provided(const struct sa_child *child)
+{
+    sa_controls set = 0;
+    for (size_t i = 0; i < SA_COUNT(steps); i++)
+        set |= steps[i].provides;
+    return set & child->host->can;
+}
+
+static int report_ready(struct sa_child *child)
+{
+    report(child, (uint32_t)SA_COUNT(steps), 0, provided(child));
+    close(child->listener);
+    child->listener = -1;
+    return 0;
+}
+
+static int run(struct sa_child *child)
+{
+    static char name[] = "execution-runtime";
+    char *const argv[] = {name, NULL};
+    char *const envp[] = {NULL};
+    return (int)syscall(SYS_execveat, child->runtime, "", argv, envp, AT_EMPTY_PATH);
+}
+
+noreturn void sa_child_main(const struct sa_host *host, int setup)
+{
+    struct sa_child child = {.host = host, .setup = setup, .runtime = host->runtime, .link = -1,
+                             .boot = -1, .rules = -1, .listener = -1, .data = -1};
+    for (uint32_t i = 0; i < SA_COUNT(steps); i++)
+        if (steps[i].run(&child) < 0) {
+            report(&child, i, errno, 0);
+            break;
+        }
+    _exit(127);
+}

@@ -1,0 +1,67 @@
+/*
+ * What a new sandbox does to itself between clone3 and exec: an ordered table of named steps.
+ * The first failing step's number and errno go to the node over the setup socket, which closes
+ * on exec; when all went well the node gets the seccomp listener instead, then end of file.
+ *
+ * The node's side of the conversation (launch.c):
+ *
+ *     node                                       sandbox
+ *     clone3                                     descriptors, session
+ *     writes the id maps;  SA_GO_IDS     ->      everything that does not depend on the spec
+ *     cgroups;  struct sa_order + link + boot -> sizes, host name, then the locks fall shut
+ *                                        <-      struct sa_report (+ listener)
+ *                                        <-      end of file: exec has happened
+ *
+ * So a spare is a sandbox that waits for its order.
+ */
+#ifndef SA_NATIVE_STEPS_H
+#define SA_NATIVE_STEPS_H
+
+#include "native/host.h"
+
+#include <stdint.h>
+#include <stdnoreturn.h>
+
+enum { SA_GO_IDS = 1 };
+
+struct sa_order {
+    uint64_t storage_bytes, inodes;
+    uint64_t pids; /* RLIMIT_NPROC where no control group counts; 0: leave it */
+    char hostname[64];
+};
+
+struct sa_report {
+    uint32_t step;  /* index of the failed step, or sa_step_count() when all went well */
+    int32_t error;  /* errno of the failure */
+    sa_controls in_force;
+};
+
+/* The child's own state. */
+struct sa_child {
+    const struct sa_host *host;
+    int setup, runtime; /* both close-on-exec */
+    int link, boot, rules, listener, data;
+    struct sa_order order;
+};
+
+typedef int sa_step_fn(struct sa_child *child); /* 0, or -1 with errno */
+struct sa_step {
+    const char *name;
+    sa_step_fn *run;
+    sa_controls provides;
+};
+
+size_t sa_step_count(void);
+const char *sa_step_name(uint32_t index);
+
+/* Runs in the child, never returns. */
+noreturn void sa_child_main(const struct sa_host *host, int setup);
+
+/* steps_mount.c */
+sa_step_fn sa_step_root, sa_step_proc, sa_step_namespace_limits, sa_step_mask, sa_step_terminals,
+    sa_step_data, sa_step_pivot, sa_step_sizes;
+/* steps_ids.c */
+sa_step_fn sa_step_ids, sa_step_capabilities, sa_step_no_new_privs, sa_step_rlimits,
+    sa_step_parent_death;
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * Steps that make the sandbox's root out of the node's tree (template.c): /t copied, a proc of
+ * its own, what must not be seen covered, one tmpfs bound to each writable folder. Paths without
+ * a leading slash are below the new root, which is the working folder until pivot_root.
+ */
+#include "base/cleanup.h"
+#include "native/steps.h"
+#include "native/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { DATA_FLAGS = MS_NOSUID | MS_NODEV };
+
+/* The copy of /t that came with the namespace is locked in its place; a bind of it is not, and
+ * what is below it stays locked to it. */
+int sa_step_root(struct sa_child *child)
+{
+    (void)child;
+    if (mount("/t", "/t", NULL, MS_BIND | MS_REC, NULL) < 0)
+        return -1;
+    return chdir("/t");
+}
+
+int sa_step_proc(struct sa_child *child)
+{
+    (void)child;
+    return mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
+static int write_number(const char *path, const char *text)
+{
+    sa_autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -1;
+    return write(fd, text, strlen(text)) < 0 ? -1 : 0;
+}
+
+/* No further namespaces in this user namespace, whoever asks and whatever a filter says
+ * (user_namespaces(7)). The control group's own comes later, hence the 1. */
+int sa_step_namespace_limits(struct sa_child *child)
+{
+    static const char *const kinds[] = {"user", "mnt", "pid", "net", "ipc", "uts", "time"};
+    (void)child;
+    for (size_t i = 0; i < SA_COUNT(kinds); i++) {
+        char path[64];
+        snprintf(path, sizeof path, "proc/sys/user/max_%s_namespaces", kinds[i]);
+        if (write_number(path, "0") < 0)
+            return -1;
+    }
+    return write_number("proc/sys/user/max_cgroup_namespaces", "1");
+}
+
+int sa_step_mask(struct sa_child *child)
+{
+    const struct sa_host *host = child->host;
+    for (size_t i = 0; i < host->mask_count; i++) {
+        const struct sa_mask *mask = &host->masks[i];
+        if (mount(mask->directory ? "run" : "dev/null", mask->path, NULL, MS_BIND, NULL) < 0 &&
+            errno != ENOENT)
+            return -1;
+    }
+    if (mount("proc/sys", "proc/sys", NULL, MS_BIND, NULL) < 0)
+        return -1;
+    return mount(NULL, "proc/sys", NULL,
+                 MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
+int sa_step_terminals(struct sa_child *child)
+{
+    (void)child;
+    return mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+                 "newinstance,ptmxmode=0666,mode=0620");
+}
+
+/* One tmpfs, so that one size caps all that can be written. It is mounted on /d, which goes
+ * away with the old root; only the binds stay. */
+int sa_step_data(struct sa_child *child)
+{
+    static const struct {
+        const char *folder, *target;
+        mode_t mode;
+    } binds[] = {{"/d/workspace", "workspace", 0755},
+                 {"/d/tmp", "tmp", 01777},
+                 {"/d/home", "home/user", 0755},
+                 {"/d/shm", "dev/shm", 01777}};
+    (void)child;
+    if (mount("tmpfs", "/d", "tmpfs", DATA_FLAGS, "mode=0755,uid=1000,gid=1000,size=1m,nr_inodes=16") <
+        0)
+        return -1;
+    for (size_t i = 0; i < SA_COUNT(binds); i++)
+        if (mkdir(binds[i].folder, 0700) < 0 || chmod(binds[i].folder, binds[i].mode) < 0 ||
+            mount(binds[i].folder, binds[i].target, NULL, MS_BIND, NULL) < 0)
+            return -1;
+    return 0;
+}
+
+/* pivot_root(2), NOTES: with both arguments "." the old root is stacked on the new one. */
+int sa_step_pivot(struct sa_child *child)
+{
+    (void)child;
+    if (sa_pivot_root(".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        return -1;
+    return 0;
+}
+
+/* With the order come the sizes. Four inodes are the folders themselves. */
+int sa_step_sizes(struct sa_child *child)
+{
+    char options[96];
+    snprintf(options, sizeof options, "size=%" PRIu64 ",nr_inodes=%" PRIu64,
+             child->order.storage_bytes, child->order.inodes);
+    if (mount(NULL, "/workspace", NULL, MS_REMOUNT | DATA_FLAGS, options) < 0)
+        return -1;
+    return chdir("/workspace");
+}
