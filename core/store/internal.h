@@ -193,6 +193,7 @@ struct sa_store {
     uv_async_t async;
     pthread_t writer, reader;
     sqlite3_stmt *statements[SA_STATEMENT_COUNT]; /* writer's thread */
+    sqlite3_stmt *get_sandbox, *get_execution;    /* reader's thread */
 
     pthread_mutex_t lock; /* everything from here to the next line */
     pthread_cond_t work, read_work, progress;

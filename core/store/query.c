@@ -27,36 +27,41 @@ static void bind_number(struct binds *binds, int64_t number)
     binds->values[binds->count++].number = number;
 }
 
-static sqlite3_stmt *prepare(struct sa_store *store, const char *sql, const struct binds *binds,
-                             struct sa_error *err)
+static void bind_all(sqlite3_stmt *stmt, const struct binds *binds)
 {
-    sqlite3_stmt *stmt = NULL;
-    if (!sa_database_prepare(store->db.reader, &stmt, sql, err))
-        return NULL;
     for (int i = 0; i < binds->count; i++) {
         if (binds->values[i].text)
             sqlite3_bind_text(stmt, i + 1, binds->values[i].text, -1, SQLITE_STATIC);
         else
             sqlite3_bind_int64(stmt, i + 1, binds->values[i].number);
     }
-    return stmt;
+}
+
+/* One record by its key: the most frequent question, so its statement is kept. */
+static sqlite3_stmt *prepare_one(struct sa_store *store, const struct sa_store_read *read,
+                                 struct sa_error *err)
+{
+    sqlite3_stmt **slot = read->sandbox ? &store->get_execution : &store->get_sandbox;
+    if (*slot)
+        return *slot;
+    sa_autobuf sql = SA_BUF_INIT;
+    sa_buf_adds(&sql, "SELECT ");
+    sa_table_column_names(read->table, "", &sql);
+    sa_buf_printf(&sql, " FROM %s WHERE id=?%s", read->table->name,
+                  read->sandbox ? " AND sandbox=?" : "");
+    return sa_database_prepare(store->db.reader, slot, sql.data, err);
 }
 
 int sa_query_one(struct sa_store *store, struct sa_store_read *read, struct sa_error *err)
 {
-    sa_autobuf sql = SA_BUF_INIT;
-    struct binds binds = {.count = 0};
-    sa_buf_adds(&sql, "SELECT ");
-    sa_table_column_names(read->table, "", &sql);
-    sa_buf_printf(&sql, " FROM %s WHERE id=?", read->table->name);
-    bind_text(&binds, read->id);
-    if (read->sandbox) {
-        sa_buf_adds(&sql, " AND sandbox=?");
-        bind_text(&binds, read->sandbox);
-    }
-    sqlite3_stmt *stmt = prepare(store, sql.data, &binds, err);
+    sqlite3_stmt *stmt = prepare_one(store, read, err);
     if (!stmt)
         return -1;
+    struct binds binds = {.count = 0};
+    bind_text(&binds, read->id);
+    if (read->sandbox)
+        bind_text(&binds, read->sandbox);
+    bind_all(stmt, &binds);
     int rc = sqlite3_step(stmt), result = 0;
     if (rc == SQLITE_ROW) {
         read->items = sa_arena_alloc(read->arena, read->table->record_bytes);
@@ -68,7 +73,8 @@ int sa_query_one(struct sa_store *store, struct sa_store_read *read, struct sa_e
     } else {
         result = sa_database_error(store->db.reader, rc, "cannot read", err);
     }
-    sqlite3_finalize(stmt);
+    sqlite3_reset(stmt); /* or it would hold its snapshot, and the log could not be emptied */
+    sqlite3_clear_bindings(stmt);
     return result;
 }
 
@@ -188,9 +194,10 @@ int sa_query_page(struct sa_store *store, struct sa_store_read *read, struct sa_
         events_sql(read, &sql, &binds);
     sa_buf_adds(&sql, " LIMIT ?");
     bind_number(&binds, (int64_t)read->limit + 1);
-    sqlite3_stmt *stmt = prepare(store, sql.data, &binds, err);
-    if (!stmt)
+    sqlite3_stmt *stmt = NULL;
+    if (!sa_database_prepare(store->db.reader, &stmt, sql.data, err))
         return -1;
+    bind_all(stmt, &binds);
     int result = collect(store, read, stmt, err);
     sqlite3_finalize(stmt);
     return result;

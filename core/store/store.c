@@ -114,6 +114,8 @@ static void store_free(struct sa_store *store)
     sa_keyring_free(store->keyring);
     for (int i = 0; i < SA_STATEMENT_COUNT; i++)
         sqlite3_finalize(store->statements[i]);
+    sqlite3_finalize(store->get_sandbox);
+    sqlite3_finalize(store->get_execution);
     sa_database_close(&store->db);
     pthread_cond_destroy(&store->work);
     pthread_cond_destroy(&store->read_work);
