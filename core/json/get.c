@@ -42,7 +42,8 @@ static size_t path(const struct sa_json_at *at, char *out, size_t size)
     return n < size ? n : size - 1;
 }
 
-static int fail_atv(const struct sa_json_at *at, struct sa_error *err, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static int
+fail_atv(const struct sa_json_at *at, struct sa_error *err, const char *fmt, va_list ap)
 {
     if (!err)
         return -1;

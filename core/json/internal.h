@@ -11,7 +11,8 @@
 #include <emmintrin.h>
 #endif
 
-struct sa_json_doc {
+struct sa_json_doc { /* lives in its own arena */
+    struct sa_arena *arena;
     cJSON *root;
 };
 

@@ -1,6 +1,13 @@
-/* Documents: the strict scan first, then cJSON builds the tree, then duplicate keys. */
+/*
+ * Documents: the strict scan first, then cJSON builds the tree, then duplicate keys.
+ *
+ * cJSON allocates each node and each string by itself. Its hooks are pointed at an arena of the
+ * document, which makes that several times cheaper and freeing one call. The hooks are the whole
+ * process's, the arena is the thread's: nothing but this file may make cJSON allocate.
+ */
 #include "json/internal.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 enum {
@@ -10,6 +17,34 @@ enum {
     DEPTH_CAP = 500, /* below CJSON_NESTING_LIMIT, and kind to the stack */
     FEW = 12         /* members compared pair by pair; more are sorted */
 };
+
+static _Thread_local struct sa_arena *current; /* of the document being parsed */
+
+static void *hook_malloc(size_t bytes)
+{
+    return sa_arena_alloc(current, bytes);
+}
+
+static void hook_free(void *pointer)
+{
+    (void)pointer; /* with the arena */
+}
+
+static void set_hooks(void)
+{
+    cJSON_Hooks hooks = {hook_malloc, hook_free};
+    cJSON_InitHooks(&hooks);
+}
+
+static cJSON *build(const char *text, size_t length, struct sa_arena *arena)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, set_hooks);
+    current = arena;
+    cJSON *root = cJSON_ParseWithLength(text, length);
+    current = NULL;
+    return root;
+}
 
 static int by_name(const void *a, const void *b)
 {
@@ -78,25 +113,23 @@ struct sa_json_doc *sa_json_parse(const char *text, size_t length,
     }
     if (sa_json_scan(text, length, &use, err) < 0)
         return NULL;
-    cJSON *root = cJSON_ParseWithLength(text, length);
-    if (!root) { /* the scan is stricter: only memory can be missing */
-        sa_error_set(err, SA_EINTERNAL, "JSON could not be parsed");
-        return NULL;
-    }
+    struct sa_arena *arena = sa_arena_new();
     const struct sa_json_at at = {NULL, NULL, 0};
-    if (refuse_duplicates(root, &at, err) < 0) {
-        cJSON_Delete(root);
+    cJSON *root = build(text, length, arena);
+    if (!root) /* the scan is stricter, so this cannot be */
+        sa_error_set(err, SA_EINTERNAL, "JSON could not be parsed");
+    if (!root || refuse_duplicates(root, &at, err) < 0) {
+        sa_arena_free(arena);
         return NULL;
     }
-    struct sa_json_doc *doc = sa_alloc(sizeof *doc);
+    struct sa_json_doc *doc = sa_arena_alloc(arena, sizeof *doc);
+    doc->arena = arena;
     doc->root = root;
     return doc;
 }
 
 void sa_json_free(struct sa_json_doc *doc)
 {
-    if (!doc)
-        return;
-    cJSON_Delete(doc->root);
-    free(doc);
+    if (doc)
+        sa_arena_free(doc->arena);
 }

@@ -122,8 +122,7 @@ static void values_cannot_forge(void **state)
                                        "a\\",
                                        "\x1B[2J\x07\x7F",
                                        "\r\n",
-                                       "\xC2\x9B"
-                                       "31m",
+                                       "\xC2\x9Bm31",
                                        "\xE2\x80\xA8x\xE2\x80\xAEy\xE2\x81\xA6z",
                                        "\xFF\xC3",
                                        "k=v",
@@ -166,7 +165,7 @@ static void lines_are_bounded_and_still_whole(void **state)
             begin(SA_LOG_INFO, json ? SA_LOG_JSON : SA_LOG_TEXT);
             sa_log_info("m", SA_LOG_N("a", longer, first), SA_LOG_S("b", longer),
                         SA_LOG_S("c", longer), SA_LOG_S("d", "\"\"\"\"\"\""), SA_LOG_S("e", longer),
-                        SA_LOG_I("f", 1));
+                        SA_LOG_S("f", longer), SA_LOG_I("g", 1));
             const char *line = written();
             size_t n = strlen(line);
             assert_in_range(n, SA_LOG_LINE_MAX - 48, SA_LOG_LINE_MAX);
