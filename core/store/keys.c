@@ -136,11 +136,9 @@ void sa_keyring_free(struct sa_keyring *ring)
 {
     if (!ring)
         return;
-    struct key *key, *next;
-    HASH_CLEAR(by_prefix, ring->by_prefix);
-    HASH_ITER (by_id, ring->by_id, key, next) {
-        HASH_DELETE(by_id, ring->by_id, key);
-        free(key);
+    for (struct key *key = ring->by_id, *next; key; key = next) {
+        next = key->by_id.next;
+        ring_drop(ring, key);
     }
     sa_key_hasher_deinit(&ring->hasher);
     free(ring);
@@ -429,9 +427,9 @@ size_t sa_store_key_count(struct sa_store *store)
 
 void sa_keyring_prune(struct sa_store *store, int64_t before_ms)
 {
-    struct key *key, *next;
     int dropped = 0;
-    HASH_ITER (by_id, store->keyring->by_id, key, next) {
+    for (struct key *key = store->keyring->by_id, *next; key; key = next) {
+        next = key->by_id.next;
         const struct sa_key_info *info = &key->info;
         bool over = (info->revoked_ms && info->revoked_ms < before_ms) ||
                     (info->expires_ms && info->expires_ms < before_ms);

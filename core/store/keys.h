@@ -41,8 +41,8 @@ struct sa_key_info {
     int64_t created_ms, expires_ms, revoked_ms, last_used_ms; /* wall time; 0: never */
 };
 
-/* Is this a valid key? 0 and its facts (the store's; valid until the loop's next turn), or
- * SA_EUNAUTHORIZED. An unknown prefix costs as much as a wrong secret, the comparison is
+/* Is this a valid key? 0 and its facts (the store's: copy what must outlast the callback you are
+ * in), or SA_EUNAUTHORIZED. An unknown prefix costs as much as a wrong secret, the comparison is
  * constant-time, and that a key is revoked or expired is told only to who holds it. Notes the
  * use, at most once a minute for each key. */
 int sa_store_key_check(struct sa_store *store, const char *text, size_t length,
@@ -58,7 +58,7 @@ struct sa_key_params {
 
 /* Make a key. `text` (given once, never again) and `info` are valid until the callback returns.
  * The key works from then on. SA_EINVALID (path names the parameter), SA_EQUOTA beyond
- * SA_KEYS_MAX, SA_ECONFLICT when the given text's prefix is taken by another key. */
+ * SA_KEYS_MAX, SA_ECONFLICT when the given text's prefix is taken. */
 typedef void (*sa_store_key_done)(void *user, const struct sa_error *err,
                                   const struct sa_key_info *info, const char *text);
 int sa_store_key_create(struct sa_store *store, const struct sa_key_params *params,
@@ -74,7 +74,7 @@ int sa_store_key_create_sync(struct sa_store *store, const struct sa_key_params 
 int sa_store_key_revoke(struct sa_store *store, const char *id, sa_store_done done, void *user,
                         struct sa_error *err);
 
-/* The facts of one key by id (the store's; valid until the loop's next turn), or NULL. */
+/* The facts of one key by id (the store's, as above), or NULL. */
 const struct sa_key_info *sa_store_key_get(struct sa_store *store, const char *id);
 
 /* Up to `max` keys in the order of their making, those behind the key `after` (NULL or "": from

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "store/internal.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -134,14 +135,26 @@ static void announce_closing(struct sa_store *store)
     pthread_mutex_unlock(&store->lock);
 }
 
+/* Signals are for the loop's thread: a file that outgrows its limit (SIGXFSZ) then is an error
+ * of the write, too. */
+static int start_thread(pthread_t *thread, void *(*body)(void *), struct sa_store *store)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(thread, NULL, body, store);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
 /* The threads touch the loop's handle only for work, and there is none yet: so the handle can
  * come last, and failing half-way leaves nothing on the loop. */
 static int start(struct sa_store *store, uv_loop_t *loop, struct sa_error *err)
 {
-    int rc = pthread_create(&store->writer, NULL, sa_writer_main, store);
+    int rc = start_thread(&store->writer, sa_writer_main, store);
     if (rc)
         return sa_error_sys(err, SA_EUNAVAILABLE, rc, "cannot start the store's writer");
-    rc = pthread_create(&store->reader, NULL, sa_reader_main, store);
+    rc = start_thread(&store->reader, sa_reader_main, store);
     if (rc) {
         announce_closing(store);
         pthread_join(store->writer, NULL);

@@ -43,7 +43,7 @@ static const char *const statements[SA_STATEMENT_COUNT] = {
 sqlite3_stmt *sa_write_statement(struct sa_store *store, enum sa_statement which,
                                  struct sa_error *err)
 {
-    static const struct sa_table *const upserts[] = {
+    static const struct sa_table *const upserts[SA_STATEMENT_COUNT] = {
         [SA_PUT_SANDBOX] = &sa_table_sandboxes,
         [SA_PUT_EXECUTION] = &sa_table_executions,
         [SA_PUT_EVENT] = &sa_table_events,

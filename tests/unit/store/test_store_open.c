@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -223,40 +224,94 @@ static void one_process_only(void **state)
     assert_refused(f, f->dir, SA_ECONFLICT, EWOULDBLOCK, "in use by process");
 }
 
-static void locked_by_a_tool(void **state)
+/* Another program that holds a lock on the database until `hold` is closed. A process of its
+ * own, since POSIX locks do not stop one's own. */
+static pid_t tool_holding(const struct fixture *f, const char *begin, int *hold)
 {
-    struct fixture *f = *state;
-    char path[128];
-    fixture_open(f);
-    fixture_close(f);
-    path_in(f, "secureagent.db", path);
-    f->options.busy_timeout_ms = 50;
+    char path[128], ok = 0;
     int ready[2], end[2];
-    char ok = 0;
-    assert_int_equal(pipe(ready), 0);
-    assert_int_equal(pipe(end), 0);
+    path_in(f, "secureagent.db", path);
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(end, O_CLOEXEC), 0);
     pid_t pid = fork();
-    if (pid == 0) { /* a process of its own: POSIX locks do not stop one's own */
-        close(end[1]);
+    if (pid == 0) {
         dup2(ready[1], 1);
         dup2(end[0], 0);
         execl("/usr/bin/python3", "python3", "-c",
               "import sqlite3,sys\n"
               "d=sqlite3.connect(sys.argv[1],isolation_level=None)\n"
-              "d.execute('PRAGMA locking_mode=EXCLUSIVE')\n"
-              "d.execute('BEGIN EXCLUSIVE'); d.execute('PRAGMA user_version=3')\n"
-              "print('y',flush=True); sys.stdin.read()\n",
-              path, NULL);
+              "for s in sys.argv[2].split(';'): d.execute(s)\n"
+              "sys.stdout.write('y'); sys.stdout.flush(); sys.stdin.read()\n",
+              path, begin, NULL);
         _exit(127);
     }
     close(ready[1]);
     close(end[0]);
     assert_int_equal(read(ready[0], &ok, 1), 1);
-    assert_refused(f, f->dir, SA_EUNAVAILABLE, EBUSY, "locked by another program");
-    close(end[1]);
     close(ready[0]);
+    *hold = end[1];
+    return pid;
+}
+
+static void locked_by_a_tool(void **state)
+{
+    struct fixture *f = *state;
+    int hold;
+    fixture_open(f);
+    fixture_close(f);
+    f->options.busy_timeout_ms = 50;
+    pid_t pid = tool_holding(
+        f, "PRAGMA locking_mode=EXCLUSIVE;BEGIN EXCLUSIVE;PRAGMA user_version=3", &hold);
+    assert_refused(f, f->dir, SA_EUNAVAILABLE, EBUSY, "locked by another program");
+    close(hold);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     fixture_open(f);
+}
+
+static bool wait_healthy(struct fixture *f)
+{
+    for (int i = 0; i < 100; i++) {
+        if (sa_store_healthy(f->store, NULL, 0))
+            return true;
+        usleep(50 * 1000);
+    }
+    return false;
+}
+
+/* While it runs: writes fail, reads go on, readiness tells; it heals when the lock goes. */
+static void locked_while_running(void **state)
+{
+    struct fixture *f = *state;
+    struct outcome o = {0};
+    int hold;
+    char message[256];
+    f->options.busy_timeout_ms = 50;
+    fixture_open(f);
+    struct sa_store_sandbox sandbox = a_sandbox("sb-1", 1);
+    put_sandbox(f, &sandbox);
+    pid_t pid = tool_holding(f, "BEGIN IMMEDIATE", &hold);
+    for (int i = 0; i < 500; i++)
+        assert_int_equal(sa_store_put_sandbox(f->store, &sandbox, outcome_done, &o, NULL), 0);
+    fixture_run(f);
+    assert_int_equal(o.calls, 500);
+    assert_int_equal(o.failures, 500);
+    assert_int_equal(o.err.code, SA_EUNAVAILABLE);
+    assert_int_equal(o.err.sys_errno, EBUSY);
+    assert_false(sa_store_healthy(f->store, message, sizeof message));
+    assert_non_null(strstr(message, "locked by another program"));
+    close(hold);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_true(wait_healthy(f));
+    put_sandbox(f, &sandbox);
+    /* Closing against a lock fails what is left, and ends. */
+    pid = tool_holding(f, "BEGIN IMMEDIATE", &hold);
+    for (int i = 0; i < 3000; i++)
+        assert_int_equal(sa_store_put_sandbox(f->store, &sandbox, outcome_done, &o, NULL), 0);
+    fixture_close(f);
+    assert_int_equal(o.calls, 3500);
+    assert_int_equal(o.failures, 3500);
+    close(hold);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 /* ---- with file systems of their own ---- */
@@ -329,16 +384,6 @@ static void disk_full_at_open(void **state)
     in_tmpfs(*state, "size=12k", full_at_open_body);
 }
 
-static bool wait_healthy(struct fixture *f)
-{
-    for (int i = 0; i < 100; i++) {
-        if (sa_store_healthy(f->store, NULL, 0))
-            return true;
-        usleep(50 * 1000);
-    }
-    return false;
-}
-
 /* Fill the disk with records, see the errors, make room, see it heal; nothing written is lost. */
 static void fills_up_body(struct fixture *f)
 {
@@ -397,6 +442,37 @@ static void disk_fills_up(void **state)
     in_tmpfs(*state, "size=8m", fills_up_body);
 }
 
+/* A limit on the size of files is a full disk, not the end (SIGXFSZ). */
+static void file_size_limit(void **state)
+{
+    struct fixture *f = *state;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        enum { COUNT = 40, SPEC = 64 * 1024 };
+        static char spec[SPEC + 1];
+        struct outcome o = {0};
+        struct rlimit limit = {1024 * 1024, RLIM_INFINITY};
+        memset(spec, 's', SPEC);
+        f->store = sa_store_open(f->dir, &f->loop, NULL, NULL);
+        REQUIRE(f->store && setrlimit(RLIMIT_FSIZE, &limit) == 0);
+        for (int i = 0; i < COUNT; i++) {
+            char id[24];
+            snprintf(id, sizeof id, "sb-%d", i);
+            struct sa_store_sandbox sandbox = a_sandbox(id, 1);
+            sandbox.spec = spec;
+            REQUIRE(sa_store_put_sandbox(f->store, &sandbox, outcome_done, &o, NULL) == 0);
+        }
+        uv_run(&f->loop, UV_RUN_DEFAULT);
+        REQUIRE(o.calls == COUNT && o.failures > 0);
+        REQUIRE(o.err.code == SA_EUNAVAILABLE && o.err.sys_errno == EFBIG);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 static void no_permission(void **state)
 {
     struct fixture *f = *state;
@@ -435,6 +511,8 @@ int main(void)
         CASE(refuses_odd_files),
         CASE(one_process_only),
         CASE(locked_by_a_tool),
+        CASE(locked_while_running),
+        CASE(file_size_limit),
         CASE(read_only_directory),
         CASE(disk_full_at_open),
         CASE(disk_fills_up),
