@@ -1,0 +1,42 @@
+/*
+ * The sub-commands of `secureagent`, one file each, and what they share: reading options,
+ * telling errors, finding the other programs.
+ */
+#ifndef SA_CLI_COMMAND_H
+#define SA_CLI_COMMAND_H
+
+#include "config/config.h"
+
+struct sa_command {
+    const char *name;
+    const char *summary; /* one line of `secureagent help` */
+    /* argv[0] is the sub-command's name. Returns the exit status. */
+    int (*run)(int argc, char **argv);
+};
+extern const struct sa_command sa_command_up, sa_command_run, sa_command_ps, sa_command_rm,
+    sa_command_keys, sa_command_doctor;
+
+/* What `--help` of a sub-command says besides its options. */
+struct sa_usage {
+    const char *command;  /* "run": used in messages */
+    const char *usage;    /* "secureagent run FILE [options]" */
+    const char *about;    /* what it does; ends without a newline */
+    const char *examples; /* lines, each with its newline */
+};
+
+/* Read the options; NULL: there is nothing more to do (help or the configuration was printed, or
+ * a mistake was told) and *status is the exit status. Free with sa_config_free(). */
+struct sa_config *sa_command_load(const struct sa_usage *usage, const struct sa_option *options,
+                                  size_t count, int argc, char **argv, enum sa_config_mode mode,
+                                  int *status);
+/* Tell an error on standard error; returns the exit status that belongs to it. */
+int sa_command_fail(const struct sa_usage *usage, const struct sa_error *error);
+/* A mistake on the command line: message and a pointer to --help. Returns 64 (EX_USAGE). */
+int sa_command_misused(const struct sa_usage *usage, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Where the program `name` of SecureAgent is: beside this one, in ../libexec/secureagent, or in
+ * /usr/lib/secureagent. A malloc'd path, or NULL and SA_ENOTFOUND with the places. */
+char *sa_find_program(const char *name, struct sa_error *err);
+
+#endif

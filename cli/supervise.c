@@ -1,0 +1,302 @@
+#include "supervise.h"
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "log/log.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+enum {
+    START_MS = 30 * 1000,
+    END_MS = 10 * 1000,
+    END_NODE_MS = 5 * 1000, /* more, for the node to remove what was left */
+    BACKOFF_FIRST_MS = 1000,
+    BACKOFF_MAX_MS = 30 * 1000,
+    DEATHS_MAX = 5,
+    DEATHS_WITHIN_MS = 60 * 1000,
+    URL_MAX = 512,
+};
+
+enum state { STARTING, SERVING, ENDING, BACKOFF, DONE };
+enum after { AFTER_STOP, AFTER_RESTART, AFTER_GIVE_UP };
+
+struct supervisor {
+    const struct sa_supervise *options;
+    enum state state;
+    enum after after; /* what follows ENDING */
+    int64_t deadline; /* of the state; 0: none */
+    int signals;      /* signalfd */
+    struct sa_spawned children;
+    char url[URL_MAX];
+    size_t url_length;
+    char *listen; /* with the port obtained */
+    bool served;  /* was ready at least once */
+    int exit_status;
+    int64_t deaths[DEATHS_MAX]; /* when; the oldest is overwritten */
+    unsigned death_count;
+    int64_t backoff_ms;
+};
+
+/* ---- ending ---- */
+
+static void kill_children(struct supervisor *s, int signum)
+{
+    if (s->children.api > 0)
+        kill(s->children.api, signum);
+    if (s->children.node > 0 && (signum == SIGKILL || s->children.api <= 0))
+        kill(s->children.node, signum);
+}
+
+static void close_ready(struct supervisor *s)
+{
+    if (s->children.ready >= 0)
+        close(s->children.ready);
+    s->children.ready = -1;
+}
+
+/* Both are gone: what now? */
+static void ended(struct supervisor *s)
+{
+    s->deadline = 0;
+    s->state = DONE;
+    if (s->after != AFTER_RESTART)
+        return;
+    s->state = BACKOFF;
+    s->deadline = sa_monotonic_ms() + s->backoff_ms;
+    sa_log_warn("starting again soon", SA_LOG_I("ms", s->backoff_ms));
+    s->backoff_ms = s->backoff_ms * 2 < BACKOFF_MAX_MS ? s->backoff_ms * 2 : BACKOFF_MAX_MS;
+}
+
+static void end(struct supervisor *s, enum after after, int exit_status)
+{
+    s->after = after;
+    s->exit_status = exit_status;
+    s->state = ENDING;
+    s->deadline = sa_monotonic_ms() + END_MS;
+    close_ready(s);
+    kill_children(s, SIGTERM);
+    if (s->children.api <= 0 && s->children.node <= 0)
+        ended(s);
+}
+
+/* ---- starting ---- */
+
+static void start(struct supervisor *s)
+{
+    struct sa_error error;
+    s->state = STARTING;
+    s->deadline = sa_monotonic_ms() + START_MS;
+    s->url_length = 0;
+    s->children = (struct sa_spawned){.ready = -1};
+    if (sa_spawn(&s->options->spawn, s->listen, &s->children, &error) == 0)
+        return;
+    sa_log_error("cannot start", SA_LOG_ERR(&error));
+    s->children = (struct sa_spawned){.ready = -1};
+    end(s, s->served ? AFTER_RESTART : AFTER_GIVE_UP, sa_code_exit_status(error.code));
+}
+
+/* Later starts use the port of the first: clients know it. */
+static void keep_port(struct supervisor *s)
+{
+    const char *wanted = strrchr(s->listen, ':'), *got = strrchr(s->url, ':');
+    if (!wanted || !got || strcmp(wanted, ":0") != 0)
+        return;
+    char *listen = sa_printf("%.*s%s", (int)(wanted - s->listen), s->listen, got);
+    listen[strcspn(listen, "/")] = '\0';
+    free(s->listen);
+    s->listen = listen;
+}
+
+static void serving(struct supervisor *s)
+{
+    struct sa_error error;
+    bool first = !s->served;
+    s->state = SERVING;
+    s->deadline = 0;
+    s->served = true;
+    keep_port(s);
+    if (s->options->ready(s->options->user, s->url, first, &error) == 0)
+        return;
+    sa_log_error("cannot go on", SA_LOG_ERR(&error));
+    end(s, AFTER_GIVE_UP, sa_code_exit_status(error.code));
+}
+
+static void read_url(struct supervisor *s)
+{
+    ssize_t n = read(s->children.ready, s->url + s->url_length, URL_MAX - 1 - s->url_length);
+    if (n > 0)
+        s->url_length += (size_t)n;
+    s->url[s->url_length] = '\0';
+    char *newline = strchr(s->url, '\n');
+    if (!newline && n > 0 && s->url_length < URL_MAX - 1)
+        return;
+    close_ready(s); /* without a URL: the API is about to end, and that will be told */
+    if (newline) {
+        *newline = '\0';
+        serving(s);
+    }
+}
+
+/* ---- deaths ---- */
+
+static int exit_status_of(int status)
+{
+    if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+        return WEXITSTATUS(status);
+    return sa_code_exit_status(SA_EINTERNAL);
+}
+
+static bool dying_too_often(struct supervisor *s, int64_t now)
+{
+    s->deaths[s->death_count++ % DEATHS_MAX] = now;
+    if (s->death_count < DEATHS_MAX)
+        return false;
+    return now - s->deaths[s->death_count % DEATHS_MAX] < DEATHS_WITHIN_MS;
+}
+
+/* One of them ended without having been told to. */
+static void died(struct supervisor *s, const char *which, int status)
+{
+    int64_t now = sa_monotonic_ms();
+    sa_log_error("ended unexpectedly", SA_LOG_S("process", which),
+                 SA_LOG_I(WIFSIGNALED(status) ? "signal" : "status",
+                          WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
+    if (!s->served) {
+        end(s, AFTER_GIVE_UP, exit_status_of(status));
+        return;
+    }
+    if (s->state == SERVING && s->death_count &&
+        now - s->deaths[(s->death_count - 1) % DEATHS_MAX] > DEATHS_WITHIN_MS)
+        s->backoff_ms = BACKOFF_FIRST_MS;
+    bool give_up = dying_too_often(s, now);
+    if (give_up)
+        sa_log_error("giving up: too many failures within a minute");
+    end(s, give_up ? AFTER_GIVE_UP : AFTER_RESTART, exit_status_of(status));
+}
+
+static void reap_one(struct supervisor *s, pid_t *pid, const char *which)
+{
+    int status;
+    if (*pid <= 0 || waitpid(*pid, &status, WNOHANG) != *pid)
+        return;
+    *pid = 0;
+    if (s->state == STARTING || s->state == SERVING) {
+        died(s, which, status);
+        return;
+    }
+    if (s->state != ENDING)
+        return;
+    if (s->children.api <= 0 && s->children.node <= 0)
+        ended(s);
+    else if (s->children.api <= 0) /* the node's turn: its socket has closed */
+        s->deadline = sa_monotonic_ms() + END_NODE_MS;
+}
+
+static void reap(struct supervisor *s)
+{
+    /* The node first: when it could not start, that is the reason why the API ended too. */
+    reap_one(s, &s->children.node, "sandbox-node");
+    reap_one(s, &s->children.api, "agent-api");
+}
+
+/* ---- events ---- */
+
+static void stop_asked(struct supervisor *s, int signum)
+{
+    if (s->state == ENDING && s->after == AFTER_STOP) {
+        sa_log_warn("asked again: killing what still runs");
+        kill_children(s, SIGKILL);
+        return;
+    }
+    sa_log_info("stopping", SA_LOG_I("signal", signum));
+    if (s->state == ENDING) { /* already: only do not start again */
+        s->after = AFTER_STOP;
+        s->exit_status = 0;
+        return;
+    }
+    end(s, AFTER_STOP, 0);
+}
+
+static void read_signals(struct supervisor *s)
+{
+    struct signalfd_siginfo info;
+    while (read(s->signals, &info, sizeof info) == (ssize_t)sizeof info)
+        if (info.ssi_signo == SIGCHLD)
+            reap(s);
+        else
+            stop_asked(s, (int)info.ssi_signo);
+}
+
+static void deadline_passed(struct supervisor *s)
+{
+    s->deadline = 0;
+    switch (s->state) {
+    case STARTING:
+        sa_log_error("not ready in time", SA_LOG_I("ms", START_MS));
+        end(s, s->served ? AFTER_RESTART : AFTER_GIVE_UP, sa_code_exit_status(SA_ETIMEOUT));
+        break;
+    case ENDING:
+        sa_log_warn("did not end in time: killing it");
+        kill_children(s, SIGKILL);
+        break;
+    case BACKOFF:
+        start(s);
+        break;
+    case SERVING:
+    case DONE:
+        break;
+    }
+}
+
+static int timeout_of(const struct supervisor *s)
+{
+    if (!s->deadline)
+        return -1;
+    int64_t left = s->deadline - sa_monotonic_ms();
+    return left > 0 ? (int)left : 0;
+}
+
+static void step(struct supervisor *s)
+{
+    struct pollfd fds[2] = {{.fd = s->signals, .events = POLLIN},
+                            {.fd = s->children.ready, .events = POLLIN}};
+    if (poll(fds, 2, timeout_of(s)) < 0)
+        return; /* EINTR: look again */
+    if (fds[1].revents)
+        read_url(s);
+    if (fds[0].revents)
+        read_signals(s);
+    if (s->deadline && sa_monotonic_ms() >= s->deadline)
+        deadline_passed(s);
+}
+
+int sa_supervise(struct sa_supervise *options)
+{
+    struct supervisor s = {.options = options,
+                           .backoff_ms = BACKOFF_FIRST_MS,
+                           .listen = sa_strdup(options->listen)};
+    sigset_t watched, before;
+    sigemptyset(&watched);
+    sigaddset(&watched, SIGTERM);
+    sigaddset(&watched, SIGINT);
+    sigaddset(&watched, SIGHUP);
+    sigaddset(&watched, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &watched, &before);
+    options->spawn.signals = &before;
+    signal(SIGPIPE, SIG_IGN);
+    s.signals = signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (s.signals < 0) {
+        sa_log_error("cannot watch signals", SA_LOG_S("error", strerror(errno)));
+        return sa_code_exit_status(SA_EINTERNAL);
+    }
+    for (start(&s); s.state != DONE;)
+        step(&s);
+    close(s.signals);
+    free(s.listen);
+    return s.exit_status;
+}

@@ -1,0 +1,29 @@
+/*
+ * Keeping a server running: start node and API, watch them, start both anew when one dies, end
+ * both on SIGTERM or SIGINT. One loop over poll(2), a state and a deadline:
+ *
+ *   STARTING   spawned; waiting for the URL
+ *   SERVING
+ *   ENDING     both must go: the API is told (or gone), the node follows since its socket closes;
+ *              at the deadline they are killed. Then: stop, give up, or
+ *   BACKOFF    waiting to start anew
+ *
+ * Give-up: a death before the first URL, or the fifth death within a minute.
+ */
+#ifndef SA_CLI_SUPERVISE_H
+#define SA_CLI_SUPERVISE_H
+
+#include "spawn.h"
+
+struct sa_supervise {
+    struct sa_spawn spawn;
+    const char *listen; /* ADDR:PORT; port 0 is replaced by the one obtained, for restarts */
+    /* The API serves. `first`: not after a restart. -1 ends the server. */
+    int (*ready)(void *user, const char *url, bool first, struct sa_error *err);
+    void *user;
+};
+
+/* Run until a signal ends it. Returns the exit status: 0 after a signal. */
+int sa_supervise(struct sa_supervise *options);
+
+#endif

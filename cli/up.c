@@ -1,0 +1,267 @@
+/* `secureagent up`: the server on this machine. */
+#include "command.h"
+#include "supervise.h"
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "base/id.h"
+#include "json/write.h"
+#include "log/log.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    /* The API's user when started as root: just below the ids that sandboxes get (node/native),
+     * so nobody else has it. Where that is not mapped (a container), an id that usually is. */
+    API_UID = 0x5FFFFFFF,
+    API_UID_FALLBACK = 65533,
+    FAMILY_WAIT_MS = 15 * 1000,
+    KEY_BYTES = 80,
+};
+
+static const struct sa_option options[] = {
+    {.name = "listen", .kind = SA_OPTION_STRING, .fallback = "127.0.0.1:8080",
+     .env = "SECUREAGENT_LISTEN", .value = "ADDR:PORT",
+     .help = "address to serve on; port 0 takes a free one"},
+    {.name = "data-dir", .kind = SA_OPTION_PATH, .env = "SECUREAGENT_DATA_DIR",
+     .help = "where keys and records are kept (default /var/lib/secureagent as root, else "
+             "~/.local/share/secureagent)"},
+    {.name = "output", .letter = 'o', .kind = SA_OPTION_STRING, .fallback = "text",
+     .value = "FORMAT", .help = "text, or json: one line {\"url\",\"apiKey\"} once it is ready"},
+    {.name = "max-sandboxes", .kind = SA_OPTION_INT, .fallback = "1000", .low = 1, .high = 100000,
+     .env = "SECUREAGENT_MAX_SANDBOXES", .help = "sandboxes that may run at once"},
+    {.name = "tls-cert", .kind = SA_OPTION_PATH, .env = "SECUREAGENT_TLS_CERT",
+     .help = "serve HTTPS: PEM file of the certificate chain"},
+    {.name = "tls-key", .kind = SA_OPTION_PATH, .env = "SECUREAGENT_TLS_KEY",
+     .help = "PEM file of its private key"},
+    {.name = "retention", .kind = SA_OPTION_DURATION, .fallback = "7d",
+     .env = "SECUREAGENT_RETENTION", .help = "how long records of ended sandboxes are kept"},
+    {.name = "log-level", .kind = SA_OPTION_STRING, .fallback = "info",
+     .env = "SECUREAGENT_LOG_LEVEL", .help = "debug, info, warn, error or off"},
+    {.name = "log-format", .kind = SA_OPTION_STRING, .fallback = "text",
+     .env = "SECUREAGENT_LOG_FORMAT", .help = "text (key=value) or json"},
+    {.name = "config", .kind = SA_OPTION_PATH, .env = "SECUREAGENT_CONFIG",
+     .help = "JSON file with these options in camelCase"},
+};
+
+static const struct sa_usage usage = {
+    .command = "up",
+    .usage = "secureagent up [options]",
+    .about = "Starts the server: the API and the node that makes the sandboxes. Runs until SIGTERM "
+             "or\nCtrl-C, which end every sandbox; a second signal does so at once. The log goes to "
+             "standard error.",
+    .examples = "  secureagent up\n"
+                "  secureagent up --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem\n"
+                "  secureagent up --listen 127.0.0.1:0 --data-dir /tmp/sa -o json\n",
+};
+
+struct up {
+    const struct sa_config *config;
+    const struct sa_datadir *data;
+    const char *key;
+    bool json;
+};
+
+/* The options that agent-api has under the same name. */
+static char **api_options(const struct sa_config *config)
+{
+    static const struct {
+        const char *name;
+        enum sa_option_kind kind;
+    } passed[] = {{"tls-cert", SA_OPTION_PATH},    {"tls-key", SA_OPTION_PATH},
+                  {"log-level", SA_OPTION_STRING}, {"log-format", SA_OPTION_STRING},
+                  {"max-sandboxes", SA_OPTION_INT}, {"retention", SA_OPTION_DURATION}};
+    char **list = sa_alloc((SA_COUNT(passed) + 1) * sizeof *list);
+    size_t n = 0;
+    for (size_t i = 0; i < SA_COUNT(passed); i++) {
+        const char *name = passed[i].name;
+        if (passed[i].kind == SA_OPTION_INT)
+            list[n++] = sa_printf("--%s=%lld", name, (long long)sa_config_int(config, name));
+        else if (passed[i].kind == SA_OPTION_DURATION)
+            list[n++] = sa_printf("--%s=%lldms", name, (long long)sa_config_ms(config, name));
+        else if (sa_config_string(config, name))
+            list[n++] = sa_printf("--%s=%s", name, sa_config_string(config, name));
+    }
+    return list;
+}
+
+static void free_list(char **list)
+{
+    for (char **item = list; item && *item; item++)
+        free(*item);
+    free(list);
+}
+
+/* 160 random bits behind a public prefix, as store/keys.h describes. */
+static void new_key(char out[KEY_BYTES])
+{
+    uint8_t random[25];
+    char prefix[9], secret[33];
+    sa_random(random, sizeof random);
+    sa_base32(random, 5, prefix);
+    sa_base32(random + 5, 20, secret);
+    snprintf(out, KEY_BYTES, "sa_%s_%s", prefix, secret);
+    explicit_bzero(random, sizeof random);
+    explicit_bzero(secret, sizeof secret);
+}
+
+/* The key of earlier runs, so that what was set up with it goes on working; else a new one. */
+static int find_key(const struct sa_datadir *data, char out[KEY_BYTES], struct sa_error *err)
+{
+    struct sa_clifile file;
+    struct sa_error error;
+    if (sa_clifile_read(data->path, &file, &error) == 0) {
+        snprintf(out, KEY_BYTES, "%s", file.key);
+        sa_clifile_deinit(&file);
+        return 0;
+    }
+    if (error.code != SA_ENOTFOUND) {
+        *err = error;
+        return sa_error_wrap(err, "remove the file to have a new key made");
+    }
+    new_key(out);
+    return 0;
+}
+
+static bool mapped(uint32_t id, const char *map)
+{
+    sa_autobuf text = SA_BUF_INIT;
+    unsigned long first, outside, count;
+    int used;
+    if (sa_read_file(-1, map, 1 << 20, &text, NULL) < 0)
+        return true;
+    for (const char *line = text.data; line && sscanf(line, "%lu %lu %lu%n", &first, &outside,
+                                                      &count, &used) == 3;
+         line += used)
+        if (id >= first && id - first < count)
+            return true;
+    return false;
+}
+
+static int64_t api_user(void)
+{
+    if (geteuid() != 0)
+        return -1;
+    bool usual = mapped(API_UID, "/proc/self/uid_map") && mapped(API_UID, "/proc/self/gid_map");
+    return usual ? API_UID : API_UID_FALLBACK;
+}
+
+static void print_text(const char *url, const char *key)
+{
+    printf("SecureAgent is ready.\n\n"
+           "  URL      %s\n"
+           "  API key  %s\n\n"
+           "Try it, in another terminal:\n\n"
+           "  secureagent run hello.py\n"
+           "  curl %s/api/v1/sandboxes -H 'X-API-Key: %s' -d '{\"runtime\":\"python\"}'\n\n"
+           "Ctrl-C stops it and ends every sandbox.\n",
+           url, key, url, key);
+}
+
+static void print_json(const char *url, const char *key)
+{
+    sa_autobuf line = SA_BUF_INIT;
+    struct sa_json_w w = sa_json_w_start(&line);
+    sa_json_w_begin_object(&w);
+    sa_json_put_string(&w, "url", url);
+    sa_json_put_string(&w, "apiKey", key);
+    sa_json_w_end_object(&w);
+    puts(line.data);
+}
+
+static int on_ready(void *user, const char *url, bool first, struct sa_error *err)
+{
+    struct up *up = user;
+    sa_autofree char *cert = NULL;
+    const char *given = sa_config_string(up->config, "tls-cert");
+    if (given)
+        cert = realpath(given, NULL);
+    if (sa_clifile_write(up->data->path, url, up->key, cert, err) < 0)
+        return -1;
+    if (!first)
+        return 0;
+    if (up->json)
+        print_json(url, up->key);
+    else
+        print_text(url, up->key);
+    /* A reader that has gone is no reason to stop serving. */
+    (void)!fflush(stdout);
+    return 0;
+}
+
+static int check(const struct sa_config *config, struct sa_error *err)
+{
+    const char *output = sa_config_string(config, "output");
+    enum sa_log_level level;
+    enum sa_log_format format;
+    if (strcmp(output, "text") != 0 && strcmp(output, "json") != 0)
+        return sa_error_at(err, SA_EINVALID, "output", "--output: \"%.32s\": text or json", output);
+    if (!sa_config_string(config, "tls-cert") != !sa_config_string(config, "tls-key"))
+        return sa_error_set(err, SA_EINVALID, "--tls-cert and --tls-key belong together");
+    if (sa_log_parse_level(sa_config_string(config, "log-level"), &level, err) < 0 ||
+        sa_log_parse_format(sa_config_string(config, "log-format"), &format, err) < 0)
+        return -1;
+    sa_log_init(level, format, 2, "up");
+    return 0;
+}
+
+static int supervise(const struct sa_config *config, struct sa_datadir *data, int64_t run_as,
+                     struct sa_error *err)
+{
+    char key[KEY_BYTES];
+    sa_autofree char *node = sa_find_program("sandbox-node", err);
+    sa_autofree char *api = node ? sa_find_program("agent-api", err) : NULL;
+    sa_autofree char *runtime = api ? sa_find_program("execution-runtime", err) : NULL;
+    if (!runtime || find_key(data, key, err) < 0)
+        return -1;
+    struct up up = {.config = config, .data = data, .key = key,
+                    .json = strcmp(sa_config_string(config, "output"), "json") == 0};
+    struct sa_supervise s = {.spawn = {.node = node, .api = api, .runtime = runtime, .data = data,
+                                       .key = key, .run_as = run_as,
+                                       .api_options = api_options(config)},
+                             .listen = sa_config_string(config, "listen"),
+                             .ready = on_ready,
+                             .user = &up};
+    int status = sa_supervise(&s);
+    free_list(s.spawn.api_options);
+    explicit_bzero(key, sizeof key);
+    return status;
+}
+
+static int run(int argc, char **argv)
+{
+    int status;
+    struct sa_error error;
+    char *const *rest;
+    struct sa_datadir data;
+    struct sa_config *config = sa_command_load(&usage, options, SA_COUNT(options), argc, argv,
+                                               SA_CONFIG_MIXED, &status);
+    if (!config)
+        return status;
+    if (sa_config_args(config, &rest)) {
+        status = sa_command_misused(&usage, "takes no arguments, got \"%.64s\"", rest[0]);
+        sa_config_free(config);
+        return status;
+    }
+    int64_t run_as = api_user();
+    const char *given = sa_config_string(config, "data-dir");
+    sa_autofree char *path = given ? sa_strdup(given) : sa_datadir_default();
+    umask(022); /* folders made on the way to the data directory; the rest names its mode */
+    status = check(config, &error);
+    if (status == 0) {
+        status = sa_datadir_open(&data, path, run_as, FAMILY_WAIT_MS, &error);
+        if (status == 0)
+            status = supervise(config, &data, run_as, &error);
+        sa_datadir_close(&data);
+    }
+    if (status < 0)
+        status = sa_command_fail(&usage, &error);
+    sa_config_free(config);
+    return status;
+}
+
+const struct sa_command sa_command_up = {"up", "start the server on this machine", run};
