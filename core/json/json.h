@@ -22,6 +22,9 @@
  *   sa_json_opt_*   it may be missing or null: then `*out` is left alone (set your default
  *                   before) and *present, which may be NULL, is false
  *
+ * Keys are string literals, or live as long as the cursor: it remembers them. An object that is
+ * read through a cursor may have at most 256 members, a map as many as its caller allows.
+ *
  * Strings and lists come from the arena given to sa_json_root and outlive the document. Any
  * thread, but a document and its cursors belong to one at a time.
  */
@@ -105,7 +108,7 @@ int sa_json_fail(const struct sa_json_obj *obj, const char *key, struct sa_error
                  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* Scalars. Strings are at most `max_bytes` long (without NUL) and may be empty. Integers lie in
- * low..high; where that range leaves +-2^53, a decimal string is taken too. */
+ * low..high; where that range reaches 2^53, a decimal string is taken too. */
 int sa_json_get_string(struct sa_json_obj *obj, const char *key, size_t max_bytes, const char **out,
                        struct sa_error *err);
 int sa_json_opt_string(struct sa_json_obj *obj, const char *key, size_t max_bytes, const char **out,

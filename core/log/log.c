@@ -120,6 +120,15 @@ static size_t plain(const char *text, size_t length)
     return n;
 }
 
+/* How many bytes from `text` on are printable ASCII that is not escaped, at most `room`. */
+static size_t plain_run(const char *text, size_t length, size_t room)
+{
+    size_t n = 0, most = length < room ? length : room;
+    while (n < most && text[n] >= 0x20 && text[n] < 0x7F && text[n] != '"' && text[n] != '\\')
+        n++;
+    return n;
+}
+
 /* The value between quotes, cut at SA_LOG_VALUE_MAX bytes of input or where the line is full. */
 static void add_quoted(struct line *line, const char *text, size_t length)
 {
@@ -128,14 +137,18 @@ static void add_quoted(struct line *line, const char *text, size_t length)
         length = SA_LOG_VALUE_MAX - sa_utf8_partial_tail(text, SA_LOG_VALUE_MAX);
     if (!add(line, "\"", 1))
         return;
-    for (size_t i = 0; i < length;) {
+    for (size_t i = 0, n; i < length; i += n) {
         char escaped[ESCAPE_MAX + 1];
-        size_t n = plain(text + i, length - i);
-        bool fits = n ? add(line, text + i, n)
-                      : add(line, escaped, escape((unsigned char)text[i], line->json, escaped));
-        if (!fits)
+        n = plain_run(text + i, length - i, sizeof line->data - RESERVE - line->length);
+        if (n || (n = plain(text + i, length - i))) {
+            if (!add(line, text + i, n))
+                break;
+            continue;
+        }
+        size_t bytes = escape((unsigned char)text[i], line->json, escaped);
+        if (!add(line, escaped, bytes))
             break;
-        i += n ? n : 1;
+        n = 1;
     }
     if (cut || line->full) { /* from the reserve */
         memcpy(line->data + line->length, "...", 3);

@@ -203,9 +203,10 @@ struct sa_series *sa_metric_series(struct sa_metric *metric, const char *const v
 {
     sa_autobuf labels = SA_BUF_INIT;
     struct sa_series *s;
-    for (size_t i = 0; i < metric->label_count; i++)
-        check(values && values[i]);
-    check(metric->label_count ? !values[metric->label_count] : !values || !values[0]);
+    size_t given = 0;
+    while (values && given <= metric->label_count && values[given])
+        given++;
+    check(given == metric->label_count);
     sa_buf_reserve(&labels, 0);
     render_labels(metric, values, &labels);
     HASH_FIND(hh, metric->series, labels.data, labels.length, s);
