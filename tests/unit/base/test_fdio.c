@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+enum { MORE = SA_FDS_MAX + 2 };
+
 static int open_descriptors(void)
 {
     int count = 0;
@@ -115,7 +117,7 @@ static void truncated_messages_leak_nothing(void **state)
     /* More descriptors than anybody asked for. */
     union {
         struct cmsghdr align;
-        char bytes[CMSG_SPACE(6 * sizeof(int))];
+        char bytes[CMSG_SPACE(MORE * sizeof(int))];
     } control = {0};
     struct iovec iov = {(char[]){'x'}, 1};
     struct msghdr message = {.msg_iov = &iov,
@@ -125,8 +127,8 @@ static void truncated_messages_leak_nothing(void **state)
     struct cmsghdr *c = CMSG_FIRSTHDR(&message);
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(6 * sizeof(int));
-    for (size_t i = 0; i < 6; i++)
+    c->cmsg_len = CMSG_LEN(MORE * sizeof(int));
+    for (size_t i = 0; i < MORE; i++)
         memcpy(CMSG_DATA(c) + i * sizeof(int), &here, sizeof here);
     assert_int_equal(sendmsg(pair[0], &message, 0), 1);
     assert_int_equal(sa_recv_fds(pair[1], data, sizeof data, got, &count, 0), -1);
@@ -139,8 +141,8 @@ static void truncated_messages_leak_nothing(void **state)
 static void too_many_descriptors_are_not_sent(void **state)
 {
     (void)state;
-    int fds[5] = {0};
-    assert_int_equal(sa_send_fds(0, "x", 1, fds, 5, 0), -1);
+    int fds[SA_FDS_MAX + 1] = {0};
+    assert_int_equal(sa_send_fds(0, "x", 1, fds, SA_FDS_MAX + 1, 0), -1);
     assert_int_equal(errno, EINVAL);
 }
 
