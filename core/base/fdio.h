@@ -16,11 +16,11 @@ int sa_read_file(int dirfd, const char *path, size_t cap, struct sa_buf *out,
 /* Write to an existing file in one write(2), as /proc and cgroup files want it. */
 int sa_write_file(int dirfd, const char *path, const char *text, struct sa_error *err);
 
-/* One message over a SOCK_SEQPACKET or SOCK_STREAM Unix socket with up to 4 descriptors
+/* One message over a SOCK_SEQPACKET or SOCK_STREAM Unix socket with up to 8 descriptors
  * (SCM_RIGHTS, unix(7)). Received descriptors are close-on-exec. Return the bytes moved (0 at
  * end of file), -1 with errno; a truncated message or control part is EMSGSIZE and closes what
  * came along. `flags` as sendmsg/recvmsg. */
-enum { SA_FDS_MAX = 4 };
+enum { SA_FDS_MAX = 8 };
 ssize_t sa_send_fds(int socket, const void *data, size_t length, const int *fds, size_t nfds,
                     int flags);
 ssize_t sa_recv_fds(int socket, void *data, size_t length, int fds[SA_FDS_MAX], size_t *nfds,

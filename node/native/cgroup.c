@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -365,6 +366,7 @@ void sa_cgroups_close(struct sa_cgroups *g)
 {
     if (!g)
         return;
+    sa_host_raise(CAP_DAC_OVERRIDE); /* the folder above may be closed even to its owner */
     for (size_t i = 0; i < g->count; i++) {
         sa_autoclose int parent = openat(g->trees[i].fd, "..", O_PATH | O_CLOEXEC);
         close(g->trees[i].fd);
@@ -386,8 +388,7 @@ static const struct tree *tree_of(const struct sa_cgroups *g, enum sa_controller
     return g->of[c] < 0 ? NULL : &g->trees[g->of[c]];
 }
 
-int sa_cgroup_make(struct sa_cgroups *g, const char *id, const struct sa_cgroup_limits *limits,
-                   struct sa_error *err)
+int sa_cgroup_make(struct sa_cgroups *g, const char *id, struct sa_error *err)
 {
     for (size_t i = 0; i < g->count; i++)
         if (mkdirat(g->trees[i].fd, id, 0755) < 0) {
@@ -396,28 +397,59 @@ int sa_cgroup_make(struct sa_cgroups *g, const char *id, const struct sa_cgroup_
             sa_cgroup_remove(g, id);
             return -1;
         }
+    return 0;
+}
+
+int sa_cgroup_limit(struct sa_cgroups *g, const char *id, const struct sa_cgroup_limits *limits,
+                    struct sa_error *err)
+{
     for (int c = 0; c < SA_CG_COUNT; c++) {
         const struct tree *tree = tree_of(g, (enum sa_controller)c);
         struct sa_error why = {0};
-        if (!tree ||
-            version(tree)->limit(tree->fd, id, (enum sa_controller)c, limits, &why) == 0)
-            continue;
-        sa_error_at(err, SA_ECONTROL, sa_control_name((enum sa_control)controller_control[c]),
-                    "cannot set the limit: %s", why.message);
-        sa_cgroup_remove(g, id);
-        return -1;
+        if (tree && version(tree)->limit(tree->fd, id, (enum sa_controller)c, limits, &why) < 0)
+            return sa_error_at(err, SA_ECONTROL,
+                               sa_control_name((enum sa_control)controller_control[c]),
+                               "cannot set the limit: %s", why.message);
     }
     return 0;
 }
 
-int sa_cgroup_attach(struct sa_cgroups *g, const char *id, pid_t pid, struct sa_error *err)
+bool sa_cgroups_birth(const struct sa_cgroups *g)
 {
-    char text[16];
-    snprintf(text, sizeof text, "%d", (int)pid);
     for (size_t i = 0; i < g->count; i++)
-        if (sa_cgroup_write(g->trees[i].fd, id, "cgroup.procs", text, err) < 0)
-            return -1;
-    return 0;
+        if (g->trees[i].v2)
+            return true;
+    return false;
+}
+
+int sa_cgroup_birth_fd(struct sa_cgroups *g, const char *id)
+{
+    for (size_t i = 0; i < g->count; i++)
+        if (g->trees[i].v2)
+            return openat(g->trees[i].fd, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return -1;
+}
+
+int sa_cgroup_join_fds(struct sa_cgroups *g, const char *id, int fds[SA_CG_JOIN_MAX],
+                       struct sa_error *err)
+{
+    char path[128];
+    int count = 0;
+    snprintf(path, sizeof path, "%s/tasks", id);
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->trees[i].v2)
+            continue;
+        fds[count] = openat(g->trees[i].fd, path, O_WRONLY | O_CLOEXEC);
+        if (fds[count] >= 0) {
+            count++;
+            continue;
+        }
+        sa_error_sys(err, SA_ECONTROL, errno, "cannot join the group in %s", g->trees[i].path);
+        while (count)
+            close(fds[--count]);
+        return -1;
+    }
+    return count;
 }
 
 bool sa_cgroup_remove(struct sa_cgroups *g, const char *id)

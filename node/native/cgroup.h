@@ -33,11 +33,26 @@ struct sa_cgroups *sa_cgroups_open(struct sa_host *host, const char *state, stru
 /* Removes the node's groups when they are empty. NULL is allowed. */
 void sa_cgroups_close(struct sa_cgroups *groups);
 
-/* Make the groups of `id`, with its limits. On failure path names the control, and what was made
- * is removed. */
-int sa_cgroup_make(struct sa_cgroups *groups, const char *id,
-                   const struct sa_cgroup_limits *limits, struct sa_error *err);
-int sa_cgroup_attach(struct sa_cgroups *groups, const char *id, pid_t pid, struct sa_error *err);
+/*
+ * How a process gets into its groups. Writing a pid to cgroup.procs makes the kernel stop every
+ * fork and exit on the machine, behind an RCU grace period (milliseconds). So in version 2 the
+ * child is born in its group (CLONE_INTO_CGROUP), and in version 1 it writes "0" to `tasks`
+ * itself, which needs no lock as a single thread that moves itself cannot change meanwhile.
+ */
+
+/* True when children must be born in their group: then a spare has groups before it has an id. */
+bool sa_cgroups_birth(const struct sa_cgroups *groups);
+/* Make the groups called `id`. On failure what was made is removed. */
+int sa_cgroup_make(struct sa_cgroups *groups, const char *id, struct sa_error *err);
+/* On failure path names the control. */
+int sa_cgroup_limit(struct sa_cgroups *groups, const char *id,
+                    const struct sa_cgroup_limits *limits, struct sa_error *err);
+/* The folder of version 2 for CLONE_INTO_CGROUP, or -1. */
+int sa_cgroup_birth_fd(struct sa_cgroups *groups, const char *id);
+/* The `tasks` files of version 1, open for writing; their number, or -1. */
+enum { SA_CG_JOIN_MAX = SA_CG_COUNT };
+int sa_cgroup_join_fds(struct sa_cgroups *groups, const char *id, int fds[SA_CG_JOIN_MAX],
+                       struct sa_error *err);
 /* One try; true when nothing is left. False (EBUSY) for some milliseconds after the last process
  * has ended. */
 bool sa_cgroup_remove(struct sa_cgroups *groups, const char *id);

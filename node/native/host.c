@@ -188,20 +188,21 @@ void sa_host_probe(struct sa_host *host)
 }
 
 /* The node keeps what it takes to map ids (SETUID, SETGID) and to size the link's buffers
- * (NET_ADMIN). Over the user namespaces that it makes it has every capability as their owner. */
-int sa_host_reduce(const struct sa_host *host, struct sa_error *err)
+ * (NET_ADMIN), and in reserve what removes its control groups in the end (DAC_OVERRIDE). Over the
+ * user namespaces that it makes it has every capability as their owner. */
+int sa_host_reduce(struct sa_error *err)
 {
-    const uint32_t keep = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_NET_ADMIN;
+    const uint32_t use = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_NET_ADMIN;
+    const uint32_t keep = use | 1u << CAP_DAC_OVERRIDE;
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2];
-    (void)host;
     for (unsigned long cap = 0; cap <= 63; cap++)
-        if (cap > 31 || !(keep >> cap & 1))
-            if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno == EINVAL)
-                break; /* beyond the last capability of this kernel */
+        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno == EINVAL)
+            break; /* beyond the last capability of this kernel */
     if (syscall(SYS_capget, &header, data) < 0)
         return sa_error_sys(err, SA_ECONTROL, errno, "capget");
-    data[0].effective = data[0].permitted &= keep;
+    data[0].permitted &= keep;
+    data[0].effective = data[0].permitted & use;
     data[1].effective = data[1].permitted = 0;
     data[0].inheritable = data[1].inheritable = 0;
     if (syscall(SYS_capset, &header, data) < 0)
@@ -209,6 +210,16 @@ int sa_host_reduce(const struct sa_host *host, struct sa_error *err)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return sa_error_sys(err, SA_ECONTROL, errno, "no_new_privs");
     return 0;
+}
+
+void sa_host_raise(unsigned capability)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data) < 0)
+        return;
+    data[0].effective |= data[0].permitted & 1u << capability;
+    syscall(SYS_capset, &header, data);
 }
 
 void sa_host_deinit(struct sa_host *host)

@@ -62,11 +62,13 @@ void sa_host_missing(struct sa_host *host, enum sa_control control, const char *
 void sa_host_weak(struct sa_host *host, enum sa_control control, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Give up what making sandboxes does not need: capabilities, new privileges. */
-int sa_host_reduce(const struct sa_host *host, struct sa_error *err);
+int sa_host_reduce(struct sa_error *err);
+/* Make a capability that was kept in reserve effective; nothing where it was not. */
+void sa_host_raise(unsigned capability);
 void sa_host_deinit(struct sa_host *host);
 
 /* Build the template root and move this process into a mount namespace of /t (the template),
  * /proc and /d (an empty folder); nothing else of the host is reachable by a path (template.c). */
-int sa_template_enter(const struct sa_host *host, struct sa_error *err);
+int sa_template_enter(struct sa_error *err);
 
 #endif

@@ -56,7 +56,7 @@ static int map_ids(const struct sa_host *host, pid_t pid, int slot)
     return write_proc(pid, "gid_map", groups);
 }
 
-int sa_launch(const struct sa_host *host, int slot, struct sa_child_handle *handle,
+int sa_launch(const struct sa_host *host, int cgroup, struct sa_child_handle *handle,
               struct sa_error *err)
 {
     int pair[2];
@@ -67,6 +67,10 @@ int sa_launch(const struct sa_host *host, int slot, struct sa_child_handle *hand
         .exit_signal = SIGCHLD,
     };
     sigset_t all, before;
+    if (cgroup >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (unsigned)cgroup;
+    }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return step_failed(err, "setup-socket");
     /* No handler of the loop may run in the child. */
@@ -87,8 +91,7 @@ int sa_launch(const struct sa_host *host, int slot, struct sa_child_handle *hand
     const char go = SA_GO_IDS;
     handle->pid = pid;
     handle->setup = pair[0];
-    handle->slot = slot;
-    if (map_ids(host, pid, slot) < 0)
+    if (map_ids(host, pid, handle->slot) < 0)
         return step_failed(err, "map-ids");
     if (send(handle->setup, &go, 1, MSG_NOSIGNAL) != 1)
         return step_failed(err, "wait-ids");
@@ -145,12 +148,12 @@ static void enlarge(int fd)
 
 int sa_launch_order(const struct sa_host *host, const struct sa_child_handle *handle,
                     const struct sa_node_spec *spec, bool limit_processes, bool limit_memory,
-                    int *link, struct sa_error *err)
+                    const int *groups, size_t group_count, int *link, struct sa_error *err)
 {
     struct sa_order order = {.storage_bytes = (uint64_t)spec->storage_bytes,
                              .inodes = (uint64_t)spec->inodes,
                              .pids = limit_processes ? (uint64_t)spec->pids : 0};
-    int pair[2];
+    int pair[2], fds[SA_FDS_MAX];
     snprintf(order.hostname, sizeof order.hostname, "%s",
              spec->hostname[0] ? spec->hostname : "sandbox");
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -161,7 +164,10 @@ int sa_launch_order(const struct sa_host *host, const struct sa_child_handle *ha
         return step_failed(err, "boot-block");
     enlarge(ours);
     enlarge(theirs);
-    if (sa_send_fds(handle->setup, &order, sizeof order, (int[]){theirs, boot}, 2,
+    fds[0] = theirs;
+    fds[1] = boot;
+    memcpy(fds + 2, groups, group_count * sizeof *groups);
+    if (sa_send_fds(handle->setup, &order, sizeof order, fds, 2 + group_count,
                     MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         return step_failed(err, "wait-order");
     *link = sa_steal_fd(&ours);

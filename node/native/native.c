@@ -39,6 +39,7 @@ enum state { STARTING, RUNNING, ENDING, REMOVING };
 struct sandbox {
     UT_hash_handle hh;
     char id[SA_ID_BYTES];
+    char group[SA_ID_BYTES]; /* name of its control groups: the id, or a spare's */
     struct sa_native *native;
     enum state state;
     struct sa_child_handle child;
@@ -70,6 +71,7 @@ struct sa_native {
     unsigned next_slot;
     struct sa_child_handle *spares;
     unsigned spare_count, spare_goal;
+    unsigned spare_number; /* counts up, for the names of their groups */
     uv_timer_t refill; /* makes spares when the loop has nothing better to do */
     size_t closing;    /* sandboxes that are gone but have handles to close */
     bool stopping, stopped;
@@ -114,29 +116,47 @@ static void discard_child(struct sa_native *native, struct sa_child_handle *chil
         waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED);
     }
     close_child(child);
+    if (child->group[0])
+        sa_cgroup_remove(native->groups, child->group);
     if (child->slot >= 0)
         native->slots[child->slot] = 0;
 }
 
-static int spawn(struct sa_native *native, struct sa_child_handle *child, struct sa_error *err)
+/* `name` is for its control groups, where it must be born in them. */
+static int spawn(struct sa_native *native, const char *name, struct sa_child_handle *child,
+                 struct sa_error *err)
 {
-    const struct sa_child_handle none = SA_CHILD_NONE;
-    *child = none;
+    sa_autoclose int group = -1;
+    *child = (struct sa_child_handle){.pid = -1, .pidfd = -1, .setup = -1};
     child->slot = take_slot(native);
     if (child->slot < 0)
         return sa_error_set(err, SA_EQUOTA, "this node runs %d sandboxes, its most",
                             SA_NATIVE_SANDBOXES_MAX);
-    if (sa_launch(&native->host, child->slot, child, err) == 0)
+    if (sa_cgroups_birth(native->groups)) {
+        if (sa_cgroup_make(native->groups, name, err) < 0)
+            goto failed;
+        snprintf(child->group, sizeof child->group, "%s", name);
+        group = sa_cgroup_birth_fd(native->groups, name);
+    }
+    if (sa_launch(&native->host, group, child, err) == 0)
         return 0;
+failed:
     discard_child(native, child);
     return -1;
+}
+
+static int spawn_spare(struct sa_native *native)
+{
+    char name[32];
+    snprintf(name, sizeof name, "spare-%u", native->spare_number++);
+    return spawn(native, name, &native->spares[native->spare_count], NULL);
 }
 
 static void on_refill(uv_timer_t *timer)
 {
     struct sa_native *native = timer->data;
     if (native->stopping || native->spare_count >= native->spare_goal ||
-        spawn(native, &native->spares[native->spare_count], NULL) < 0) {
+        spawn_spare(native) < 0) {
         uv_timer_stop(timer);
         return;
     }
@@ -150,12 +170,12 @@ static void want_spares(struct sa_native *native)
 }
 
 /* A spare whose process died meanwhile is noticed when the order cannot be sent. */
-static int take_child(struct sa_native *native, struct sa_child_handle *child,
+static int take_child(struct sa_native *native, const char *id, struct sa_child_handle *child,
                       struct sa_error *err)
 {
     want_spares(native);
     if (native->spare_count == 0)
-        return spawn(native, child, err);
+        return spawn(native, id, child, err);
     *child = native->spares[0];
     native->spare_count--;
     memmove(native->spares, native->spares + 1, native->spare_count * sizeof *native->spares);
@@ -226,12 +246,12 @@ static void gone(struct sandbox *sb)
 
 static void try_remove(struct sandbox *sb)
 {
-    if (sa_cgroup_remove(sb->native->groups, sb->id)) {
+    if (sa_cgroup_remove(sb->native->groups, sb->group)) {
         gone(sb);
         return;
     }
     /* Its last processes are still on their way out. */
-    sa_cgroup_kill(sb->native->groups, sb->id);
+    sa_cgroup_kill(sb->native->groups, sb->group);
     uv_timer_start(&sb->timer, on_timer, sb->retry_ms, 0);
     sb->retry_ms = sb->retry_ms * 2 < REMOVE_MOST_MS ? sb->retry_ms * 2 : REMOVE_MOST_MS;
 }
@@ -262,7 +282,7 @@ static void reap(struct sandbox *sb)
     if (waitid(P_PIDFD, (id_t)sb->child.pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
         return;
     sb->wait_status = info.si_code == CLD_EXITED ? W_EXITCODE(info.si_status, 0) : info.si_status;
-    int64_t kills = sa_cgroup_oom_kills(sb->native->groups, sb->id);
+    int64_t kills = sa_cgroup_oom_kills(sb->native->groups, sb->group);
     if (kills > sb->oom_kills)
         sb->oom_kills = kills;
     sb->state = REMOVING;
@@ -288,7 +308,7 @@ static void kill_sandbox(struct sandbox *sb)
     sb->state = ENDING;
     sa_pidfd_kill(sb->child.pidfd);
     /* A frozen process of version 1 does not die before it thaws. */
-    sa_cgroup_freeze(sb->native->groups, sb->id, false, NULL);
+    sa_cgroup_freeze(sb->native->groups, sb->group, false, NULL);
 }
 
 static void fail(struct sandbox *sb, const struct sa_error *why)
@@ -340,7 +360,7 @@ static void on_oom(uv_poll_t *poll, int status, int events)
         uv_poll_stop(poll);
         return;
     }
-    int64_t kills = sa_cgroup_oom_kills(sb->native->groups, sb->id);
+    int64_t kills = sa_cgroup_oom_kills(sb->native->groups, sb->group);
     if (kills <= sb->oom_kills)
         return;
     sb->oom_kills = kills;
@@ -350,7 +370,7 @@ static void on_oom(uv_poll_t *poll, int status, int events)
 static void watch_oom(struct sandbox *sb)
 {
     bool priority;
-    sb->oom_fd = sa_cgroup_oom_watch(sb->native->groups, sb->id, &priority);
+    sb->oom_fd = sa_cgroup_oom_watch(sb->native->groups, sb->group, &priority);
     if (sb->oom_fd < 0 || uv_poll_init(sb->native->loop, &sb->oom_poll, sb->oom_fd) < 0)
         return;
     sb->oom_polling = true;
@@ -461,16 +481,19 @@ static int confine(struct sandbox *sb, const struct sa_node_spec *spec, struct s
     const struct sa_cgroup_limits limits = {.memory_bytes = spec->memory_bytes,
                                             .pids = spec->pids,
                                             .cpu_millicores = spec->cpu_millicores};
-    if (sa_cgroup_make(native->groups, sb->id, &limits, err) < 0)
+    int fds[SA_CG_JOIN_MAX], count;
+    if ((!sb->child.group[0] && sa_cgroup_make(native->groups, sb->group, err) < 0) ||
+        sa_cgroup_limit(native->groups, sb->group, &limits, err) < 0 ||
+        (count = sa_cgroup_join_fds(native->groups, sb->group, fds, err)) < 0)
         return -1;
-    if (sa_cgroup_attach(native->groups, sb->id, sb->child.pid, err) < 0)
-        return sa_error_wrap(err, "the sandbox cannot be put into its control group");
-    if (sa_launch_order(&native->host, &sb->child, spec,
-                        sa_controls_has(native->host.can, SA_C_RLIMIT_NPROC),
-                        sa_controls_has(native->host.can, SA_C_RLIMIT_MEMORY), &sb->link, err) < 0)
-        return -1;
+    int rc = sa_launch_order(&native->host, &sb->child, spec,
+                             sa_controls_has(native->host.can, SA_C_RLIMIT_NPROC),
+                             sa_controls_has(native->host.can, SA_C_RLIMIT_MEMORY), fds,
+                             (size_t)count, &sb->link, err);
+    while (count)
+        close(fds[--count]);
     sb->in_force |= group_controls(native);
-    return 0;
+    return rc;
 }
 
 static int admit(struct sa_native *native, const struct sa_node_spec *spec, sa_controls *required,
@@ -503,10 +526,11 @@ int sa_native_create(struct sa_native *native, const struct sa_node_spec *spec, 
     struct sa_child_handle child;
     sa_controls required = 0;
     struct sa_error why = {0};
-    if (admit(native, spec, &required, err) < 0 || take_child(native, &child, err) < 0)
+    if (admit(native, spec, &required, err) < 0 || take_child(native, spec->id, &child, err) < 0)
         return -1;
     struct sandbox *sb = sa_alloc(sizeof *sb);
     memcpy(sb->id, spec->id, sizeof sb->id);
+    snprintf(sb->group, sizeof sb->group, "%s", child.group[0] ? child.group : sb->id);
     sb->native = native;
     sb->child = child;
     sb->create_call = call;
@@ -555,18 +579,20 @@ static struct sandbox *running(struct sa_native *native, const char *id, struct 
 int sa_native_stats(struct sa_native *native, const char *id, struct sa_native_stats *stats,
                     struct sa_error *err)
 {
-    if (!running(native, id, err))
+    struct sandbox *sb = running(native, id, err);
+    if (!sb)
         return -1;
     *stats = (struct sa_native_stats){-1, -1, -1, -1, -1, -1, -1};
-    sa_cgroup_stats(native->groups, id, stats);
+    sa_cgroup_stats(native->groups, sb->group, stats);
     return 0;
 }
 
 int sa_native_freeze(struct sa_native *native, const char *id, bool frozen, struct sa_error *err)
 {
-    if (!running(native, id, err))
+    struct sandbox *sb = running(native, id, err);
+    if (!sb)
         return -1;
-    return sa_cgroup_freeze(native->groups, id, frozen, err);
+    return sa_cgroup_freeze(native->groups, sb->group, frozen, err);
 }
 
 sa_controls sa_native_controls(const struct sa_native *native)

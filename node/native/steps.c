@@ -19,8 +19,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-static sa_step_fn descriptors, session, wait_ids, loopback, landlock_rules, wait_order, hostname,
-    cgroup_namespace, handover, landlock, seccomp_, report_ready, run;
+static sa_step_fn descriptors, session, wait_ids, loopback, landlock_rules, wait_order, join,
+    hostname, cgroup_namespace, handover, landlock, seccomp_, report_ready, run;
 
 #define BIT(control) ((sa_controls)1 << (control))
 
@@ -41,6 +41,7 @@ static const struct sa_step steps[] = {
     {"landlock-rules", landlock_rules, 0},
     {"parent-death", sa_step_parent_death, 0},
     {"wait-order", wait_order, 0},
+    {"cgroups", join, 0},
     {"sizes", sa_step_sizes, BIT(SA_C_TMPFS_SIZE) | BIT(SA_C_TMPFS_INODES)},
     {"hostname", hostname, BIT(SA_C_UTSNS)},
     {"cgroup-namespace", cgroup_namespace, BIT(SA_C_CGROUPNS)},
@@ -139,12 +140,25 @@ static int wait_order(struct sa_child *child)
     while (n < 0 && errno == EINTR);
     if (n == 0)
         _exit(0); /* the node is gone, or needs this spare no more */
-    if (n != sizeof child->order || count != 2) {
+    if (n != sizeof child->order || count < 2) {
         errno = n < 0 ? errno : EPROTO;
         return -1;
     }
     child->link = fds[0];
     child->boot = fds[1];
+    child->group_count = count - 2;
+    memcpy(child->groups, fds + 2, child->group_count * sizeof *fds);
+    return 0;
+}
+
+/* Version 1: a thread that moves itself; cgroup.h says why. */
+static int join(struct sa_child *child)
+{
+    for (size_t i = 0; i < child->group_count; i++) {
+        if (write(child->groups[i], "0", 1) != 1)
+            return -1;
+        close(child->groups[i]);
+    }
     return 0;
 }
 
@@ -235,7 +249,7 @@ static int run(struct sa_child *child)
 noreturn void sa_child_main(const struct sa_host *host, int setup)
 {
     struct sa_child child = {.host = host, .setup = setup, .runtime = host->runtime, .link = -1,
-                             .boot = -1, .rules = -1, .listener = -1, .data = -1};
+                             .boot = -1, .rules = -1, .listener = -1};
     for (uint32_t i = 0; i < SA_COUNT(steps); i++)
         if (steps[i].run(&child) < 0) {
             report(&child, i, errno, 0);

@@ -8,7 +8,7 @@
  *     node                                       sandbox
  *     clone3                                     descriptors, session
  *     writes the id maps;  SA_GO_IDS     ->      everything that does not depend on the spec
- *     cgroups;  struct sa_order + link + boot -> sizes, host name, then the locks fall shut
+ *     struct sa_order + link + boot + groups -> joins, sizes, host name, then the locks fall shut
  *                                        <-      struct sa_report (+ listener)
  *                                        <-      end of file: exec has happened
  *
@@ -17,6 +17,7 @@
 #ifndef SA_NATIVE_STEPS_H
 #define SA_NATIVE_STEPS_H
 
+#include "base/fdio.h"
 #include "native/host.h"
 
 #include <stdint.h>
@@ -40,7 +41,9 @@ struct sa_report {
 struct sa_child {
     const struct sa_host *host;
     int setup, runtime; /* both close-on-exec */
-    int link, boot, rules, listener, data;
+    int link, boot, rules, listener;
+    int groups[SA_FDS_MAX - 2]; /* `tasks` of the control groups to join */
+    size_t group_count;
     struct sa_order order;
 };
 

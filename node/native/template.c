@@ -219,9 +219,8 @@ static int build(struct sa_error *err)
     return 0;
 }
 
-int sa_template_enter(const struct sa_host *host, struct sa_error *err)
+int sa_template_enter(struct sa_error *err)
 {
-    (void)host;
     static const char *const places[] = {"/tmp", "/mnt", "/run", "/srv"};
     size_t i = 0;
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
