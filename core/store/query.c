@@ -43,12 +43,12 @@ static sqlite3_stmt *prepare_one(struct sa_store *store, const struct sa_store_r
 {
     sqlite3_stmt **slot = read->sandbox ? &store->get_execution : &store->get_sandbox;
     sa_autobuf sql = SA_BUF_INIT;
-    if (*slot)
-        return *slot;
-    sa_buf_adds(&sql, "SELECT ");
-    sa_table_column_names(read->table, "", &sql);
-    sa_buf_printf(&sql, " FROM %s WHERE id=?%s", read->table->name,
-                  read->sandbox ? " AND sandbox=?" : "");
+    if (!*slot) {
+        sa_buf_adds(&sql, "SELECT ");
+        sa_table_column_names(read->table, "", &sql);
+        sa_buf_printf(&sql, " FROM %s WHERE id=?%s", read->table->name,
+                      read->sandbox ? " AND sandbox=?" : "");
+    }
     return sa_database_prepare(store->db.reader, slot, sql.data, err);
 }
 

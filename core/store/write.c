@@ -49,13 +49,11 @@ sqlite3_stmt *sa_write_statement(struct sa_store *store, enum sa_statement which
         [SA_PUT_EVENT] = &sa_table_events,
     };
     sqlite3_stmt **slot = &store->statements[which];
-    if (*slot)
-        return *slot;
-    if (statements[which])
-        return sa_database_prepare(store->db.writer, slot, statements[which], err);
     sa_autobuf sql = SA_BUF_INIT;
-    sa_table_upsert_sql(upserts[which], &sql);
-    return sa_database_prepare(store->db.writer, slot, sql.data, err);
+    if (!*slot && upserts[which])
+        sa_table_upsert_sql(upserts[which], &sql);
+    return sa_database_prepare(store->db.writer, slot, sql.data ? sql.data : statements[which],
+                               err);
 }
 
 enum sa_applied sa_write_step(struct sa_store *store, sqlite3_stmt *stmt, struct sa_error *err)

@@ -1,4 +1,5 @@
 /* Opening: creation, migration, permissions, and each way in which it cannot be done. */
+#include "base/fdio.h"
 #include "fixture.h"
 
 #include <errno.h>
@@ -316,11 +317,22 @@ static void locked_while_running(void **state)
 
 /* ---- with file systems of their own ---- */
 
+static int map_ids(void)
+{
+    char uids[64], gids[64];
+    unsigned uid = geteuid(), gid = getegid(); /* both are others after unshare */
+    snprintf(uids, sizeof uids, "%u %u 1", uid, uid);
+    snprintf(gids, sizeof gids, "%u %u 1", gid, gid);
+    if (unshare(CLONE_NEWUSER) < 0 ||
+        sa_write_file(AT_FDCWD, "/proc/self/setgroups", "deny", NULL) < 0 ||
+        sa_write_file(AT_FDCWD, "/proc/self/uid_map", uids, NULL) < 0)
+        return -1;
+    return sa_write_file(AT_FDCWD, "/proc/self/gid_map", gids, NULL);
+}
+
 static int own_mounts(void)
 {
-    if (geteuid() == 0)
-        return unshare(CLONE_NEWNS) < 0 ? -1 : mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL);
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+    if ((geteuid() != 0 && map_ids() < 0) || unshare(CLONE_NEWNS) < 0)
         return -1;
     return mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL);
 }
