@@ -1,5 +1,6 @@
 /* Dispatch: route, authenticate, authorise, call the handler; and what is measured of it. */
 #include "api/app_run.h"
+#include "api/privilege.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -146,6 +147,16 @@ static void on_prune(uv_timer_t *timer)
     sa_store_prune(run->app.store, before, NULL, NULL, NULL);
 }
 
+static int add_key(struct sa_app *app, const char *given, struct sa_error *err)
+{
+    struct sa_key_info info;
+    char text[SA_KEY_TEXT_BYTES];
+    struct sa_key_params params = {.name = "local", .role = SA_ROLE_ADMIN, .text = given};
+    int rc = sa_store_key_create_sync(app->store, &params, &info, text, err);
+    explicit_bzero(text, sizeof text);
+    return rc;
+}
+
 static int open_parts(struct sa_app_run *run, const struct sa_app_options *options,
                       struct sa_error *err)
 {
@@ -156,19 +167,12 @@ static int open_parts(struct sa_app_run *run, const struct sa_app_options *optio
                                    .completed_user = app,
                                    .tls_cert_file = options->tls_cert,
                                    .tls_key_file = options->tls_key};
-    app->store = sa_store_open(options->data_dir, app->loop, NULL, err);
-    if (!app->store)
-        return -1;
-    if (options->bootstrap_key) {
-        struct sa_key_info info;
-        char text[SA_KEY_TEXT_BYTES];
-        struct sa_key_params params = {
-            .name = "local", .role = SA_ROLE_ADMIN, .text = options->bootstrap_key};
-        if (sa_store_key_create_sync(app->store, &params, &info, text, err) < 0)
-            return -1;
-    }
     app->server = sa_http_server_new(app->loop, &http, err);
-    if (!app->server || sa_http_server_listen(app->server, options->listen, err) < 0)
+    if (!app->server || sa_http_server_listen(app->server, options->listen, err) < 0 ||
+        sa_privilege_drop((uid_t)options->run_as, (gid_t)options->run_as, err) < 0)
+        return -1;
+    app->store = sa_store_open(options->data_dir, app->loop, NULL, err);
+    if (!app->store || (options->bootstrap_key && add_key(app, options->bootstrap_key, err) < 0))
         return -1;
     app->sandboxes =
         sa_sandboxes_new(&(struct sa_sandboxes_options){.loop = app->loop,
@@ -179,6 +183,20 @@ static int open_parts(struct sa_app_run *run, const struct sa_app_options *optio
                                                         .node_lost = on_node_lost,
                                                         .owner = run});
     return 0;
+}
+
+static void on_node_answer(void *user, const struct sa_error *err)
+{
+    struct sa_app_run *run = user;
+    if (run->ready && !run->app.draining)
+        run->ready(run, err);
+}
+
+static void on_failed_server_closed(void *user)
+{
+    struct sa_app *app = user;
+    sa_http_server_free(app->server);
+    app->server = NULL;
 }
 
 int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options,
@@ -192,13 +210,16 @@ int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options,
         sa_router_add(app->router, sa_api_routes[i].method, sa_api_routes[i].pattern, NULL,
                       (void *)(size_t)&sa_api_routes[i]);
     if (open_parts(run, options, err) < 0) {
-        sa_http_server_free(app->server);
+        if (app->server)
+            sa_http_server_drain(app->server, 0, on_failed_server_closed, app);
         if (app->store)
             sa_store_close(app->store, on_store_closed, app);
         else
             on_store_closed(app);
         return -1;
     }
+    run->ready = options->ready;
+    sa_sandboxes_ask_node(app->sandboxes, on_node_answer, run);
     run->retention_ms = options->retention_ms;
     run->prune_timer.data = run;
     uv_timer_init(app->loop, &run->prune_timer);

@@ -4,6 +4,8 @@
 
 #include "api/app.h"
 
+struct sa_app_run;
+
 struct sa_app_options {
     uv_loop_t *loop;
     const char *listen;        /* ADDR:PORT */
@@ -13,6 +15,9 @@ struct sa_app_options {
     const char *tls_cert, *tls_key;
     size_t max_sandboxes;
     int64_t retention_ms; /* how long records of ended sandboxes are kept */
+    int64_t run_as;       /* user to become; -1: stay */
+    /* The node answers: the API can serve (err is NULL), or the node cannot. */
+    void (*ready)(struct sa_app_run *run, const struct sa_error *err);
 };
 
 struct sa_app_run {
@@ -21,9 +26,12 @@ struct sa_app_run {
     int64_t retention_ms;
     int parts_open;
     int exit_status;
+    void (*ready)(struct sa_app_run *run, const struct sa_error *err);
+    int64_t ready_fd; /* of the caller */
 };
 
-/* -1: nothing is left but closing handles (run the loop). */
+/* Listens and reads the TLS key with the privilege that it has, gives it up (api/privilege.h), and
+ * only then opens the database and looks at what clients send. -1: nothing is left but closing handles (run the loop). */
 int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options,
                  struct sa_error *err);
 /* Drain: stop listening, end the sandboxes, finish answers; then the loop has nothing left to do.

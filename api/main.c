@@ -1,6 +1,5 @@
 /* agent-api: options, privilege, start, signals. Usually started by `secureagent up`. */
 #include "api/app_run.h"
-#include "api/privilege.h"
 
 #include "base/cleanup.h"
 #include "base/fdio.h"
@@ -78,14 +77,13 @@ static int check(const struct sa_config *config, struct sa_error *err)
     return 0;
 }
 
-static int drop(const struct sa_config *config, struct sa_error *err)
+static int check_user(const struct sa_config *config, struct sa_error *err)
 {
-    int64_t id = sa_config_int(config, "run-as");
-    if (geteuid() == 0 && id <= 0)
+    if (geteuid() == 0 && sa_config_int(config, "run-as") <= 0)
         return sa_error_set(err, SA_EINVALID,
                             "--run-as UID is required for root: this process parses what clients "
                             "send and must hold no privilege");
-    return sa_privilege_drop((uid_t)id, (gid_t)id, err);
+    return 0;
 }
 
 /* The first line that the descriptor gives, or NULL without one. */
@@ -101,15 +99,21 @@ static char *read_key(int64_t fd)
     return sa_strdup(text);
 }
 
-static void tell_ready(int64_t fd, const struct sa_app *app)
+static void on_ready(struct sa_app_run *run, const struct sa_error *err)
 {
-    const char *url = sa_http_server_url(app->server);
+    const char *url = sa_http_server_url(run->app.server);
+    int fd = (int)run->ready_fd;
+    if (err) {
+        sa_log_error("the sandbox-node cannot make sandboxes", SA_LOG_ERR(err));
+        sa_app_stop(run, sa_code_exit_status(err->code));
+        return;
+    }
     sa_log_info("serving", SA_LOG_S("url", url));
     if (fd < 0)
         return;
-    sa_write_all((int)fd, url, strlen(url));
-    sa_write_all((int)fd, "\n", 1);
-    close((int)fd);
+    sa_write_all(fd, url, strlen(url));
+    sa_write_all(fd, "\n", 1);
+    close(fd);
 }
 
 static void on_stop_signal(int signum, void *user)
@@ -130,7 +134,10 @@ static int serve(const struct sa_config *config, uv_loop_t *loop, struct sa_erro
                                .tls_cert = sa_config_string(config, "tls-cert"),
                                .tls_key = sa_config_string(config, "tls-key"),
                                .max_sandboxes = (size_t)sa_config_int(config, "max-sandboxes"),
-                               .retention_ms = sa_config_ms(config, "retention")};
+                               .retention_ms = sa_config_ms(config, "retention"),
+                               .run_as = sa_config_int(config, "run-as"),
+                               .ready = on_ready};
+    run.ready_fd = sa_config_int(config, "ready-fd");
     int rc = sa_app_start(&run, &o, err);
     if (key)
         explicit_bzero(key, strlen(key));
@@ -142,7 +149,6 @@ static int serve(const struct sa_config *config, uv_loop_t *loop, struct sa_erro
     struct sa_signals *signals = sa_signals_start(loop, on_stop_signal, &run, err);
     if (!signals)
         return -1;
-    tell_ready(sa_config_int(config, "ready-fd"), &run.app);
     uv_run(loop, UV_RUN_DEFAULT);
     sa_signals_stop(signals);
     return run.exit_status;
@@ -171,7 +177,7 @@ int main(int argc, char **argv)
         sa_config_free(config);
         return print_routes();
     }
-    if (init_log(config, &error) < 0 || check(config, &error) < 0 || drop(config, &error) < 0)
+    if (init_log(config, &error) < 0 || check(config, &error) < 0 || check_user(config, &error) < 0)
         return fail(&error);
     uv_loop_t *loop = sa_loop_new(&error);
     rc = loop ? serve(config, loop, &error) : -1;

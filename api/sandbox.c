@@ -61,6 +61,27 @@ void sa_sandboxes_free(struct sa_sandboxes *all)
     uv_close((uv_handle_t *)&all->stop_timer, on_registry_closed);
 }
 
+struct question {
+    void (*done)(void *user, const struct sa_error *err);
+    void *user;
+};
+
+static void on_node_info(void *user, struct sa_node_reply *reply)
+{
+    struct question *q = user;
+    q->done(q->user, reply->error);
+    free(q);
+}
+
+void sa_sandboxes_ask_node(struct sa_sandboxes *all,
+                           void (*done)(void *user, const struct sa_error *err), void *user)
+{
+    struct question *q = sa_alloc(sizeof *q);
+    struct sa_buf nothing = SA_BUF_INIT;
+    *q = (struct question){done, user};
+    sa_node_call(all->node, SA_NODE_INFO, &nothing, on_node_info, q);
+}
+
 bool sa_sandboxes_node_is_up(const struct sa_sandboxes *all)
 {
     return sa_node_client_is_open(all->node);

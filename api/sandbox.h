@@ -31,6 +31,10 @@ struct sa_sandboxes *sa_sandboxes_new(const struct sa_sandboxes_options *options
 void sa_sandboxes_stop(struct sa_sandboxes *all, const char *reason, int64_t deadline_ms,
                        void (*done)(void *user), void *user);
 void sa_sandboxes_free(struct sa_sandboxes *all);
+/* Ask the node whether it can make sandboxes; the answer comes from the loop (err: it cannot, or
+ * it is gone). Not if the registry is freed before. */
+void sa_sandboxes_ask_node(struct sa_sandboxes *all,
+                           void (*done)(void *user, const struct sa_error *err), void *user);
 bool sa_sandboxes_node_is_up(const struct sa_sandboxes *all);
 struct sa_store *sa_sandboxes_store(const struct sa_sandboxes *all);
 
