@@ -146,6 +146,8 @@ static void read_url(struct supervisor *s)
 
 static int exit_status_of(int status)
 {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 1) /* said why: there is no server to be had */
+        return sa_code_exit_status(SA_EUNAVAILABLE);
     if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
         return WEXITSTATUS(status);
     return sa_code_exit_status(SA_EINTERNAL);
