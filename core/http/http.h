@@ -153,7 +153,7 @@ void sa_http_response_start(struct sa_http_request *request, int status, const c
                             int64_t length);
 /* Queue bytes (copied). Small writes are gathered and go out together when the loop next polls.
  * Returns true while the queue is below options.write_high_bytes; on false the caller should
- * stop until `writable`. Nothing is refused, but the queue is capped at options.write_max_bytes:
+ * stop until `writable` (or `closed`, when the connection turns out to be broken). Nothing is refused, but the queue is capped at options.write_max_bytes:
  * a caller that keeps going is cut off. More than `length` announced is dropped and logged as a
  * broken exchange (connection closed). */
 bool sa_http_response_write(struct sa_http_request *request, const void *data, size_t length);

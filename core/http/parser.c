@@ -42,12 +42,14 @@ struct sa_http_parser {
     struct span *spans;
     struct sa_http_pair *headers;
     size_t header_count, header_capacity;
-    bool in_value;
+    bool named;    /* the header that is being read has a name so far */
+    bool in_value; /* the last one is complete */
 
     size_t framing_bytes;   /* since the head began or the last piece of body */
     size_t extension_bytes; /* chunk extensions of this body */
     unsigned trailer_count;
     unsigned char previous; /* framing byte before the current one */
+    bool in_request_line;
 
     int64_t body_left;
     struct sa_http_target target;
@@ -110,6 +112,7 @@ static int new_header(struct sa_http_parser *p)
 static int on_header_field(llhttp_t *llhttp, const char *at, size_t length)
 {
     struct sa_http_parser *p = llhttp->data;
+    p->named |= length > 0;
     if (p->stage != STAGE_HEAD)
         return 0; /* trailers are counted and dropped */
     if ((p->header_count == 0 || p->in_value) && new_header(p) < 0)
@@ -120,6 +123,9 @@ static int on_header_field(llhttp_t *llhttp, const char *at, size_t length)
 static int on_header_field_complete(llhttp_t *llhttp)
 {
     struct sa_http_parser *p = llhttp->data;
+    if (!p->named)
+        return refuse(p, 400, "a header has no name");
+    p->named = false;
     if (p->stage != STAGE_HEAD) {
         if (++p->trailer_count > p->limits.headers_max)
             return refuse(p, 431, "there are too many trailers");
@@ -207,6 +213,16 @@ static const llhttp_settings_t settings = {
 
 /* ---- framing ---- */
 
+/* The parts of the request line are separated by one space each. */
+static int guard_request_line(struct sa_http_parser *p, unsigned char previous, unsigned char c)
+{
+    if (c == '\t' || (previous == ' ' && c <= ' '))
+        return refuse(p, 400, "the request line has more white space than it should");
+    if (c == '\r' && previous != '\n') /* not one of the empty lines allowed before it */
+        p->in_request_line = false;
+    return 0;
+}
+
 /* Lines end in CR LF and nothing else, none begins with white space, and the only control
  * characters are those and the tab. */
 static int guard(struct sa_http_parser *p, const char *data, size_t length)
@@ -224,6 +240,8 @@ static int guard(struct sa_http_parser *p, const char *data, size_t length)
             return refuse(p, 400, "a line begins with white space");
         if (c == 0x7f || (c < ' ' && c != '\r' && c != '\n' && c != '\t'))
             return refuse(p, 400, "there is a control character in the head");
+        if (p->in_request_line && guard_request_line(p, previous, c) < 0)
+            return -1;
         previous = c;
     }
     p->previous = previous;
@@ -238,7 +256,9 @@ static int count_framing(struct sa_http_parser *p, size_t length)
         max += p->limits.target_bytes_max;
     if (p->framing_bytes <= max)
         return 0;
-    return refuse(p, 431, "the headers are too long");
+    if (p->stage == STAGE_HEAD)
+        return refuse(p, 431, "the headers are too long");
+    return refuse(p, 400, "a chunk size or the trailers are too long");
 }
 
 /* ---- the head ---- */
@@ -375,8 +395,10 @@ static void begin_head(struct sa_http_parser *p)
     p->stage = STAGE_HEAD;
     p->text.length = 0;
     p->header_count = 0;
-    p->in_value = false;
+    p->named = p->in_value = false;
     p->framing_bytes = 0;
+    p->previous = '\n';
+    p->in_request_line = true;
 }
 
 struct sa_http_parser *sa_http_parser_new(const struct sa_http_parser_limits *limits)

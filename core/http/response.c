@@ -112,6 +112,12 @@ static bool accepts(struct sa_http_request *r, size_t length)
     return true;
 }
 
+/* May the caller go on? On a broken connection not: `closed` is about to come. */
+static bool go_on(const struct sa_http_request *r)
+{
+    return !r->above_high && !r->conn->failed;
+}
+
 static bool queued(struct sa_http_request *r, size_t length)
 {
     struct sa_conn *c = r->conn;
@@ -127,13 +133,13 @@ static bool queued(struct sa_http_request *r, size_t length)
         sa_conn_fail(c);
     if (bytes >= options->write_high_bytes)
         r->above_high = true;
-    return !r->above_high;
+    return go_on(r);
 }
 
 bool sa_http_response_write(struct sa_http_request *r, const void *data, size_t length)
 {
     if (!accepts(r, length))
-        return !r->above_high;
+        return go_on(r);
     if (r->chunked)
         sa_out_chunk_add(&r->conn->out, data, length);
     else
@@ -146,7 +152,7 @@ bool sa_http_response_write_owned(struct sa_http_request *r, void *data, size_t 
 {
     if (!accepts(r, length)) {
         release(data);
-        return !r->above_high;
+        return go_on(r);
     }
     if (r->chunked)
         sa_out_chunk_add_owned(&r->conn->out, data, length, release);
@@ -165,7 +171,7 @@ void *sa_http_response_reserve(struct sa_http_request *r, size_t length)
 bool sa_http_response_commit(struct sa_http_request *r, size_t length)
 {
     if (!accepts(r, length))
-        return !r->above_high;
+        return go_on(r);
     if (r->chunked)
         sa_out_chunk_commit(&r->conn->out, length);
     else

@@ -1,0 +1,20 @@
+/* The handlers of the fixture, see fixture.h. They run in the server's thread. */
+#ifndef TEST_HTTP_HANDLERS_H
+#define TEST_HTTP_HANDLERS_H
+
+#include "fixture.h"
+
+#include <pthread.h>
+
+struct handlers {
+    uv_loop_t *loop;
+    struct counters counters;
+    pthread_mutex_t lock;
+    int taken_fd;
+    char *taken_unread;
+    size_t taken_length;
+};
+
+void add_handlers(struct sa_router *router, struct handlers *handlers);
+
+#endif
