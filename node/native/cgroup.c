@@ -452,6 +452,21 @@ int sa_cgroup_join_fds(struct sa_cgroups *g, const char *id, int fds[SA_CG_JOIN_
     return count;
 }
 
+bool sa_cgroup_rename(struct sa_cgroups *g, const char *from, const char *to)
+{
+    size_t done = 0;
+    if (sa_cgroups_birth(g))
+        return false;
+    while (done < g->count &&
+           renameat(g->trees[done].fd, from, g->trees[done].fd, to) == 0)
+        done++;
+    if (done == g->count)
+        return true;
+    while (done--)
+        renameat(g->trees[done].fd, to, g->trees[done].fd, from);
+    return false;
+}
+
 bool sa_cgroup_remove(struct sa_cgroups *g, const char *id)
 {
     bool gone = true;

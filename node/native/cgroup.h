@@ -53,6 +53,9 @@ int sa_cgroup_birth_fd(struct sa_cgroups *groups, const char *id);
 enum { SA_CG_JOIN_MAX = SA_CG_COUNT };
 int sa_cgroup_join_fds(struct sa_cgroups *groups, const char *id, int fds[SA_CG_JOIN_MAX],
                        struct sa_error *err);
+/* Give a spare's groups the sandbox's name, where that can be done (version 1 alone): false, and
+ * nothing is changed, elsewhere. */
+bool sa_cgroup_rename(struct sa_cgroups *groups, const char *from, const char *to);
 /* One try; true when nothing is left. False (EBUSY) for some milliseconds after the last process
  * has ended. */
 bool sa_cgroup_remove(struct sa_cgroups *groups, const char *id);

@@ -56,8 +56,8 @@ static int map_ids(const struct sa_host *host, pid_t pid, int slot)
     return write_proc(pid, "gid_map", groups);
 }
 
-int sa_launch(const struct sa_host *host, int cgroup, struct sa_child_handle *handle,
-              struct sa_error *err)
+int sa_launch(const struct sa_host *host, const struct sa_groups *groups,
+              struct sa_child_handle *handle, struct sa_error *err)
 {
     int pair[2];
     struct clone_args args = {
@@ -67,9 +67,9 @@ int sa_launch(const struct sa_host *host, int cgroup, struct sa_child_handle *ha
         .exit_signal = SIGCHLD,
     };
     sigset_t all, before;
-    if (cgroup >= 0) {
+    if (groups->birth >= 0) {
         args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = (unsigned)cgroup;
+        args.cgroup = (unsigned)groups->birth;
     }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return step_failed(err, "setup-socket");
@@ -93,7 +93,7 @@ int sa_launch(const struct sa_host *host, int cgroup, struct sa_child_handle *ha
     handle->setup = pair[0];
     if (map_ids(host, pid, handle->slot) < 0)
         return step_failed(err, "map-ids");
-    if (send(handle->setup, &go, 1, MSG_NOSIGNAL) != 1)
+    if (sa_send_fds(handle->setup, &go, 1, groups->join, groups->join_count, MSG_NOSIGNAL) != 1)
         return step_failed(err, "wait-ids");
     return 0;
 }
@@ -148,7 +148,7 @@ static void enlarge(int fd)
 
 int sa_launch_order(const struct sa_host *host, const struct sa_child_handle *handle,
                     const struct sa_node_spec *spec, bool limit_processes, bool limit_memory,
-                    const int *groups, size_t group_count, int *link, struct sa_error *err)
+                    const struct sa_groups *groups, int *link, struct sa_error *err)
 {
     struct sa_order order = {.storage_bytes = (uint64_t)spec->storage_bytes,
                              .inodes = (uint64_t)spec->inodes,
@@ -166,8 +166,8 @@ int sa_launch_order(const struct sa_host *host, const struct sa_child_handle *ha
     enlarge(theirs);
     fds[0] = theirs;
     fds[1] = boot;
-    memcpy(fds + 2, groups, group_count * sizeof *groups);
-    if (sa_send_fds(handle->setup, &order, sizeof order, fds, 2 + group_count,
+    memcpy(fds + 2, groups->join, groups->join_count * sizeof *fds);
+    if (sa_send_fds(handle->setup, &order, sizeof order, fds, 2 + groups->join_count,
                     MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         return step_failed(err, "wait-order");
     *link = sa_steal_fd(&ours);

@@ -3,6 +3,7 @@
 #ifndef SA_NATIVE_LAUNCH_H
 #define SA_NATIVE_LAUNCH_H
 
+#include "base/fdio.h"
 #include "native/host.h"
 #include "native/steps.h"
 #include "nodelink/nodelink.h"
@@ -14,20 +15,27 @@ struct sa_child_handle {
     pid_t pid;
     int pidfd, setup;
     int slot;       /* of the id ranges */
-    char group[32]; /* its control groups, when it was born in them; else "" */
+    char group[32]; /* name of its control groups; "" while it has none */
 };
 
-/* clone3 (into the control group, when that is not -1) and the id maps; the child goes on up to waiting for its order. On failure the path of
+/* Control groups on the way into a child: at most one to be born in, others to join. */
+struct sa_groups {
+    int birth; /* folder of version 2, or -1 */
+    int join[SA_FDS_MAX - 2];
+    size_t join_count;
+};
+
+/* clone3 and the id maps, with what `groups` says; the child goes on up to waiting for its order. On failure the path of
  * the error is the step's name and nothing is left, except perhaps a child to be reaped: then
  * handle->pidfd is not -1. */
-int sa_launch(const struct sa_host *host, int cgroup, struct sa_child_handle *handle,
-              struct sa_error *err);
+int sa_launch(const struct sa_host *host, const struct sa_groups *groups,
+              struct sa_child_handle *handle, struct sa_error *err);
 
 /* The link and the boot block of this spec, and the order, to a launched child. *link is the
  * control plane's end. `rlimits`: "nproc" and "data" stand in for control groups. `groups` are to be joined. */
 int sa_launch_order(const struct sa_host *host, const struct sa_child_handle *handle,
                     const struct sa_node_spec *spec, bool limit_processes, bool limit_memory,
-                    const int *groups, size_t group_count, int *link, struct sa_error *err);
+                    const struct sa_groups *groups, int *link, struct sa_error *err);
 
 /* The part of the boot block that is the same for every sandbox: roots and filters. */
 void sa_boot_common(const struct sa_filters *filters, struct sa_buf *out);

@@ -32,14 +32,14 @@
 #include <sys/wait.h>
 #include <uthash.h>
 
-enum { START_TIMEOUT_MS = 10000, REMOVE_FIRST_MS = 1, REMOVE_MOST_MS = 100, CALLS_MAX = 64 };
+enum { START_TIMEOUT_MS = 10000, REMOVE_FIRST_MS = 1, REMOVE_MOST_MS = 100, CALLS_MAX = 64,
+       REFILL_AFTER_MS = 2 };
 
 enum state { STARTING, RUNNING, ENDING, REMOVING };
 
 struct sandbox {
     UT_hash_handle hh;
     char id[SA_ID_BYTES];
-    char group[SA_ID_BYTES]; /* name of its control groups: the id, or a spare's */
     struct sa_native *native;
     enum state state;
     struct sa_child_handle child;
@@ -122,58 +122,75 @@ static void discard_child(struct sa_native *native, struct sa_child_handle *chil
         native->slots[child->slot] = 0;
 }
 
-/* `name` is for its control groups, where it must be born in them. */
-static int spawn(struct sa_native *native, const char *name, struct sa_child_handle *child,
+static void close_groups(struct sa_groups *groups)
+{
+    if (groups->birth >= 0)
+        close(groups->birth);
+    while (groups->join_count)
+        close(groups->join[--groups->join_count]);
+}
+
+/* Make the child's control groups and open the ways into them. */
+static int make_groups(struct sa_native *native, const char *name, struct sa_child_handle *child,
+                       struct sa_groups *groups, struct sa_error *err)
+{
+    if (sa_cgroup_make(native->groups, name, err) < 0)
+        return -1;
+    snprintf(child->group, sizeof child->group, "%s", name);
+    groups->birth = sa_cgroup_birth_fd(native->groups, name);
+    int count = sa_cgroup_join_fds(native->groups, name, groups->join, err);
+    if (count < 0)
+        return -1;
+    groups->join_count = (size_t)count;
+    return 0;
+}
+
+/* A spare gets groups of a name of its own. For a sandbox whose id is known (`id`) they can be
+ * made while the child is at work already, unless it must be born in them. */
+static int spawn(struct sa_native *native, const char *id, struct sa_child_handle *child,
                  struct sa_error *err)
 {
-    sa_autoclose int group = -1;
+    struct sa_groups groups = {.birth = -1};
+    char name[32];
     *child = (struct sa_child_handle){.pid = -1, .pidfd = -1, .setup = -1};
     child->slot = take_slot(native);
     if (child->slot < 0)
         return sa_error_set(err, SA_EQUOTA, "this node runs %d sandboxes, its most",
                             SA_NATIVE_SANDBOXES_MAX);
-    if (sa_cgroups_birth(native->groups)) {
-        if (sa_cgroup_make(native->groups, name, err) < 0)
-            goto failed;
-        snprintf(child->group, sizeof child->group, "%s", name);
-        group = sa_cgroup_birth_fd(native->groups, name);
-    }
-    if (sa_launch(&native->host, group, child, err) == 0)
-        return 0;
-failed:
-    discard_child(native, child);
-    return -1;
-}
-
-static int spawn_spare(struct sa_native *native)
-{
-    char name[32];
-    snprintf(name, sizeof name, "spare-%u", native->spare_number++);
-    return spawn(native, name, &native->spares[native->spare_count], NULL);
+    snprintf(name, sizeof name, "spare-%u", id ? 0 : native->spare_number++);
+    int rc = 0;
+    if (!id || sa_cgroups_birth(native->groups))
+        rc = make_groups(native, id ? id : name, child, &groups, err);
+    if (rc == 0)
+        rc = sa_launch(&native->host, &groups, child, err);
+    close_groups(&groups);
+    if (rc < 0)
+        discard_child(native, child);
+    return rc;
 }
 
 static void on_refill(uv_timer_t *timer)
 {
     struct sa_native *native = timer->data;
     if (native->stopping || native->spare_count >= native->spare_goal ||
-        spawn_spare(native) < 0) {
+        spawn(native, NULL, &native->spares[native->spare_count], NULL) < 0) {
         uv_timer_stop(timer);
         return;
     }
     native->spare_count++;
 }
 
+/* After a start, as making one holds the loop for the better part of a millisecond. */
 static void want_spares(struct sa_native *native)
 {
     if (native->spare_goal && !native->stopping)
-        uv_timer_start(&native->refill, on_refill, 1, 1);
+        uv_timer_start(&native->refill, on_refill, REFILL_AFTER_MS, REFILL_AFTER_MS);
 }
 
 /* A spare whose process died meanwhile is noticed when the order cannot be sent. */
 static int take_child(struct sa_native *native, const char *id, struct sa_child_handle *child,
                       struct sa_error *err)
 {
-    want_spares(native);
     if (native->spare_count == 0)
         return spawn(native, id, child, err);
     *child = native->spares[0];
@@ -246,12 +263,12 @@ static void gone(struct sandbox *sb)
 
 static void try_remove(struct sandbox *sb)
 {
-    if (sa_cgroup_remove(sb->native->groups, sb->group)) {
+    if (sa_cgroup_remove(sb->native->groups, sb->child.group)) {
         gone(sb);
         return;
     }
     /* Its last processes are still on their way out. */
-    sa_cgroup_kill(sb->native->groups, sb->group);
+    sa_cgroup_kill(sb->native->groups, sb->child.group);
     uv_timer_start(&sb->timer, on_timer, sb->retry_ms, 0);
     sb->retry_ms = sb->retry_ms * 2 < REMOVE_MOST_MS ? sb->retry_ms * 2 : REMOVE_MOST_MS;
 }
@@ -282,7 +299,7 @@ static void reap(struct sandbox *sb)
     if (waitid(P_PIDFD, (id_t)sb->child.pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
         return;
     sb->wait_status = info.si_code == CLD_EXITED ? W_EXITCODE(info.si_status, 0) : info.si_status;
-    int64_t kills = sa_cgroup_oom_kills(sb->native->groups, sb->group);
+    int64_t kills = sa_cgroup_oom_kills(sb->native->groups, sb->child.group);
     if (kills > sb->oom_kills)
         sb->oom_kills = kills;
     sb->state = REMOVING;
@@ -308,7 +325,7 @@ static void kill_sandbox(struct sandbox *sb)
     sb->state = ENDING;
     sa_pidfd_kill(sb->child.pidfd);
     /* A frozen process of version 1 does not die before it thaws. */
-    sa_cgroup_freeze(sb->native->groups, sb->group, false, NULL);
+    sa_cgroup_freeze(sb->native->groups, sb->child.group, false, NULL);
 }
 
 static void fail(struct sandbox *sb, const struct sa_error *why)
@@ -360,7 +377,7 @@ static void on_oom(uv_poll_t *poll, int status, int events)
         uv_poll_stop(poll);
         return;
     }
-    int64_t kills = sa_cgroup_oom_kills(sb->native->groups, sb->group);
+    int64_t kills = sa_cgroup_oom_kills(sb->native->groups, sb->child.group);
     if (kills <= sb->oom_kills)
         return;
     sb->oom_kills = kills;
@@ -370,7 +387,7 @@ static void on_oom(uv_poll_t *poll, int status, int events)
 static void watch_oom(struct sandbox *sb)
 {
     bool priority;
-    sb->oom_fd = sa_cgroup_oom_watch(sb->native->groups, sb->group, &priority);
+    sb->oom_fd = sa_cgroup_oom_watch(sb->native->groups, sb->child.group, &priority);
     if (sb->oom_fd < 0 || uv_poll_init(sb->native->loop, &sb->oom_poll, sb->oom_fd) < 0)
         return;
     sb->oom_polling = true;
@@ -411,6 +428,7 @@ static void started(struct sandbox *sb)
     int link = sa_steal_fd(&sb->link);
     native->events->created(native->owner, sb->id, sb->create_call, link, sb->in_force);
     close(link);
+    want_spares(native);
 }
 
 static void take_report(struct sandbox *sb, const struct sa_report *report, int *listener)
@@ -481,17 +499,20 @@ static int confine(struct sandbox *sb, const struct sa_node_spec *spec, struct s
     const struct sa_cgroup_limits limits = {.memory_bytes = spec->memory_bytes,
                                             .pids = spec->pids,
                                             .cpu_millicores = spec->cpu_millicores};
-    int fds[SA_CG_JOIN_MAX], count;
-    if ((!sb->child.group[0] && sa_cgroup_make(native->groups, sb->group, err) < 0) ||
-        sa_cgroup_limit(native->groups, sb->group, &limits, err) < 0 ||
-        (count = sa_cgroup_join_fds(native->groups, sb->group, fds, err)) < 0)
-        return -1;
-    int rc = sa_launch_order(&native->host, &sb->child, spec,
+    struct sa_groups groups = {.birth = -1};
+    int rc = 0;
+    if (!sb->child.group[0])
+        rc = make_groups(native, sb->id, &sb->child, &groups, err);
+    else if (sa_cgroup_rename(native->groups, sb->child.group, sb->id))
+        memcpy(sb->child.group, sb->id, sizeof sb->child.group);
+    if (rc == 0)
+        rc = sa_cgroup_limit(native->groups, sb->child.group, &limits, err);
+    if (rc == 0)
+        rc = sa_launch_order(&native->host, &sb->child, spec,
                              sa_controls_has(native->host.can, SA_C_RLIMIT_NPROC),
-                             sa_controls_has(native->host.can, SA_C_RLIMIT_MEMORY), fds,
-                             (size_t)count, &sb->link, err);
-    while (count)
-        close(fds[--count]);
+                             sa_controls_has(native->host.can, SA_C_RLIMIT_MEMORY), &groups,
+                             &sb->link, err);
+    close_groups(&groups);
     sb->in_force |= group_controls(native);
     return rc;
 }
@@ -530,7 +551,6 @@ int sa_native_create(struct sa_native *native, const struct sa_node_spec *spec, 
         return -1;
     struct sandbox *sb = sa_alloc(sizeof *sb);
     memcpy(sb->id, spec->id, sizeof sb->id);
-    snprintf(sb->group, sizeof sb->group, "%s", child.group[0] ? child.group : sb->id);
     sb->native = native;
     sb->child = child;
     sb->create_call = call;
@@ -583,7 +603,7 @@ int sa_native_stats(struct sa_native *native, const char *id, struct sa_native_s
     if (!sb)
         return -1;
     *stats = (struct sa_native_stats){-1, -1, -1, -1, -1, -1, -1};
-    sa_cgroup_stats(native->groups, sb->group, stats);
+    sa_cgroup_stats(native->groups, sb->child.group, stats);
     return 0;
 }
 
@@ -592,7 +612,7 @@ int sa_native_freeze(struct sa_native *native, const char *id, bool frozen, stru
     struct sandbox *sb = running(native, id, err);
     if (!sb)
         return -1;
-    return sa_cgroup_freeze(native->groups, sb->group, frozen, err);
+    return sa_cgroup_freeze(native->groups, sb->child.group, frozen, err);
 }
 
 sa_controls sa_native_controls(const struct sa_native *native)

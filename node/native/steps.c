@@ -29,6 +29,7 @@ static const struct sa_step steps[] = {
     {"parent-death", sa_step_parent_death, 0},
     {"session", session, 0},
     {"wait-ids", wait_ids, BIT(SA_C_USERNS)},
+    {"cgroups", join, 0},
     {"ids", sa_step_ids, BIT(SA_C_USERNS_RANGE)},
     {"root", sa_step_root, BIT(SA_C_MOUNTNS)},
     {"proc", sa_step_proc, BIT(SA_C_PIDNS)},
@@ -104,7 +105,7 @@ static int wait_ids(struct sa_child *child)
     char go;
     ssize_t n;
     do
-        n = recv(child->setup, &go, 1, 0);
+        n = sa_recv_fds(child->setup, &go, 1, child->groups, &child->group_count, 0);
     while (n < 0 && errno == EINTR);
     if (n == 0)
         _exit(0); /* the node is gone */
@@ -159,6 +160,7 @@ static int join(struct sa_child *child)
             return -1;
         close(child->groups[i]);
     }
+    child->group_count = 0;
     return 0;
 }
 

@@ -7,8 +7,8 @@
  *
  *     node                                       sandbox
  *     clone3                                     descriptors, session
- *     writes the id maps;  SA_GO_IDS     ->      everything that does not depend on the spec
- *     struct sa_order + link + boot + groups -> joins, sizes, host name, then the locks fall shut
+ *     writes the id maps;  SA_GO_IDS     ->      joins groups; everything that does not depend on the spec
+ *     struct sa_order + link + boot + groups -> joins; sizes, host name, then the locks fall shut
  *                                        <-      struct sa_report (+ listener)
  *                                        <-      end of file: exec has happened
  *
@@ -42,7 +42,7 @@ struct sa_child {
     const struct sa_host *host;
     int setup, runtime; /* both close-on-exec */
     int link, boot, rules, listener;
-    int groups[SA_FDS_MAX - 2]; /* `tasks` of the control groups to join */
+    int groups[SA_FDS_MAX]; /* `tasks` of the control groups to join */
     size_t group_count;
     struct sa_order order;
 };
