@@ -32,7 +32,8 @@ enum sa_option_kind {
     SA_OPTION_BOOL,
     SA_OPTION_DURATION, /* "250ms", "30s", "5m", "1h30m", "2d", "0"; milliseconds */
     SA_OPTION_SIZE,     /* "512Mi", "1G", "4096"; bytes */
-    SA_OPTION_PATH      /* a string that is not empty */
+    SA_OPTION_PATH,     /* a string that is not empty */
+    SA_OPTION_LIST      /* strings, one each time the flag is given; elsewhere one at most */
 };
 
 struct sa_option {
@@ -80,6 +81,9 @@ int64_t sa_config_int(const struct sa_config *config, const char *name);
 bool sa_config_bool(const struct sa_config *config, const char *name);
 int64_t sa_config_ms(const struct sa_config *config, const char *name);
 int64_t sa_config_bytes(const struct sa_config *config, const char *name);
+/* The strings of a LIST in the order they were given, at most SA_CONFIG_LIST_MAX. */
+enum { SA_CONFIG_LIST_MAX = 1024 };
+size_t sa_config_list(const struct sa_config *config, const char *name, char *const **items);
 /* "default", "file", "environment", "flag", or "unset". */
 const char *sa_config_source(const struct sa_config *config, const char *name);
 

@@ -10,7 +10,8 @@ static const char *placeholder(const struct sa_option *option)
 {
     static const char *const by_kind[] = {
         [SA_OPTION_STRING] = "TEXT",   [SA_OPTION_INT] = "N",     [SA_OPTION_BOOL] = "",
-        [SA_OPTION_DURATION] = "TIME", [SA_OPTION_SIZE] = "SIZE", [SA_OPTION_PATH] = "PATH"};
+        [SA_OPTION_DURATION] = "TIME", [SA_OPTION_SIZE] = "SIZE", [SA_OPTION_PATH] = "PATH",
+        [SA_OPTION_LIST] = "TEXT"};
     return option->value ? option->value : by_kind[option->kind];
 }
 
@@ -82,8 +83,13 @@ static void add_value(const struct sa_option *option, const struct setting *sett
         sa_buf_adds(out, "***");
         return;
     }
-    for (const char *c = setting->text; *c; c++)
-        sa_buf_addc(out, (unsigned char)*c < 0x20 || *c == 0x7F ? '?' : *c);
+    size_t count = setting->item_count ? setting->item_count : 1;
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            sa_buf_adds(out, ", ");
+        for (const char *c = setting->item_count ? setting->items[i] : setting->text; *c; c++)
+            sa_buf_addc(out, (unsigned char)*c < 0x20 || *c == 0x7F ? '?' : *c);
+    }
 }
 
 void sa_config_print(const struct sa_config *config, struct sa_buf *out)

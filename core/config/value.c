@@ -22,12 +22,21 @@ struct sa_config *sa_config_new(const struct sa_option *options, size_t count)
     return config;
 }
 
+static void clear(struct setting *setting)
+{
+    for (size_t i = 0; i < setting->item_count; i++)
+        free(setting->items[i]);
+    free(setting->items);
+    free(setting->text);
+    *setting = (struct setting){.text = NULL};
+}
+
 void sa_config_free(struct sa_config *config)
 {
     if (!config)
         return;
     for (size_t i = 0; i < config->count; i++)
-        free(config->settings[i].text);
+        clear(&config->settings[i]);
     free(config->settings);
     free(config->args);
     free(config);
@@ -103,6 +112,7 @@ static int parse(const struct sa_option *option, const char *text, int64_t *numb
 {
     switch (option->kind) {
     case SA_OPTION_STRING:
+    case SA_OPTION_LIST:
         return 0;
     case SA_OPTION_PATH:
         return *text ? 0 : sa_error_set(err, SA_EINVALID, "expected a path");
@@ -124,7 +134,7 @@ static int check_range(const struct sa_option *option, int64_t number, struct sa
 {
     bool given = option->low || option->high;
     if (option->kind == SA_OPTION_BOOL || option->kind == SA_OPTION_STRING ||
-        option->kind == SA_OPTION_PATH)
+        option->kind == SA_OPTION_PATH || option->kind == SA_OPTION_LIST)
         return 0;
     if (given ? number >= option->low && number <= option->high : number >= 0)
         return 0;
@@ -157,6 +167,20 @@ static void wrap(const struct sa_option *option, const char *text, enum source s
     }
 }
 
+/* Another string of a list; those of a weaker source are forgotten. */
+static int append(struct setting *setting, const char *text, enum source source,
+                  struct sa_error *err)
+{
+    if (setting->source != source)
+        clear(setting);
+    if (setting->item_count >= SA_CONFIG_LIST_MAX)
+        return sa_error_set(err, SA_ETOOLARGE, "given more than %d times", SA_CONFIG_LIST_MAX);
+    setting->items =
+        sa_realloc(setting->items, (setting->item_count + 1) * sizeof *setting->items);
+    setting->items[setting->item_count++] = sa_strdup(text);
+    return 0;
+}
+
 int sa_config_take(struct sa_config *config, size_t index, const char *text, enum source source,
                    struct sa_error *err)
 {
@@ -169,6 +193,10 @@ int sa_config_take(struct sa_config *config, size_t index, const char *text, enu
     }
     if (setting->source > source)
         return 0; /* checked all the same: a mistake is a mistake */
+    if (option->kind == SA_OPTION_LIST && append(setting, text, source, err) < 0) {
+        wrap(option, text, source, err);
+        return -1;
+    }
     free(setting->text);
     setting->text = sa_strdup(text);
     setting->number = number;
@@ -206,6 +234,13 @@ const char *sa_config_string(const struct sa_config *config, const char *name)
     if (kind != SA_OPTION_STRING && kind != SA_OPTION_PATH)
         abort();
     return config->settings[i].text;
+}
+
+size_t sa_config_list(const struct sa_config *config, const char *name, char *const **items)
+{
+    const struct setting *setting = of_kind(config, name, SA_OPTION_LIST);
+    *items = setting->items;
+    return setting->item_count;
 }
 
 int64_t sa_config_int(const struct sa_config *config, const char *name)

@@ -319,6 +319,34 @@ static void durations_are_read(void **state)
     }
 }
 
+static void lists_collect_flags_and_forget_weaker_sources(void **state)
+{
+    static const struct sa_option list[] = {
+        {.name = "env", .kind = SA_OPTION_LIST, .env = "SA_TEST_LIST", .help = "variables"}};
+    char *argv[] = {"x", "--env", "A=1", "file", "--env=B=two\nlines", NULL};
+    struct sa_config *config = sa_config_new(list, 1);
+    struct sa_error err;
+    char *const *items;
+    sa_autobuf shown = SA_BUF_INIT;
+    (void)state;
+    setenv("SA_TEST_LIST", "weaker", 1);
+    assert_int_equal(sa_config_list(config, "env", &items), 0);
+    assert_int_equal(sa_config_load_env(config, &err), 0);
+    assert_int_equal(sa_config_list(config, "env", &items), 1);
+    assert_int_equal(sa_config_load(config, 5, argv, 1, SA_CONFIG_MIXED, &err), 0);
+    assert_int_equal(sa_config_list(config, "env", &items), 2);
+    assert_string_equal(items[0], "A=1");
+    assert_string_equal(items[1], "B=two\nlines");
+    sa_config_print(config, &shown);
+    assert_non_null(strstr(shown.data, "env = A=1, B=two?lines"));
+    for (size_t i = 2; i < SA_CONFIG_LIST_MAX; i++)
+        assert_int_equal(sa_config_set(config, "env", "x", &err), 0);
+    assert_int_equal(sa_config_set(config, "env", "one too many", &err), -1);
+    assert_int_equal(err.code, SA_ETOOLARGE);
+    sa_config_free(config);
+    unsetenv("SA_TEST_LIST");
+}
+
 #define WITH(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
@@ -333,6 +361,7 @@ int main(void)
         WITH(secrets_are_not_shown),
         WITH(help_is_aligned),
         cmocka_unit_test(durations_are_read),
+        cmocka_unit_test(lists_collect_flags_and_forget_weaker_sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
