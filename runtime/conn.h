@@ -1,0 +1,15 @@
+/* The runtime's end of the link: moves bytes between descriptor 3 and the engine, and hands each
+ * stream to its method. */
+#ifndef SA_RUNTIME_CONN_H
+#define SA_RUNTIME_CONN_H
+
+/* Take over the descriptor; HELLO is on its way with the next sa_conn_flush(). */
+void sa_conn_init(int fd);
+/* Write what is queued, as far as the socket takes it. */
+void sa_conn_flush(void);
+/* Try for at most so long to get everything out. */
+void sa_conn_flush_for(int ms);
+/* The calls leave nothing behind in the file system. */
+void sa_conn_abandon(void);
+
+#endif

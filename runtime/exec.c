@@ -1,0 +1,362 @@
+/*
+ * The EXEC method: the life of an execution.
+ *
+ *     start   fork; the result pipe tells whether the program runs (NOTE with the pid, and output
+ *             begins to flow) or why not (END with the error)
+ *     stop    at the deadline or by CANCEL: TERM to the whole execution; after the grace KILL,
+ *             repeated until nothing of it lives
+ *     exit    wait(2) told of the main process: what it wrote is drained, then, when the pipes
+ *             have closed or nobody in the background writes any more, END with the result
+ */
+#include "exec.h"
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utlist.h>
+
+enum {
+    STOP_CHECK_US = 20 * 1000, /* how often a stopping execution is looked at */
+    KILL_AGAIN_US = 5 * 1000,
+    KILLS_MAX = 400, /* then it is given up: stuck in the kernel */
+};
+
+static struct exec *execs;
+
+static void free_request(struct exec *e)
+{
+    if (!e->request)
+        return;
+    exec_request_deinit(e->request);
+    free(e->request);
+    e->request = NULL;
+}
+
+static void free_exec(struct exec *e)
+{
+    DL_DELETE(execs, e);
+    sa_timer_clear(&e->deadline);
+    sa_timer_clear(&e->killer);
+    sa_timer_clear(&e->quiet);
+    sa_watch_close(&e->result);
+    free_request(e);
+    sa_call_done(&e->call);
+}
+
+/* --- the end --- */
+
+static const char *status_name(const struct exec *e)
+{
+    if (e->outcome == EXEC_TIMEOUT)
+        return "timeout";
+    if (e->outcome == EXEC_CANCELED)
+        return "canceled";
+    return WIFEXITED(e->status) ? "exited" : "signaled";
+}
+
+static void add_result(const struct exec *e, size_t left, struct sa_buf *out)
+{
+    sa_fields_add_text(out, SA_EXEC_STATUS, status_name(e));
+    if (e->exited && WIFEXITED(e->status))
+        sa_fields_add_int(out, SA_EXEC_EXIT_CODE, WEXITSTATUS(e->status));
+    if (e->exited && WIFSIGNALED(e->status))
+        sa_fields_add_int(out, SA_EXEC_EXIT_SIGNAL, WTERMSIG(e->status));
+    sa_fields_add_int(out, SA_EXEC_DURATION_US,
+                      (e->exited ? e->exit_us : sa_monotonic_us()) - e->start_us);
+    sa_fields_add_int(out, SA_EXEC_CPU_US, e->cpu_us);
+    sa_fields_add_int(out, SA_EXEC_MEMORY_PEAK, e->memory_peak);
+    sa_fields_add_int(out, SA_EXEC_OUT_TOTAL, e->pumps[0].total);
+    sa_fields_add_int(out, SA_EXEC_ERR_TOTAL, e->pumps[1].total);
+    if (left)
+        sa_fields_add_int(out, SA_EXEC_LEFT, (int64_t)left);
+}
+
+static void finish(struct exec *e)
+{
+    sa_autobuf result = SA_BUF_INIT;
+    add_result(e, sa_proc_signal_group(&e->group, 0), &result);
+    exec_io_finish(e);
+    sa_stream_end(e->call.stream, result.data, result.length);
+    free_exec(e);
+}
+
+void exec_check(struct exec *e)
+{
+    bool stopped = e->outcome != EXEC_RUNS;
+    if (stopped ? !e->gone : !e->exited)
+        return;
+    if (exec_io_closed(e) || (exec_io_drained(e) && (e->quiet_over || stopped)))
+        finish(e);
+}
+
+static void quiet_fire(struct sa_timer *timer)
+{
+    struct exec *e = sa_container_of(timer, struct exec, quiet);
+    e->quiet_over = true;
+    exec_check(e);
+}
+
+/* --- stopping --- */
+
+static void signal_all(struct exec *e, int signal)
+{
+    if (e->pid && kill(-e->pid, signal) < 0)
+        kill(e->pid, signal); /* not the leader of its group yet */
+    sa_proc_signal_group(&e->group, signal);
+}
+
+static void kill_all(struct exec *e)
+{
+    if (e->pid && kill(-e->pid, SIGKILL) < 0)
+        kill(e->pid, SIGKILL);
+    e->gone = sa_proc_kill_group(&e->group) == 0 && e->exited;
+}
+
+static void killer_fire(struct sa_timer *timer)
+{
+    struct exec *e = sa_container_of(timer, struct exec, killer);
+    if (sa_poller_now_us() < e->stop_us + e->grace_us) {
+        e->gone = e->exited && sa_proc_signal_group(&e->group, 0) == 0;
+    } else {
+        kill_all(e);
+        if (++e->kills == KILLS_MAX)
+            e->gone = true;
+    }
+    if (!e->gone)
+        sa_timer_set(timer, e->kills ? KILL_AGAIN_US : STOP_CHECK_US);
+    exec_check(e);
+}
+
+static void stop(struct exec *e, enum exec_outcome outcome)
+{
+    if (e->outcome != EXEC_RUNS)
+        return;
+    e->outcome = outcome;
+    e->stop_us = sa_poller_now_us();
+    sa_timer_clear(&e->deadline);
+    if (e->grace_us) {
+        signal_all(e, SIGTERM);
+        signal_all(e, SIGCONT); /* who is stopped cannot obey */
+    }
+    sa_timer_set(&e->killer, e->grace_us < STOP_CHECK_US ? e->grace_us : STOP_CHECK_US);
+}
+
+static void deadline_fire(struct sa_timer *timer)
+{
+    stop(sa_container_of(timer, struct exec, deadline), EXEC_TIMEOUT);
+}
+
+static void on_canceled(struct sa_call *call)
+{
+    struct exec *e = (struct exec *)call;
+    if (e->exited && e->outcome == EXEC_RUNS) {
+        e->quiet_over = true; /* only its background keeps it open */
+        for (int i = 0; i < 2; i++)
+            e->pumps[i].must_drain = 0;
+        exec_check(e);
+        return;
+    }
+    stop(e, EXEC_CANCELED);
+}
+
+/* --- the main process exits --- */
+
+static void start_known(struct exec *e);
+
+static void on_exit_of(struct exec *e, int status, const struct rusage *ru)
+{
+    e->exited = true;
+    e->pid = 0;
+    e->status = status;
+    e->exit_us = sa_monotonic_us();
+    e->cpu_us = (int64_t)(ru->ru_utime.tv_sec + ru->ru_stime.tv_sec) * 1000000 +
+                ru->ru_utime.tv_usec + ru->ru_stime.tv_usec;
+    e->memory_peak = (int64_t)ru->ru_maxrss * 1024;
+    sa_timer_clear(&e->deadline);
+    if (e->outcome != EXEC_RUNS)
+        sa_timer_set(&e->killer, 0); /* perhaps that was the last of it */
+    sa_timer_set(&e->quiet, EXEC_QUIET_US);
+    exec_io_drain(e);
+    exec_check(e);
+}
+
+static struct exec *find(pid_t pid)
+{
+    struct exec *e;
+    DL_FOREACH(execs, e)
+    {
+        if (e->pid == pid)
+            return e;
+    }
+    return NULL;
+}
+
+void sa_exec_reap(void)
+{
+    int status;
+    struct rusage ru;
+    pid_t pid;
+    while ((pid = wait4(-1, &status, WNOHANG, &ru)) > 0) {
+        struct exec *e = find(pid);
+        if (e && e->result.fd >= 0)
+            start_known(e); /* it ran and ended before its start was noticed; or it failed */
+        e = find(pid);
+        if (e)
+            on_exit_of(e, status, &ru);
+    }
+}
+
+/* --- the start --- */
+
+static void send_pid(struct exec *e)
+{
+    sa_autobuf note = SA_BUF_INIT;
+    sa_fields_add_int(&note, SA_EXEC_PID, e->noted_pid);
+    e->note_due = sa_stream_note(e->call.stream, note.data, note.length) < 0;
+}
+
+/* Reads the result pipe; the execution may be gone afterwards. */
+static void start_known(struct exec *e)
+{
+    struct sa_error error;
+    int known = sa_spawn_result(&e->spawn, e->result.fd, &error);
+    if (known == 0)
+        return;
+    sa_watch_close(&e->result);
+    if (known < 0) {
+        exec_io_finish(e);
+        sa_stream_end_error(e->call.stream, &error);
+        free_exec(e);
+        return;
+    }
+    free_request(e);
+    send_pid(e);
+    if (!e->note_due)
+        exec_io_start(e);
+}
+
+static void result_ready(struct sa_watch *watch, uint32_t events)
+{
+    (void)events;
+    start_known(sa_container_of(watch, struct exec, result));
+}
+
+/* A pid that comes up again proves that the old session of that number is gone. */
+static void forget_session(pid_t pid)
+{
+    struct exec *e;
+    DL_FOREACH(execs, e)
+    {
+        if (e->group.session == pid)
+            e->group.session = 0;
+    }
+}
+
+static int start(struct exec *e, struct sa_error *err)
+{
+    int fds[3] = {-1, -1, -1};
+    const struct exec_request *r = e->request;
+    int result = exec_io_open(e, fds, r->stdin_pipe, err);
+    if (result == 0) {
+        e->group.mark = sa_proc_new_mark();
+        e->spawn = (struct sa_spawn){.argv = r->argv.items,
+                                     .env = r->env.items,
+                                     .cwd = r->cwd,
+                                     .filter = r->filter,
+                                     .boot_limits = &sa_boot.rlimits,
+                                     .limits = &r->limits,
+                                     .mark = e->group.mark,
+                                     .stdin_fd = fds[0],
+                                     .stdout_fd = fds[1],
+                                     .stderr_fd = fds[2],
+                                     .code_fd = r->code_fd};
+        e->start_us = sa_monotonic_us();
+        pid_t pid = sa_spawn_start(&e->spawn, &e->result.fd, err);
+        result = pid < 0 ? -1 : 0;
+        if (pid > 0) {
+            forget_session(pid);
+            e->pid = e->noted_pid = e->group.session = pid;
+        }
+    }
+    for (int i = 0; i < 3; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    return result;
+}
+
+/* --- what arrives on the stream --- */
+
+static void on_data(struct sa_call *call, enum sa_link_channel channel, const void *data,
+                    size_t length)
+{
+    if (channel == SA_CHANNEL_IN)
+        exec_io_data((struct exec *)call, data, length);
+    else
+        sa_stream_consume(call->stream, length);
+}
+
+static void on_eof(struct sa_call *call, enum sa_link_channel channel)
+{
+    if (channel == SA_CHANNEL_IN)
+        exec_io_eof((struct exec *)call);
+}
+
+static void on_note(struct sa_call *call, const void *body, size_t length)
+{
+    struct exec *e = (struct exec *)call;
+    struct sa_fields reader;
+    struct sa_field f;
+    int64_t number;
+    sa_fields_init(&reader, body, length);
+    while (sa_fields_next(&reader, &f, NULL) > 0)
+        if (f.tag == SA_EXEC_SIGNAL && sa_field_int(&f, &number, NULL) == 0 && number > 0 &&
+            number <= SIGRTMAX && e->pid)
+            kill(-e->pid, (int)number);
+}
+
+static void on_writable(struct sa_call *call)
+{
+    struct exec *e = (struct exec *)call;
+    if (e->note_due) {
+        send_pid(e);
+        if (e->note_due)
+            return;
+        exec_io_start(e);
+    }
+    exec_io_writable(e);
+}
+
+static const struct sa_method method = {.data = on_data,
+                                        .eof = on_eof,
+                                        .note = on_note,
+                                        .writable = on_writable,
+                                        .canceled = on_canceled};
+
+void sa_exec_open(struct sa_stream *stream, const void *body, size_t length)
+{
+    struct sa_error error;
+    struct exec *e = sa_call_new(sizeof *e, &method, stream);
+    e->request = sa_alloc(sizeof *e->request);
+    e->result = (struct sa_watch){.fd = -1, .ready = result_ready};
+    e->feed.watch.fd = e->pumps[0].watch.fd = e->pumps[1].watch.fd = -1;
+    e->deadline.fire = deadline_fire;
+    e->killer.fire = killer_fire;
+    e->quiet.fire = quiet_fire;
+    DL_APPEND(execs, e);
+    if (exec_request_decode(e->request, body, length, &error) < 0 || start(e, &error) < 0) {
+        exec_io_finish(e);
+        sa_stream_end_error(stream, &error);
+        free_exec(e);
+        return;
+    }
+    e->grace_us = e->request->grace_ms * 1000;
+    if (e->request->timeout_ms)
+        sa_timer_set(&e->deadline, e->request->timeout_ms * 1000);
+    sa_watch_set(&e->result, EPOLLIN);
+}

@@ -1,0 +1,107 @@
+/* What the files of the EXEC method share: exec_request.c decodes, exec.c lives, exec_io.c pumps. */
+#ifndef SA_RUNTIME_EXEC_H
+#define SA_RUNTIME_EXEC_H
+
+#include "call.h"
+#include "poller.h"
+#include "proc.h"
+#include "spawn.h"
+
+enum {
+    EXEC_ARGS_MAX = 4096,
+    EXEC_ENV_MAX = 1024,
+    EXEC_TEXT_MAX = 128 * 1024, /* a single argument; Linux has the same limit */
+    EXEC_GRACE_MS = 500,
+    EXEC_TIME_MAX_MS = 7 * 24 * 3600 * 1000,
+    /* After the main process has exited its output ends when the pipes close, have been quiet for
+     * so long, or after so long although somebody in the background goes on writing. */
+    EXEC_QUIET_US = 50 * 1000,
+    EXEC_NOISE_US = 500 * 1000,
+};
+
+/* A list of texts that ends with NULL. */
+struct exec_texts {
+    char **items;
+    size_t count, capacity;
+};
+
+/* The decoded request. */
+struct exec_request {
+    struct exec_texts argv; /* malloc'd */
+    struct exec_texts env;  /* malloc'd; behind the first env_own, those of the boot block */
+    size_t env_own;
+    char *cwd;
+    bool stdin_pipe;
+    int64_t timeout_ms, grace_ms, out_max;
+    const struct sa_filter *filter;
+    struct sa_rlimits limits;
+    int code_fd;
+};
+
+int exec_request_decode(struct exec_request *request, const void *body, size_t length,
+                        struct sa_error *err);
+void exec_request_deinit(struct exec_request *request);
+
+struct exec;
+
+/* stdout or stderr on its way into the link. */
+struct pump {
+    struct sa_watch watch;
+    struct exec *exec;
+    enum sa_link_channel channel;
+    bool paused; /* waits for `writable` */
+    bool enlarged;
+    int64_t total, forwarded, limit;
+    int64_t must_drain; /* what was in the pipe when the main process exited */
+};
+
+/* The link on its way into stdin. */
+struct feed {
+    struct sa_watch watch;
+    struct sa_buf queue; /* bytes before `done` are written */
+    size_t done;
+    bool eof;
+};
+
+enum exec_outcome { EXEC_RUNS, EXEC_TIMEOUT, EXEC_CANCELED };
+
+struct exec {
+    struct sa_call call;
+    struct exec *prev, *next; /* all that run */
+    struct exec_request *request; /* until it runs */
+    struct sa_spawn spawn;
+    struct sa_watch result; /* of the start */
+    struct pump pumps[2];
+    struct feed feed;
+    struct sa_timer deadline, killer, quiet;
+    pid_t pid; /* of the main process; 0 once it was waited for */
+    struct sa_proc_group group;
+    enum exec_outcome outcome;
+    int64_t grace_us, stop_us; /* when it was told to stop */
+    int kills;
+    bool note_due;   /* the NOTE with the pid found no room yet */
+    bool exited;     /* the main process */
+    bool gone;       /* the whole execution, after it was told to stop */
+    bool quiet_over; /* enough waited for output from the background */
+    pid_t noted_pid;
+    int status;
+    int64_t start_us, exit_us, cpu_us, memory_peak;
+};
+
+/* exec.c: output moved or ended; perhaps the execution is over. May free it. */
+void exec_check(struct exec *exec);
+
+/* exec_io.c */
+int exec_io_open(struct exec *exec, int child_fds[3], bool stdin_pipe, struct sa_error *err);
+void exec_io_start(struct exec *exec);
+/* The main process exited: take what is in the pipes. */
+void exec_io_drain(struct exec *exec);
+void exec_io_writable(struct exec *exec);
+bool exec_io_drained(const struct exec *exec); /* nothing from before the exit is left */
+bool exec_io_closed(const struct exec *exec);
+/* Close all; what background processes still hold open is read and dropped from now on. */
+void exec_io_finish(struct exec *exec);
+void exec_io_data(struct exec *exec, const void *data, size_t length);
+void exec_io_eof(struct exec *exec);
+
+#endif

@@ -1,0 +1,222 @@
+/* Decoding of an EXEC request, and the memfd that holds its code. */
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "exec.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+static void append(struct exec_texts *list, char *text)
+{
+    if (list->count + 1 >= list->capacity) {
+        list->capacity = list->capacity ? list->capacity * 2 : 32;
+        list->items = sa_realloc(list->items, list->capacity * sizeof *list->items);
+    }
+    list->items[list->count++] = text;
+    list->items[list->count] = NULL;
+}
+
+static int add_text(struct exec_texts *list, size_t max, const struct sa_field *f,
+                    const char *what, struct sa_error *err)
+{
+    char *text;
+    if (list->count == max)
+        return sa_error_at(err, SA_ETOOLARGE, what, "more than %zu", max);
+    if (sa_field_text(f, EXEC_TEXT_MAX - 1, &text, err) < 0)
+        return -1;
+    append(list, text);
+    return 0;
+}
+
+static bool same_name(const char *a, const char *b)
+{
+    size_t length = strcspn(a, "=");
+    return !strncmp(a, b, length + 1);
+}
+
+/* A later setting of the same name replaces an earlier one. */
+static int add_env(struct exec_request *r, const struct sa_field *f, struct sa_error *err)
+{
+    if (add_text(&r->env, EXEC_ENV_MAX, f, "env", err) < 0)
+        return -1;
+    char *added = r->env.items[r->env.count - 1];
+    r->env_own = r->env.count;
+    if (added[0] == '=' || !strchr(added, '='))
+        return sa_error_at(err, SA_EINVALID, "env", "\"%.60s\" is not NAME=value", added);
+    for (size_t i = 0; i + 1 < r->env.count; i++) {
+        if (same_name(r->env.items[i], added)) {
+            free(r->env.items[i]);
+            r->env.items[i] = added;
+            r->env_own = --r->env.count;
+            break;
+        }
+    }
+    return 0;
+}
+
+static void add_boot_env(struct exec_request *r)
+{
+    for (size_t b = 0; b < sa_boot.env_count; b++) {
+        bool replaced = false;
+        for (size_t i = 0; i < r->env_own && !replaced; i++)
+            replaced = same_name(sa_boot.env[b], r->env.items[i]);
+        if (!replaced)
+            append(&r->env, sa_boot.env[b]);
+    }
+    if (!r->env.items)
+        append(&r->env, NULL);
+}
+
+/* A sealed memfd, opened for reading only where /proc allows it. */
+static int make_code(const struct sa_field *f, struct sa_error *err)
+{
+    int fd = memfd_create("code", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (fd < 0)
+        fd = memfd_create("code", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return sa_error_sys(err, SA_EUNAVAILABLE, errno, "code: memfd");
+    if (sa_write_all(fd, f->data, f->length) < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+        int error = errno;
+        close(fd);
+        return sa_error_sys(err, error == ENOSPC ? SA_EQUOTA : SA_EUNAVAILABLE, error, "code");
+    }
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int reader = open(path, O_RDONLY | O_CLOEXEC);
+    if (reader < 0)
+        return fd;
+    close(fd);
+    return reader;
+}
+
+static int get_code(struct exec_request *r, const struct sa_field *f, struct sa_error *err)
+{
+    if (r->code_fd >= 0)
+        return sa_error_at(err, SA_EINVALID, "code", "given twice");
+    r->code_fd = make_code(f, err);
+    return r->code_fd < 0 ? -1 : 0;
+}
+
+static int get_number(const struct sa_field *f, const char *what, int64_t min, int64_t max,
+                      int64_t *value, struct sa_error *err)
+{
+    if (sa_field_int(f, value, err) < 0)
+        return -1;
+    if (*value < min || *value > max)
+        return sa_error_at(err, SA_EINVALID, what, "%lld is not from %lld to %lld",
+                           (long long)*value, (long long)min, (long long)max);
+    return 0;
+}
+
+static int get_filter(struct exec_request *r, const struct sa_field *f, struct sa_error *err)
+{
+    char name[64];
+    if (sa_field_text_into(f, name, sizeof name, err) < 0)
+        return -1;
+    r->filter = sa_boot_filter(&sa_boot, name);
+    if (!r->filter)
+        return sa_error_at(err, SA_ECONTROL, "seccomp", "there is no filter \"%s\"", name);
+    return 0;
+}
+
+static int get_rlimit(struct exec_request *r, const struct sa_field *f, struct sa_error *err)
+{
+    char text[128];
+    if (sa_field_text_into(f, text, sizeof text, err) < 0)
+        return -1;
+    return sa_rlimits_add(&r->limits, text, err);
+}
+
+static int get_field(struct exec_request *r, const struct sa_field *f, struct sa_error *err)
+{
+    int64_t number;
+    switch (f->tag) {
+    case SA_EXEC_ARGV:
+        return add_text(&r->argv, EXEC_ARGS_MAX, f, "command", err);
+    case SA_EXEC_ENV:
+        return add_env(r, f, err);
+    case SA_EXEC_CWD:
+        free(r->cwd);
+        r->cwd = NULL;
+        return sa_field_text(f, 4095, &r->cwd, err);
+    case SA_EXEC_STDIN:
+        if (get_number(f, "stdin", 0, 1, &number, err) < 0)
+            return -1;
+        r->stdin_pipe = number;
+        return 0;
+    case SA_EXEC_TIMEOUT_MS:
+        return get_number(f, "timeoutMs", 1, EXEC_TIME_MAX_MS, &r->timeout_ms, err);
+    case SA_EXEC_GRACE_MS:
+        return get_number(f, "graceMs", 0, EXEC_TIME_MAX_MS, &r->grace_ms, err);
+    case SA_EXEC_FILTER:
+        return get_filter(r, f, err);
+    case SA_EXEC_CODE:
+        return get_code(r, f, err);
+    case SA_EXEC_OUT_MAX:
+        return get_number(f, "outMax", 0, INT64_MAX, &r->out_max, err);
+    case SA_EXEC_RLIMIT:
+        return get_rlimit(r, f, err);
+    default:
+        if (f->tag & SA_FIELD_CRITICAL)
+            return sa_error_set(err, SA_EINVALID, "EXEC: unknown critical field %u", f->tag);
+        return 0;
+    }
+}
+
+/* Empty means the default folder, and a relative one starts there. */
+static void complete_cwd(struct exec_request *r)
+{
+    const char *base = sa_boot.roots[0].path;
+    if (r->cwd && r->cwd[0] == '/')
+        return;
+    char *whole = r->cwd && r->cwd[0] ? sa_printf("%s/%s", base, r->cwd) : sa_strdup(base);
+    free(r->cwd);
+    r->cwd = whole;
+}
+
+int exec_request_decode(struct exec_request *r, const void *body, size_t length,
+                        struct sa_error *err)
+{
+    struct sa_fields reader;
+    struct sa_field f;
+    int more;
+    r->code_fd = -1;
+    r->grace_ms = EXEC_GRACE_MS;
+    r->out_max = INT64_C(1) << 30;
+    sa_fields_init(&reader, body, length);
+    while ((more = sa_fields_next(&reader, &f, err)) > 0)
+        if (get_field(r, &f, err) < 0)
+            return -1;
+    if (more < 0)
+        return -1;
+    if (!r->argv.count || !r->argv.items[0][0])
+        return sa_error_at(err, SA_EINVALID, "command", "no program is named");
+    if (!r->filter)
+        r->filter = sa_boot_filter(&sa_boot, "default");
+    if (!r->filter)
+        return sa_error_at(err, SA_ECONTROL, "seccomp", "there is no filter \"default\"");
+    complete_cwd(r);
+    add_boot_env(r);
+    return 0;
+}
+
+void exec_request_deinit(struct exec_request *r)
+{
+    for (size_t i = 0; i < r->argv.count; i++)
+        free(r->argv.items[i]);
+    for (size_t i = 0; i < r->env_own; i++)
+        free(r->env.items[i]);
+    free(r->argv.items);
+    free(r->env.items);
+    free(r->cwd);
+    if (r->code_fd >= 0)
+        close(r->code_fd);
+}

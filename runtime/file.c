@@ -1,0 +1,248 @@
+/* The small file methods (STAT, MKDIR, MOVE) and what all of them share. */
+#include "file.h"
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/utf8.h"
+#include "call.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE (1 << 0)
+#endif
+
+/* --- the request --- */
+
+static int get_text(const struct sa_field *f, char **text, struct sa_error *err)
+{
+    free(*text);
+    *text = NULL;
+    if (memchr(f->data, 0, f->length))
+        return sa_error_at(err, SA_EINVALID, "path", "the path holds a NUL byte");
+    if (f->length >= PATH_MAX)
+        return sa_error_at(err, SA_EINVALID, "path", "the path is too long");
+    if (!sa_utf8_valid((const char *)f->data, f->length))
+        return sa_error_at(err, SA_EINVALID, "path", "the path is not UTF-8");
+    *text = sa_strndup((const char *)f->data, f->length);
+    return 0;
+}
+
+static int get_number(const struct sa_field *f, int64_t max, int64_t *value, struct sa_error *err)
+{
+    if (sa_field_int(f, value, err) < 0)
+        return -1;
+    if (*value < 0 || *value > max)
+        return sa_error_set(err, SA_EINVALID, "field %u: %lld is out of range", f->tag,
+                            (long long)*value);
+    return 0;
+}
+
+static int get_field(struct sa_file_request *r, const struct sa_field *f, struct sa_error *err)
+{
+    int64_t flag = 0;
+    int result = 0;
+    switch (f->tag) {
+    case SA_FILE_PATH:
+        return get_text(f, &r->path, err);
+    case SA_FILE_TO:
+        return get_text(f, &r->to, err);
+    case SA_FILE_RECURSIVE:
+        result = get_number(f, 1, &flag, err);
+        r->recursive = flag;
+        return result;
+    case SA_FILE_PARENTS:
+        result = get_number(f, 1, &flag, err);
+        r->parents = flag;
+        return result;
+    case SA_FILE_MODE:
+        return get_number(f, 0777, &r->mode, err);
+    case SA_FILE_OFFSET:
+        return get_number(f, INT64_MAX, &r->offset, err);
+    case SA_FILE_LENGTH:
+        return get_number(f, INT64_MAX, &r->length, err);
+    default:
+        if (f->tag & SA_FIELD_CRITICAL)
+            return sa_error_set(err, SA_EINVALID, "unknown critical field %u", f->tag);
+        return 0;
+    }
+}
+
+int sa_file_request_decode(struct sa_file_request *r, const void *body, size_t length,
+                           struct sa_error *err)
+{
+    struct sa_fields reader;
+    struct sa_field f;
+    int more;
+    *r = (struct sa_file_request){.mode = -1, .length = -1};
+    sa_fields_init(&reader, body, length);
+    while ((more = sa_fields_next(&reader, &f, err)) > 0)
+        if (get_field(r, &f, err) < 0)
+            return -1;
+    return more;
+}
+
+void sa_file_request_deinit(struct sa_file_request *r)
+{
+    free(r->path);
+    free(r->to);
+}
+
+/* --- entries --- */
+
+const char *sa_file_kind(mode_t mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFREG:
+        return "file";
+    case S_IFDIR:
+        return "directory";
+    case S_IFLNK:
+        return "symlink";
+    case S_IFIFO:
+        return "fifo";
+    case S_IFSOCK:
+        return "socket";
+    default:
+        return "device";
+    }
+}
+
+int sa_file_check_regular(mode_t mode, const char *path, struct sa_error *err)
+{
+    if (S_ISREG(mode))
+        return 0;
+    return sa_error_at(err, SA_EINVALID, "path", "%.300s: is a %s, not a file", path,
+                       sa_file_kind(mode));
+}
+
+static void add_clean_text(struct sa_buf *out, uint16_t tag, const char *text)
+{
+    size_t length = strlen(text), good = sa_utf8_prefix(text, length);
+    if (good == length) {
+        sa_fields_add_bytes(out, tag, text, length);
+        return;
+    }
+    sa_autobuf clean = SA_BUF_INIT;
+    while (length) {
+        sa_buf_add(&clean, text, good);
+        if (good < length) {
+            sa_buf_adds(&clean, "\xef\xbf\xbd"); /* U+FFFD */
+            good++;
+        }
+        text += good;
+        length -= good;
+        good = sa_utf8_prefix(text, length);
+    }
+    sa_fields_add_bytes(out, tag, clean.data, clean.length);
+}
+
+void sa_file_add_entry(struct sa_buf *out, const char *full, const struct stat *st,
+                       const char *target)
+{
+    const char *slash = strrchr(full, '/');
+    add_clean_text(out, SA_FILE_NAME, slash && slash[1] ? slash + 1 : full);
+    sa_fields_add_text(out, SA_FILE_TYPE, sa_file_kind(st->st_mode));
+    sa_fields_add_int(out, SA_FILE_SIZE, st->st_size);
+    sa_fields_add_int(out, SA_FILE_MODIFIED_MS,
+                      (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000);
+    sa_fields_add_int(out, SA_FILE_INODE, (int64_t)st->st_ino);
+    sa_fields_add_int(out, SA_FILE_PERMISSIONS, st->st_mode & 07777);
+    if (target)
+        add_clean_text(out, SA_FILE_TARGET, target);
+    add_clean_text(out, SA_FILE_FULL_PATH, full);
+}
+
+int sa_file_add_entry_at(struct sa_buf *out, int folder, const char *name, const char *full)
+{
+    struct stat st;
+    char target[PATH_MAX];
+    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
+        return -1;
+    ssize_t n = S_ISLNK(st.st_mode) ? readlinkat(folder, name, target, sizeof target - 1) : -1;
+    if (n >= 0)
+        target[n] = '\0';
+    sa_file_add_entry(out, full, &st, n >= 0 ? target : NULL);
+    return 0;
+}
+
+/* --- STAT, MKDIR, MOVE: done at once --- */
+
+static int stat_it(struct sa_file_request *r, struct sa_buf *out, struct sa_error *err)
+{
+    struct sa_place place;
+    if (sa_place_parse(&place, r->path, err) < 0)
+        return -1;
+    sa_autoclose int fd = sa_place_open(&place, O_PATH | O_NOFOLLOW, false, err);
+    if (fd < 0)
+        return -1;
+    if (sa_file_add_entry_at(out, fd, "", place.full) < 0)
+        return sa_path_error(err, errno, place.full);
+    return 0;
+}
+
+static int make_folder(struct sa_file_request *r, struct sa_buf *out, struct sa_error *err)
+{
+    struct sa_place place;
+    if (sa_place_parse(&place, r->path, err) < 0 ||
+        sa_place_mkdir(&place, r->mode < 0 ? 0755 : (unsigned)r->mode, true, err) < 0)
+        return -1;
+    return stat_it(r, out, err);
+}
+
+static int move_it(struct sa_file_request *r, struct sa_buf *out, struct sa_error *err)
+{
+    struct sa_place from, to;
+    const char *from_name, *to_name;
+    if (!r->to)
+        return sa_error_at(err, SA_EINVALID, "to", "where to is missing");
+    if (sa_place_parse(&from, r->path, err) < 0 || sa_place_parse(&to, r->to, err) < 0)
+        return -1;
+    sa_autoclose int from_fd = sa_place_parent(&from, false, &from_name, err);
+    sa_autoclose int to_fd =
+        from_fd < 0 ? -1 : sa_place_parent(&to, r->parents, &to_name, err);
+    if (to_fd < 0)
+        return -1;
+    if (renameat(from_fd, from_name, to_fd, to_name) < 0) {
+        if (errno == EXDEV)
+            return sa_error_at(err, SA_EINVALID, "to",
+                               "%.200s and %.200s are on different file systems: read and write "
+                               "it instead", from.root->path, to.root->path);
+        return sa_path_error(err, errno, errno == ENOENT ? from.full : to.full);
+    }
+    if (sa_file_add_entry_at(out, to_fd, to_name, to.full) < 0)
+        return sa_path_error(err, errno, to.full);
+    return 0;
+}
+
+static void answer(struct sa_stream *stream, const void *body, size_t length,
+                   int (*work)(struct sa_file_request *, struct sa_buf *, struct sa_error *))
+{
+    sa_auto_file_request request;
+    sa_autobuf out = SA_BUF_INIT;
+    struct sa_error error;
+    if (sa_file_request_decode(&request, body, length, &error) < 0 ||
+        work(&request, &out, &error) < 0)
+        sa_stream_end_error(stream, &error);
+    else
+        sa_stream_end(stream, out.data, out.length);
+}
+
+void sa_file_stat_open(struct sa_stream *stream, const void *body, size_t length)
+{
+    answer(stream, body, length, stat_it);
+}
+
+void sa_file_mkdir_open(struct sa_stream *stream, const void *body, size_t length)
+{
+    answer(stream, body, length, make_folder);
+}
+
+void sa_file_move_open(struct sa_stream *stream, const void *body, size_t length)
+{
+    answer(stream, body, length, move_it);
+}

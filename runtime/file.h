@@ -1,0 +1,37 @@
+/* What the file methods share: the request, the entry that describes a file, its kind. */
+#ifndef SA_RUNTIME_FILE_H
+#define SA_RUNTIME_FILE_H
+
+#include "base/buf.h"
+#include "path.h"
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+struct sa_file_request {
+    char *path, *to;
+    bool recursive, parents;
+    int64_t mode; /* -1: not given */
+    int64_t offset;
+    int64_t length; /* -1: to the end */
+};
+
+int sa_file_request_decode(struct sa_file_request *request, const void *body, size_t length,
+                           struct sa_error *err);
+void sa_file_request_deinit(struct sa_file_request *request);
+#define sa_auto_file_request                                                                       \
+    __attribute__((cleanup(sa_file_request_deinit))) struct sa_file_request
+
+/* "file", "directory", ... */
+const char *sa_file_kind(mode_t mode);
+/* Anything but a regular file: SA_EINVALID that says what it is. */
+int sa_file_check_regular(mode_t mode, const char *path, struct sa_error *err);
+
+/* The fields of an entry. `full` is its path, `target` of a link or NULL. Bytes that are not UTF-8
+ * become U+FFFD. */
+void sa_file_add_entry(struct sa_buf *out, const char *full, const struct stat *st,
+                       const char *target);
+/* Of what is called `name` in the folder; -1 with errno. */
+int sa_file_add_entry_at(struct sa_buf *out, int folder, const char *name, const char *full);
+
+#endif

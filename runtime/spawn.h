@@ -1,0 +1,35 @@
+/*
+ * Starting a program. fork(2), not vfork: whoever vforks sleeps until the child has executed, and
+ * a program of the same user could stop the child just then (kill(-1, SIGSTOP)) and freeze the
+ * runtime with it. Success or the failing step comes back through a close-on-exec pipe.
+ */
+#ifndef SA_RUNTIME_SPAWN_H
+#define SA_RUNTIME_SPAWN_H
+
+#include "base/error.h"
+#include "boot.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct sa_spawn {
+    char **argv;
+    char **env; /* whole */
+    const char *cwd;
+    const struct sa_filter *filter;      /* NULL: none */
+    const struct sa_rlimits *boot_limits, *limits;
+    uint64_t mark;
+    int stdin_fd, stdout_fd, stderr_fd; /* of the child */
+    int code_fd;                        /* becomes 3; -1: none */
+};
+
+/* Open what only a dumpable process may; then, once the boot block is read, the rest. */
+void sa_spawn_open(void);
+void sa_spawn_init(int oom_score);
+/* Returns the pid and, in *result_fd, a non-blocking descriptor for sa_spawn_result(). -1 and
+ * SA_EQUOTA when there can be no more processes. */
+pid_t sa_spawn_start(const struct sa_spawn *spawn, int *result_fd, struct sa_error *err);
+/* 1: it runs; 0: not known yet; -1: it could not be started, and the child is about to exit. */
+int sa_spawn_result(const struct sa_spawn *spawn, int result_fd, struct sa_error *err);
+
+#endif
