@@ -25,6 +25,7 @@
 #include "native/seccomp.h"
 #include "native/startup.h"
 #include "native/sys.h"
+#include "native/watchdog.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@
 #include <uthash.h>
 
 enum { START_TIMEOUT_MS = 10000, REMOVE_FIRST_MS = 1, REMOVE_MOST_MS = 100, CALLS_MAX = 64,
-       REFILL_AFTER_MS = 2 };
+       REFILL_AFTER_MS = 2 /* after a start */ };
 
 enum state { STARTING, RUNNING, ENDING, REMOVING };
 
@@ -47,6 +48,8 @@ struct sandbox {
     bool create_pending, reported, oom_polling;
     sa_controls in_force, required;
     int64_t memory_bytes, oom_kills;
+    uint64_t pid_namespace; /* for the watchdog; 0 without one */
+    int64_t watched_bytes, watched_peak, watched_processes;
     int link;            /* the control plane's end, until `created` */
     struct sa_error *why; /* the first failure of a start */
     uint32_t destroy_calls[CALLS_MAX];
@@ -72,8 +75,10 @@ struct sa_native {
     struct sa_child_handle *spares;
     unsigned spare_count, spare_goal;
     unsigned spare_number; /* counts up, for the names of their groups */
+    uv_timer_t watchdog; /* active while there are sandboxes that need it */
     uv_timer_t refill; /* makes spares when the loop has nothing better to do */
     size_t closing;    /* sandboxes that are gone but have handles to close */
+    unsigned timers_closed;
     bool stopping, stopped;
 };
 
@@ -204,7 +209,7 @@ static int take_child(struct sa_native *native, const char *id, struct sa_child_
 static void maybe_stopped(struct sa_native *native)
 {
     if (native->stopping && !native->stopped && !native->sandboxes && native->closing == 0 &&
-        uv_is_closing((uv_handle_t *)&native->refill)) {
+        native->timers_closed == 2) {
         native->stopped = true;
         native->events->stopped(native->owner);
     }
@@ -357,6 +362,52 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
+/* ---- the watchdog ---- */
+
+/* Too much: the whole sandbox goes, as nobody could say which of its processes is to blame. */
+static void over_limit(struct sandbox *sb)
+{
+    sb->oom_kills++;
+    sb->native->events->oom(sb->native->owner, sb->id, sb->oom_kills);
+    kill_sandbox(sb);
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+    struct sa_native *native = timer->data;
+    struct sandbox *sb, *next;
+    size_t count = 0;
+    sa_autofree struct sa_watched *list =
+        sa_alloc((HASH_COUNT(native->sandboxes) + 1) * sizeof *list);
+    HASH_ITER(hh, native->sandboxes, sb, next)
+        if (sb->state == RUNNING && sb->pid_namespace)
+            list[count++] = (struct sa_watched){
+                .pid = sb->child.pid, .namespace = sb->pid_namespace, .owner = sb};
+    if (count == 0)
+        uv_timer_stop(timer);
+    else
+        sa_watchdog_measure(list, count);
+    for (size_t i = 0; i < count; i++) {
+        sb = list[i].owner;
+        sb->watched_bytes = list[i].memory_bytes;
+        sb->watched_processes = list[i].processes;
+        if (sb->watched_bytes > sb->watched_peak)
+            sb->watched_peak = sb->watched_bytes;
+        if (sb->watched_bytes > sb->memory_bytes)
+            over_limit(sb);
+    }
+}
+
+static void watch_memory(struct sandbox *sb)
+{
+    struct sa_native *native = sb->native;
+    if (!sa_controls_has(native->host.can, SA_C_WATCHDOG_MEMORY))
+        return;
+    sb->pid_namespace = sa_watchdog_namespace(sb->child.pid);
+    if (!uv_is_active((uv_handle_t *)&native->watchdog))
+        uv_timer_start(&native->watchdog, on_watchdog, SA_WATCHDOG_MS, SA_WATCHDOG_MS);
+}
+
 /* ---- starting ---- */
 
 static void on_denied(void *owner, const struct sa_native_denial *denial)
@@ -423,6 +474,7 @@ static void started(struct sandbox *sb)
         return;
     }
     uv_timer_stop(&sb->timer);
+    watch_memory(sb);
     sb->state = RUNNING;
     sb->create_pending = false;
     int link = sa_steal_fd(&sb->link);
@@ -603,6 +655,12 @@ int sa_native_stats(struct sa_native *native, const char *id, struct sa_native_s
     if (!sb)
         return -1;
     *stats = (struct sa_native_stats){-1, -1, -1, -1, -1, -1, -1};
+    if (sb->pid_namespace) {
+        stats->memory_used = sb->watched_bytes;
+        stats->memory_peak = sb->watched_peak;
+        stats->memory_limit = sb->memory_bytes;
+        stats->processes = sb->watched_processes;
+    }
     sa_cgroup_stats(native->groups, sb->child.group, stats);
     return 0;
 }
@@ -649,14 +707,17 @@ struct sa_native *sa_native_start(uv_loop_t *loop, const struct sa_native_option
     native->spare_goal = options->spares;
     native->spares = sa_alloc((options->spares + 1) * sizeof *native->spares);
     uv_timer_init(loop, &native->refill);
-    native->refill.data = native;
+    uv_timer_init(loop, &native->watchdog);
+    native->refill.data = native->watchdog.data = native;
     want_spares(native);
     return native;
 }
 
-static void on_refill_closed(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
-    maybe_stopped(handle->data);
+    struct sa_native *native = handle->data;
+    native->timers_closed++;
+    maybe_stopped(native);
 }
 
 void sa_native_stop(struct sa_native *native)
@@ -669,7 +730,8 @@ void sa_native_stop(struct sa_native *native)
         discard_child(native, &native->spares[--native->spare_count]);
     HASH_ITER(hh, native->sandboxes, sb, next)
         kill_sandbox(sb);
-    uv_close((uv_handle_t *)&native->refill, on_refill_closed);
+    uv_close((uv_handle_t *)&native->refill, on_timer_closed);
+    uv_close((uv_handle_t *)&native->watchdog, on_timer_closed);
 }
 
 void sa_native_free(struct sa_native *native)

@@ -34,6 +34,7 @@ struct sa_notify {
         uint64_t reported; /* tick of the last report + 1; 0: never */
         int64_t count;     /* since then */
         int32_t pid;
+        char comm[17];     /* of the first of them: looked up while it waits for its answer */
     } kinds[SA_TELLING_MAX];
 };
 
@@ -56,7 +57,7 @@ static void report(struct sa_notify *n, int kind)
     struct sa_native_denial denial = {.syscall = sa_telling_name(kind),
                                       .pid = n->kinds[kind].pid,
                                       .count = n->kinds[kind].count};
-    read_comm(n->kinds[kind].pid, denial.comm);
+    memcpy(denial.comm, n->kinds[kind].comm, sizeof denial.comm);
     n->kinds[kind].count = 0;
     n->kinds[kind].reported = n->tick + 1;
     n->denied(n->owner, &denial);
@@ -67,8 +68,9 @@ static void count(struct sa_notify *n, int number, int32_t pid)
     int kind = sa_telling_index(number);
     if (kind < 0)
         return;
-    n->kinds[kind].count++;
     n->kinds[kind].pid = pid;
+    if (n->kinds[kind].count++ == 0)
+        read_comm(pid, n->kinds[kind].comm);
     if (!n->kinds[kind].reported || n->tick >= n->kinds[kind].reported - 1 + REPORT_TICKS)
         report(n, kind);
 }
