@@ -171,7 +171,8 @@ void sa_conn_flush(struct sa_conn *c)
     }
 }
 
-/* True when a handler was called. */
+/* True when a handler was called. A handler that fills the queue as fast as the client empties
+ * it gets one call to a step, so that it does not keep the loop to itself. */
 static bool flush(struct sa_conn *c)
 {
     struct sa_http_request *r = &c->request;
@@ -180,7 +181,11 @@ static bool flush(struct sa_conn *c)
     if (c->phase != CONN_ACTIVE || !r->above_high || r->reply != REPLY_STARTED || c->failed ||
         sa_conn_queued(c) > c->server->options.write_high_bytes / 2)
         return false;
+    if (c->yielded)
+        return false;
+    c->yielded = true;
     r->above_high = false;
+    r->burst = 0;
     if (r->writable)
         r->writable(r, r->writable_user);
     return true;
@@ -318,14 +323,11 @@ static void refill(struct sa_conn *c)
     if (n > 0) {
         c->slice = c->server->plain_buffer;
         c->slice_length = (size_t)n;
-    } else if (n == -2) {
-        c->eof = true;
+        return;
     }
-    if (n == -1) { /* perhaps with an alert to send */
-        sa_tls_output(c->tls, &c->cipher);
-        sa_conn_flush(c);
-        c->failed = true;
-    }
+    sa_conn_flush(c); /* the handshake goes on, or an alert says why not */
+    c->eof |= n == -2;
+    c->failed |= n == -1;
 }
 
 static bool take_head(struct sa_conn *c)
@@ -558,6 +560,9 @@ void sa_conn_step(struct sa_conn *c)
     c->stepping = false;
     if (c->failed || c->taken)
         close_conn(c);
+    else if (c->yielded && c->request.above_high && !c->writing)
+        sa_conn_touch(c);
+    c->yielded = false;
 }
 
 /* ---- timeouts ---- */

@@ -49,7 +49,7 @@ typedef void sa_http_handler(struct sa_http_request *request, void *user);
 
 /* ---- the request ---- everything returned lives as long as the request */
 
-const char *sa_http_request_id(const struct sa_http_request *request); /* X-Request-Id */
+const char *sa_http_request_id(const struct sa_http_request *request);     /* X-Request-Id */
 const char *sa_http_request_method(const struct sa_http_request *request); /* "GET" */
 /* The target as the client sent it, path and query: "/a%20b?x=1". */
 const char *sa_http_request_target(const struct sa_http_request *request);
@@ -144,16 +144,16 @@ void sa_http_respond_error(struct sa_http_request *request, const struct sa_erro
 /* As above with further members of the detail: `rule` and `reason` may be NULL; a status other
  * than 0 replaces the table's (404 for a method: 405). */
 void sa_http_respond_error_full(struct sa_http_request *request, int status,
-                                const struct sa_error *error, const char *rule,
-                                const char *reason);
+                                const struct sa_error *error, const char *rule, const char *reason);
 
 /* Begin a streamed answer of `length` bytes (-1: unknown, sent in chunks, or until close for
  * HTTP/1.0). After it, error answers are no longer possible: use _abort(). */
 void sa_http_response_start(struct sa_http_request *request, int status, const char *type,
                             int64_t length);
 /* Queue bytes (copied). Small writes are gathered and go out together when the loop next polls.
- * Returns true while the queue is below options.write_high_bytes; on false the caller should
- * stop until `writable` (or `closed`, when the connection turns out to be broken). Nothing is refused, but the queue is capped at options.write_max_bytes:
+ * Returns true while the queue is below options.write_high_bytes and other connections need not
+ * have a turn; on false the caller should stop until `writable` (or `closed`, when the connection
+ * turns out to be broken). Nothing is refused, but the queue is capped at options.write_max_bytes:
  * a caller that keeps going is cut off. More than `length` announced is dropped and logged as a
  * broken exchange (connection closed). */
 bool sa_http_response_write(struct sa_http_request *request, const void *data, size_t length);
@@ -168,7 +168,8 @@ bool sa_http_response_commit(struct sa_http_request *request, size_t length);
 void sa_http_response_flush(struct sa_http_request *request);
 /* Bytes queued and not yet taken by the kernel. */
 size_t sa_http_response_queued_bytes(const struct sa_http_request *request);
-/* Called (repeatedly) when the queue has fallen from above write_high_bytes to below half of it. */
+/* Called, from the loop, after a write has returned false and the queue has fallen below half of
+ * write_high_bytes. */
 void sa_http_response_on_writable(struct sa_http_request *request, sa_http_done_cb *writable,
                                   void *user);
 void sa_http_response_end(struct sa_http_request *request);

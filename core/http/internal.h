@@ -30,6 +30,7 @@ enum {
     READ_BYTES = 256 * 1024,        /* one read of the socket */
     FLUSH_BYTES = 128 * 1024,       /* a write does not wait for the loop beyond this */
     DISCARD_BYTES_MAX = 256 * 1024, /* unwanted body that is read to keep the connection */
+    BURST_BYTES = 1024 * 1024,      /* an answer may write before others have a turn */
     LINGER_MS = 2000,               /* for the client to read a refusal before the reset */
     REFUSED_MAX = 64,               /* connections beyond connections_max that get a 503 */
     REQUEST_ID_MAX = 64,
@@ -94,10 +95,11 @@ struct sa_http_request {
     int status;
     bool keep_alive;
     bool chunked;
-    bool drop_body; /* HEAD, 204, 304 */
+    bool drop_body;     /* HEAD, 204, 304 */
     int64_t own_length; /* Content-Length the handler set; -1 */
     bool own_cache_control, own_retry_after;
     int64_t length_left; /* -1: not counted */
+    size_t burst;        /* written since the loop last called */
     bool above_high;
     sa_http_done_cb *writable;
     void *writable_user;
@@ -114,7 +116,8 @@ struct sa_conn {
     bool failed; /* to be closed at the end of the step */
     bool taken;  /* sa_http_take_socket() */
     bool eof;
-    bool linger; /* after the answer: the client may still be sending */
+    bool yielded; /* `writable` waits for the loop's next round */
+    bool linger;  /* after the answer: the client may still be sending */
     uint64_t phase_since, last_input, last_output; /* loop time, ms */
     unsigned request_count;
 
@@ -150,9 +153,10 @@ struct sa_http_server {
     char *read_buffer, *plain_buffer;
 
     uv_prepare_t prepare; /* steps the dirty connections */
+    uv_idle_t idle;       /* keeps the loop from waiting while some are dirty again */
     uv_timer_t sweep;     /* timeouts; runs while there are connections */
     uv_timer_t deadline;  /* of the drain */
-    bool started;         /* those three are open */
+    bool started;         /* those four are open */
     unsigned handles;     /* open handles other than connections */
     struct listener *listeners;
     char address[ADDRESS_BYTES], url[ADDRESS_BYTES + 8];

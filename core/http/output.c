@@ -183,8 +183,7 @@ static void put_chunk_head(char *to, size_t length)
     to[9] = '\n';
 }
 
-void sa_out_chunk_add_owned(struct sa_out *out, void *data, size_t length,
-                            void (*release)(void *))
+void sa_out_chunk_add_owned(struct sa_out *out, void *data, size_t length, void (*release)(void *))
 {
     sa_out_chunk_close(out);
     if (length) {

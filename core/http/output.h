@@ -23,8 +23,8 @@ struct sa_out_pool {
 struct sa_out {
     struct sa_out_pool *pool;
     struct sa_out_segment *first, *last;
-    size_t bytes;      /* queued, chunk framing included */
-    bool chunk_open;   /* in `last`, from chunk_start on */
+    size_t bytes;    /* queued, chunk framing included */
+    bool chunk_open; /* in `last`, from chunk_start on */
     size_t chunk_start;
 };
 
@@ -43,8 +43,7 @@ void sa_out_add_owned(struct sa_out *out, void *data, size_t length, void (*rele
 char *sa_out_chunk_reserve(struct sa_out *out, size_t length);
 void sa_out_chunk_commit(struct sa_out *out, size_t length);
 void sa_out_chunk_add(struct sa_out *out, const void *data, size_t length);
-void sa_out_chunk_add_owned(struct sa_out *out, void *data, size_t length,
-                            void (*release)(void *));
+void sa_out_chunk_add_owned(struct sa_out *out, void *data, size_t length, void (*release)(void *));
 void sa_out_chunk_close(struct sa_out *out); /* before anything else is added or written */
 
 /* The front of the queue; no chunk may be open. */

@@ -371,8 +371,8 @@ static int finish_head(struct sa_http_parser *p)
     if (check_framing_headers(p) < 0 || check_host(p, &host) < 0 || check_expect(p) < 0)
         return -1;
     struct sa_http_target *t = &p->target;
-    const char *why = sa_http_target_parse(t, h->method, h->target, strlen(h->target), host,
-                                           p->limits.query_max);
+    const char *why =
+        sa_http_target_parse(t, h->method, h->target, strlen(h->target), host, p->limits.query_max);
     if (why)
         return refuse(p, 400, why);
     h->path = t->path;
@@ -468,8 +468,7 @@ enum sa_http_event sa_http_parser_next(struct sa_http_parser *p, const char **da
     p->event = SA_HTTP_NEED_MORE;
     llhttp_resume(&p->llhttp);
     llhttp_errno_t error = llhttp_execute(&p->llhttp, *data, *length);
-    size_t used =
-        error == HPE_OK ? *length : (size_t)(llhttp_get_error_pos(&p->llhttp) - *data);
+    size_t used = error == HPE_OK ? *length : (size_t)(llhttp_get_error_pos(&p->llhttp) - *data);
     if (p->stage == STAGE_BAD)
         return SA_HTTP_BAD;
     if (error != HPE_OK && error != HPE_PAUSED) {

@@ -127,8 +127,8 @@ const char *sa_http_request_query(const struct sa_http_request *r, const char *n
     return NULL;
 }
 
-static bool pair_at(const struct sa_http_pair *pairs, size_t count, size_t index,
-                    const char **name, const char **value)
+static bool pair_at(const struct sa_http_pair *pairs, size_t count, size_t index, const char **name,
+                    const char **value)
 {
     if (index >= count)
         return false;
@@ -328,8 +328,7 @@ bool sa_http_request_is_websocket(const struct sa_http_request *r)
     const char *version = sa_http_request_header(r, "sec-websocket-version");
     return r->head->upgrade && !r->head->http_1_0 && !strcmp(r->head->method, "GET") &&
            has_token(sa_http_request_header(r, "upgrade"), "websocket") && key &&
-           strlen(key) == 24 && version && !strcmp(version, "13") &&
-           r->head->content_length == 0;
+           strlen(key) == 24 && version && !strcmp(version, "13") && r->head->content_length == 0;
 }
 
 int sa_http_take_socket(struct sa_http_request *r, char **unread, size_t *unread_length,

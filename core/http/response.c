@@ -76,8 +76,7 @@ static bool body_blocks_reuse(const struct sa_http_request *r)
            sa_http_parser_body_left(r->conn->parser) > DISCARD_BYTES_MAX;
 }
 
-void sa_http_response_start(struct sa_http_request *r, int status, const char *type,
-                            int64_t length)
+void sa_http_response_start(struct sa_http_request *r, int status, const char *type, int64_t length)
 {
     assert(r->reply == REPLY_NONE && status >= 200 && status <= 599);
     if (r->reply != REPLY_NONE) { /* a bug of the handler must not split the response */
@@ -123,6 +122,7 @@ static bool queued(struct sa_http_request *r, size_t length)
     struct sa_conn *c = r->conn;
     const struct sa_http_options *options = &c->server->options;
     r->bytes_out += length;
+    r->burst += length;
     if (r->length_left >= 0)
         r->length_left -= (int64_t)length;
     if (sa_conn_queued(c) >= FLUSH_BYTES && !c->writing)
@@ -131,7 +131,7 @@ static bool queued(struct sa_http_request *r, size_t length)
     size_t bytes = sa_conn_queued(c);
     if (bytes > options->write_max_bytes)
         sa_conn_fail(c);
-    if (bytes >= options->write_high_bytes)
+    if (bytes >= options->write_high_bytes || r->burst >= BURST_BYTES)
         r->above_high = true;
     return go_on(r);
 }
@@ -238,9 +238,8 @@ void sa_http_respond_owned(struct sa_http_request *r, int status, const char *ty
     sa_http_response_end(r);
 }
 
-void sa_http_respond_error_full(struct sa_http_request *r, int status,
-                                const struct sa_error *error, const char *rule,
-                                const char *reason)
+void sa_http_respond_error_full(struct sa_http_request *r, int status, const struct sa_error *error,
+                                const char *rule, const char *reason)
 {
     sa_autobuf body = SA_BUF_INIT;
     if (!status)

@@ -228,8 +228,8 @@ static bool set_params(struct sa_http_request *r, const struct sa_route *route, 
     r->param_count = 0;
     for (const char *p = route->pattern; *p; segment++) {
         p++;
-        bool is_param = *p == '{', is_rest = is_param && route->has_rest &&
-                                             param == route->param_count - 1;
+        bool is_param = *p == '{',
+             is_rest = is_param && route->has_rest && param == route->param_count - 1;
         const char *value = r->head->segments[segment].data;
         if (is_rest && !(value = join_rest(r, rest_from)))
             return false;

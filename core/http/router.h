@@ -8,8 +8,8 @@
  * the left; there is no backtracking beyond that order. A segment that decodes to something
  * with '/' is refused (400) where it would land in a rest parameter. A trailing slash matters.
  *
- * GET routes serve HEAD too unless HEAD has a route of its own. Unknown paths are answered with 404,
- * known paths with a method that has no route with 405 and Allow, OPTIONS with 204 and Allow.
+ * GET routes serve HEAD too unless HEAD has a route of its own. Unknown paths are answered with
+ * 404, known paths with a method that has no route with 405 and Allow, OPTIONS with 204 and Allow.
  */
 #ifndef SA_HTTP_ROUTER_H
 #define SA_HTTP_ROUTER_H

@@ -57,15 +57,26 @@ struct sa_http_server *sa_http_server_new(uv_loop_t *loop, const struct sa_http_
 
 /* ---- connections ---- */
 
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* that it is there keeps the loop from waiting */
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct sa_http_server *s = prepare->data;
-    while (s->dirty) {
+    struct sa_conn *last = s->dirty ? s->dirty->dirty_prev : NULL;
+    for (bool more = last != NULL; more;) { /* those that become dirty meanwhile: next time */
         struct sa_conn *c = s->dirty;
+        more = c != last;
         DL_DELETE2(s->dirty, c, dirty_prev, dirty_next);
         c->dirty = false;
         sa_conn_step(c);
     }
+    if (s->dirty)
+        uv_idle_start(&s->idle, on_idle);
+    else
+        uv_idle_stop(&s->idle);
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -129,8 +140,8 @@ static int parse_address(const char *text, struct sockaddr_storage *out, struct 
     const char *colon = strrchr(text, ':');
     size_t length = colon ? (size_t)(colon - text) : 0;
     char *end = NULL;
-    unsigned long port = colon && colon[1] >= '0' && colon[1] <= '9' ? strtoul(colon + 1, &end, 10)
-                                                                      : 65536;
+    unsigned long port =
+        colon && colon[1] >= '0' && colon[1] <= '9' ? strtoul(colon + 1, &end, 10) : 65536;
     if (!length || length >= sizeof host || port > 65535 || *end)
         goto bad;
     memcpy(host, text, length);
@@ -172,11 +183,12 @@ static void start(struct sa_http_server *s)
     if (s->started)
         return;
     s->started = true;
-    s->handles += 3;
-    s->prepare.data = s->sweep.data = s->deadline.data = s;
+    s->handles += 4;
+    s->prepare.data = s->idle.data = s->sweep.data = s->deadline.data = s;
     uv_prepare_init(s->loop, &s->prepare);
     uv_prepare_start(&s->prepare, on_prepare);
     uv_unref((uv_handle_t *)&s->prepare);
+    uv_idle_init(s->loop, &s->idle);
     uv_timer_init(s->loop, &s->sweep);
     uv_timer_init(s->loop, &s->deadline);
     s->read_buffer = sa_realloc(NULL, READ_BYTES);
@@ -249,6 +261,7 @@ void sa_server_check_drained(struct sa_http_server *s)
     if (s->started) {
         s->started = false;
         uv_close((uv_handle_t *)&s->prepare, on_handle_closed);
+        uv_close((uv_handle_t *)&s->idle, on_handle_closed);
         uv_close((uv_handle_t *)&s->sweep, on_handle_closed);
         uv_close((uv_handle_t *)&s->deadline, on_handle_closed);
     }
@@ -267,8 +280,8 @@ static void on_deadline(uv_timer_t *timer)
     sa_server_check_drained(s);
 }
 
-void sa_http_server_drain(struct sa_http_server *s, unsigned deadline_ms,
-                          void (*done)(void *user), void *user)
+void sa_http_server_drain(struct sa_http_server *s, unsigned deadline_ms, void (*done)(void *user),
+                          void *user)
 {
     s->drained = done;
     s->drained_user = user;

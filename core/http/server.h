@@ -16,11 +16,11 @@ struct sa_http_completion {
     const char *target; /* as sent; "" when the head was refused */
     const char *peer;
     const char *request_id;
-    int status;           /* of the answer; 499: the client went away before it; 0: none */
-    bool complete;        /* the answer was handed to the kernel in full */
-    int64_t duration_us;  /* from the first byte of the head to the end of the answer */
-    uint64_t bytes_in;    /* of the body */
-    uint64_t bytes_out;   /* of the body */
+    int status;          /* of the answer; 499: the client went away before it; 0: none */
+    bool complete;       /* the answer was handed to the kernel in full */
+    int64_t duration_us; /* from the first byte of the head to the end of the answer */
+    uint64_t bytes_in;   /* of the body */
+    uint64_t bytes_out;  /* of the body */
 };
 
 /* Zero means the default in brackets. */
@@ -32,25 +32,25 @@ struct sa_http_options {
     void *completed_user;
 
     /* Limits. What answers is in brackets behind the default. */
-    unsigned connections_max;   /* [4096] (503 and close) */
-    unsigned headers_max;       /* [100] (431) */
-    size_t header_bytes_max;    /* [32 KiB] whole head without the target (431) */
-    size_t target_bytes_max;    /* [8 KiB] (414) */
-    unsigned query_max;         /* [100] query parameters (400) */
-    uint64_t body_bytes_max;    /* [unlimited] (413) */
-    size_t pipeline_bytes_max;  /* [64 KiB] read ahead while a request is being answered; beyond
-                                   it the client is no longer read */
-    unsigned requests_max;      /* [unlimited] on one connection, then Connection: close */
-    size_t write_high_bytes;    /* [256 KiB] when sa_http_response_write() says stop */
-    size_t write_max_bytes;     /* [64 MiB] queue of one connection (cut) */
+    unsigned connections_max;  /* [4096] (503 and close) */
+    unsigned headers_max;      /* [100] (431) */
+    size_t header_bytes_max;   /* [32 KiB] whole head without the target (431) */
+    size_t target_bytes_max;   /* [8 KiB] (414) */
+    unsigned query_max;        /* [100] query parameters (400) */
+    uint64_t body_bytes_max;   /* [unlimited] (413) */
+    size_t pipeline_bytes_max; /* [64 KiB] read ahead while a request is being answered; beyond
+                                  it the client is no longer read */
+    unsigned requests_max;     /* [unlimited] on one connection, then Connection: close */
+    size_t write_high_bytes;   /* [256 KiB] when sa_http_response_write() says stop */
+    size_t write_max_bytes;    /* [64 MiB] queue of one connection (cut) */
 
     /* Timeouts. */
-    unsigned handshake_timeout_ms;  /* [10000] TLS (close) */
-    unsigned header_timeout_ms;     /* [15000] first to last byte of a head (408) */
-    unsigned body_timeout_ms;       /* [30000] between two pieces of a body that is wanted (408) */
-    unsigned keepalive_timeout_ms;  /* [75000] idle between requests, and before the first
-                                       (close) */
-    unsigned write_timeout_ms;      /* [60000] without progress of a write (cut) */
+    unsigned handshake_timeout_ms; /* [10000] TLS (close) */
+    unsigned header_timeout_ms;    /* [15000] first to last byte of a head (408) */
+    unsigned body_timeout_ms;      /* [30000] between two pieces of a body that is wanted (408) */
+    unsigned keepalive_timeout_ms; /* [75000] idle between requests, and before the first
+                                      (close) */
+    unsigned write_timeout_ms;     /* [60000] without progress of a write (cut) */
 
     /* TLS 1.2 and 1.3, when both are given: PEM files. */
     const char *tls_cert_file; /* chain, leaf first */
@@ -64,8 +64,7 @@ struct sa_http_server *sa_http_server_new(uv_loop_t *loop, const struct sa_http_
 /* Listen on "HOST:PORT": a numeric IPv4 address, an IPv6 address in brackets, or "localhost";
  * port 0 takes a free one. May be called several times. SA_EINVALID for a bad address,
  * SA_ECONFLICT when the address is in use; the message names it. */
-int sa_http_server_listen(struct sa_http_server *server, const char *address,
-                          struct sa_error *err);
+int sa_http_server_listen(struct sa_http_server *server, const char *address, struct sa_error *err);
 /* The bound address of the last listen: "127.0.0.1:41234". */
 const char *sa_http_server_address(const struct sa_http_server *server);
 /* "http://127.0.0.1:41234"; https with TLS. */

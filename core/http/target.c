@@ -73,8 +73,8 @@ static const char *split_path(struct sa_http_target *t, const char *path, size_t
             return "the path holds a \".\" or \"..\" segment";
         if (t->segment_count == SA_HTTP_SEGMENTS_MAX)
             return "the path has too many segments";
-        t->segments = grow(t->segments, &t->segment_capacity, t->segment_count,
-                           sizeof *t->segments);
+        t->segments =
+            grow(t->segments, &t->segment_capacity, t->segment_count, sizeof *t->segments);
         t->segments[t->segment_count++] = (struct sa_http_text){to, (size_t)n};
         to += n + 1;
         if (!slash)
@@ -129,7 +129,9 @@ bool sa_http_host_valid(const char *host)
 /* Moves `raw` past "http://authority", which has to name the host that Host names. */
 static const char *strip_authority(const char **raw, size_t *length, const char *host)
 {
-    size_t scheme = !strncasecmp(*raw, "http://", 7) ? 7 : !strncasecmp(*raw, "https://", 8) ? 8 : 0;
+    size_t scheme = !strncasecmp(*raw, "http://", 7)    ? 7
+                    : !strncasecmp(*raw, "https://", 8) ? 8
+                                                        : 0;
     if (!scheme)
         return "the target is neither a path nor an http URL";
     const char *authority = *raw + scheme;

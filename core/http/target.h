@@ -20,9 +20,8 @@ struct sa_http_target {
 void sa_http_target_deinit(struct sa_http_target *target);
 /* Parse `raw` (reusing the memory of an earlier call). NULL, or what is wrong with it. `host` is
  * the value of the Host header (or NULL), which an absolute-form target must agree with. */
-const char *sa_http_target_parse(struct sa_http_target *target, const char *method,
-                                 const char *raw, size_t length, const char *host,
-                                 unsigned query_max);
+const char *sa_http_target_parse(struct sa_http_target *target, const char *method, const char *raw,
+                                 size_t length, const char *host, unsigned query_max);
 /* uri-host [":" port] (RFC 9110, 7.2), not empty. */
 bool sa_http_host_valid(const char *host);
 

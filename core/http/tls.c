@@ -40,8 +40,7 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
     return SSL_TLSEXT_ERR_OK;
 }
 
-static int set_up(SSL_CTX *ctx, const char *cert_file, const char *key_file,
-                  struct sa_error *err)
+static int set_up(SSL_CTX *ctx, const char *cert_file, const char *key_file, struct sa_error *err)
 {
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION |

@@ -37,6 +37,7 @@ struct counters {
     atomic_int handled, closed, cleaned, completed, incomplete, last_status;
     atomic_ullong taken_bytes; /* by /slow */
     atomic_ullong queued_max;  /* seen by /down */
+    atomic_ullong burst_max;   /* bytes /down wrote in one go */
 };
 
 /* `options` may be NULL; its handler is set here. Address NULL: 127.0.0.1:0. */

@@ -194,6 +194,7 @@ static void pump(struct sa_http_request *r, void *user)
     struct job *job = user;
     char block[10000];
     bool more = true;
+    uint64_t before = job->size;
     for (size_t i = 0; i < sizeof block; i++)
         block[i] = (char)('a' + i % 26);
     while (job->size && more) {
@@ -201,6 +202,8 @@ static void pump(struct sa_http_request *r, void *user)
         more = put(job, r, block, n);
         job->size -= n;
     }
+    if (before - job->size > job->h->counters.burst_max)
+        job->h->counters.burst_max = before - job->size;
     size_t queued = sa_http_response_queued_bytes(r);
     if (queued > job->h->counters.queued_max)
         job->h->counters.queued_max = queued;

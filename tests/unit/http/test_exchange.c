@@ -3,8 +3,8 @@
 
 #include "base/cleanup.h"
 
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -261,7 +261,7 @@ static void test_wrong_length(void **state)
 }
 
 #define UPGRADE                                                                                    \
-    "GET /take HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"  \
+    "GET /take HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"   \
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 
 static void test_take_socket(void **state)
@@ -297,9 +297,11 @@ static void test_upgrade_ignored(void **state)
 {
     (void)state;
     struct client c = client_open(f);
-    client_expect(&c, "GET /hello HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
-                  GET("/later"),
-                  200, "hello");
+    client_expect(
+        &c,
+        "GET /hello HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n" GET(
+            "/later"),
+        200, "hello");
     client_expect(&c, "", 200, "later");
     client_close(&c);
 }
@@ -318,13 +320,13 @@ static void test_ipv6(void **state)
 static void test_bad_addresses(void **state)
 {
     (void)state;
-    const char *const bad[] = {"",        "8080",      ":80",       "127.0.0.1:",  "127.0.0.1:x",
+    const char *const bad[] = {"",        "8080",      ":80",       "127.0.0.1:",     "127.0.0.1:x",
                                "[::1:80", "1.2.3:80x", "host.x:80", "127.0.0.1:70000"};
     uv_loop_t loop;
     struct sa_error err;
     uv_loop_init(&loop);
-    struct sa_http_server *s = sa_http_server_new(
-        &loop, &(struct sa_http_options){.handler = sa_router_dispatch}, &err);
+    struct sa_http_server *s =
+        sa_http_server_new(&loop, &(struct sa_http_options){.handler = sa_router_dispatch}, &err);
     for (size_t i = 0; i < SA_COUNT(bad); i++) {
         assert_int_equal(sa_http_server_listen(s, bad[i], &err), -1);
         assert_int_equal(err.code, SA_EINVALID);
@@ -344,12 +346,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_headers),       TEST(test_request_id),       TEST(test_keep_alive),
-        TEST(test_close_asked),   TEST(test_http_1_0),         TEST(test_pipelining),
-        TEST(test_byte_by_byte),  TEST(test_pipelined_bodies), TEST(test_head),
-        TEST(test_continue),      TEST(test_router),           TEST(test_error_json),
-        TEST(test_wrong_length),  TEST(test_take_socket),      TEST(test_upgrade_ignored),
-        TEST(test_ipv6),          TEST(test_bad_addresses),
+        TEST(test_headers),      TEST(test_request_id),       TEST(test_keep_alive),
+        TEST(test_close_asked),  TEST(test_http_1_0),         TEST(test_pipelining),
+        TEST(test_byte_by_byte), TEST(test_pipelined_bodies), TEST(test_head),
+        TEST(test_continue),     TEST(test_router),           TEST(test_error_json),
+        TEST(test_wrong_length), TEST(test_take_socket),      TEST(test_upgrade_ignored),
+        TEST(test_ipv6),         TEST(test_bad_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

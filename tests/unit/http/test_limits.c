@@ -143,10 +143,12 @@ static void test_requests(void **state)
 static void test_sizes(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_start(
-        &(struct sa_http_options){.target_bytes_max = 100, .header_bytes_max = 500,
-                                  .headers_max = 5, .body_bytes_max = 2000, .query_max = 2},
-        NULL);
+    struct fixture *f = fixture_start(&(struct sa_http_options){.target_bytes_max = 100,
+                                                                .header_bytes_max = 500,
+                                                                .headers_max = 5,
+                                                                .body_bytes_max = 2000,
+                                                                .query_max = 2},
+                                      NULL);
     char text[3000];
     memset(text, 0, sizeof text);
     snprintf(text, sizeof text, "GET /%0200d HTTP/1.1\r\nHost: h\r\n\r\n", 0);
@@ -159,17 +161,23 @@ static void test_sizes(void **state)
     expect_refused(f, text, strlen(text), 400);
     strcpy(text, "PUT /sink HTTP/1.1\r\nHost: h\r\nContent-Length: 2001\r\n\r\n");
     expect_refused(f, text, strlen(text), 413);
-    snprintf(text, sizeof text, "PUT /sink HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-             "7d1\r\n%02001d\r\n0\r\n\r\n", 0);
+    snprintf(text, sizeof text,
+             "PUT /sink HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+             "7d1\r\n%02001d\r\n0\r\n\r\n",
+             0);
     expect_refused(f, text, strlen(text), 413);
-    snprintf(text, sizeof text, "POST /collect HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
-             "\r\n3e9\r\n%01001d\r\n0\r\n\r\n", 0);
+    snprintf(text, sizeof text,
+             "POST /collect HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
+             "\r\n3e9\r\n%01001d\r\n0\r\n\r\n",
+             0);
     expect_refused(f, text, strlen(text), 413);
     assert_int_equal(fixture_counters(f)->handled, 2);
     assert_int_equal(fixture_counters(f)->closed, 2);
     struct client c = client_open(f);
-    snprintf(text, sizeof text, "POST /collect HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n"
-             "%01000d", 0);
+    snprintf(text, sizeof text,
+             "POST /collect HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n"
+             "%01000d",
+             0);
     client_expect(&c, text, 200, strstr(text, "\r\n\r\n") + 4);
     client_close(&c);
     fixture_stop(f);
@@ -218,10 +226,10 @@ static void test_ignored_body(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slow_head),   cmocka_unit_test(test_slow_body),
-        cmocka_unit_test(test_idle),        cmocka_unit_test(test_write_stall),
-        cmocka_unit_test(test_connections), cmocka_unit_test(test_requests),
-        cmocka_unit_test(test_sizes),       cmocka_unit_test(test_refusal_while_sending),
+        cmocka_unit_test(test_slow_head),    cmocka_unit_test(test_slow_body),
+        cmocka_unit_test(test_idle),         cmocka_unit_test(test_write_stall),
+        cmocka_unit_test(test_connections),  cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_sizes),        cmocka_unit_test(test_refusal_while_sending),
         cmocka_unit_test(test_ignored_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

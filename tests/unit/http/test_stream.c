@@ -58,12 +58,8 @@ static void expect_download(const char *options, size_t n)
 static void test_downloads(void **state)
 {
     (void)state;
-    const char *const options[] = {"",
-                                   "&chunked=1",
-                                   "&owned=1",
-                                   "&owned=1&chunked=1",
-                                   "&reserve=1",
-                                   "&reserve=1&chunked=1"};
+    const char *const options[] = {
+        "", "&chunked=1", "&owned=1", "&owned=1&chunked=1", "&reserve=1", "&reserve=1&chunked=1"};
     const size_t sizes[] = {0, 1, 9999, 40000, 3000001};
     for (size_t i = 0; i < SA_COUNT(options); i++)
         for (size_t k = 0; k < SA_COUNT(sizes); k++)
@@ -100,8 +96,7 @@ static void test_uploads(void **state)
         for (int variant = 0; variant < 4; variant++) {
             sa_autofree char *data = pattern(sizes[i]);
             char expected[64];
-            snprintf(expected, sizeof expected, "%zu %u", sizes[i],
-                     pattern_sum(0, data, sizes[i]));
+            snprintf(expected, sizeof expected, "%zu %u", sizes[i], pattern_sum(0, data, sizes[i]));
             upload(&c, variant & 1 ? "/slow" : "/sink", data, sizes[i], variant & 2);
             client_expect(&c, "", 200, expected);
         }
@@ -124,8 +119,8 @@ static void test_upload_back_pressure(void **state)
     setsockopt(c.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     client_send(&c, head);
     while (sent < BYTES) {
-        ssize_t n = send(c.fd, data + sent, BYTES - sent < 65536 ? BYTES - sent : 65536,
-                         MSG_NOSIGNAL);
+        ssize_t n =
+            send(c.fd, data + sent, BYTES - sent < 65536 ? BYTES - sent : 65536, MSG_NOSIGNAL);
         assert_true(n > 0);
         sent += (size_t)n;
         size_t taken = fixture_counters(f)->taken_bytes;
@@ -152,6 +147,21 @@ static void test_download_back_pressure(void **state)
     assert_true(fixture_counters(f)->queued_max >= 256 * 1024);
     assert_true(fixture_counters(f)->queued_max < 300 * 1024);
     reply_deinit(&r);
+    client_close(&c);
+}
+
+/* However fast the client reads, a download gives others a turn. */
+static void test_fairness(void **state)
+{
+    (void)state;
+    struct client c = client_open(f);
+    char block[262144];
+    size_t got = 0;
+    client_send(&c, "GET /down?n=300000000 HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (ssize_t n; got < 300000000 && (n = recv(c.fd, block, sizeof block, 0)) > 0;)
+        got += (size_t)n;
+    assert_true(got >= 300000000);
+    assert_true(fixture_counters(f)->burst_max <= 1100000);
     client_close(&c);
 }
 
@@ -247,6 +257,7 @@ int main(void)
         TEST(test_uploads),
         TEST(test_upload_back_pressure),
         TEST(test_download_back_pressure),
+        TEST(test_fairness),
         TEST(test_pipeline_bound),
         TEST(test_vanish),
         TEST(test_half_close_after_answer),

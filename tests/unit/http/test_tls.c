@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -158,8 +159,10 @@ static void test_upload(void **state)
         sa_autobuf out = SA_BUF_INIT, in = SA_BUF_INIT;
         char expected[64];
         assert_int_equal(secure_open(&s, f, 0), 1);
-        sa_buf_printf(&out, "PUT %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
-                      "Content-Length: %d\r\n\r\n", targets[i], BYTES);
+        sa_buf_printf(&out,
+                      "PUT %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+                      "Content-Length: %d\r\n\r\n",
+                      targets[i], BYTES);
         size_t head = out.length;
         for (int k = 0; k < BYTES; k++)
             sa_buf_addc(&out, (char)(k * 7));
@@ -197,6 +200,21 @@ static void test_handshake_timeout(void **state)
     client_send_bytes(&c, "\x16\x03\x01", 3);
     client_assert_closed(&c);
     client_close(&c);
+    fixture_stop(f);
+}
+
+/* No handshake waits for a timer. */
+static void test_handshakes_are_prompt(void **state)
+{
+    (void)state;
+    struct fixture *f = start((struct sa_http_options){0});
+    int64_t begin = sa_monotonic_ms();
+    for (int i = 0; i < 40; i++) {
+        struct secure s;
+        assert_int_equal(secure_open(&s, f, 0), 1);
+        secure_close(&s);
+    }
+    assert_true(sa_monotonic_ms() - begin < 8000); /* the server looks at timeouts each 250 ms */
     fixture_stop(f);
 }
 
@@ -253,9 +271,13 @@ static void test_bad_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trips), cmocka_unit_test(test_upload),
-        cmocka_unit_test(test_refused),     cmocka_unit_test(test_handshake_timeout),
-        cmocka_unit_test(test_vanish),      cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_upload),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_handshake_timeout),
+        cmocka_unit_test(test_handshakes_are_prompt),
+        cmocka_unit_test(test_vanish),
+        cmocka_unit_test(test_bad_files),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }

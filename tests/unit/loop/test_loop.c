@@ -137,7 +137,7 @@ static void test_left_open(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_signals), cmocka_unit_test(test_adopt),
+        cmocka_unit_test(test_signals),   cmocka_unit_test(test_adopt),
         cmocka_unit_test(test_adopt_bad), cmocka_unit_test(test_sigpipe),
         cmocka_unit_test(test_left_open),
     };
