@@ -136,10 +136,10 @@ bool sa_place_is_root(const struct sa_place *place)
 
 static int open_beneath(const struct sa_root *root, const char *rest, int flags)
 {
-    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK),
+    struct open_how how = {.flags = (__u64)(unsigned)(flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK),
                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     if (flags & O_PATH)
-        how.flags &= ~(uint64_t)(O_NOCTTY | O_NONBLOCK); /* openat2 insists on it */
+        how.flags &= ~(__u64)(O_NOCTTY | O_NONBLOCK); /* openat2 insists on it */
     for (int i = 0;; i++) {
         long fd = syscall(SYS_openat2, root->fd, rest, &how, sizeof how);
         /* EAGAIN: something on the way was renamed, and the kernel cannot be sure (openat2(2)). */
