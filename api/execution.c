@@ -38,7 +38,7 @@ static void record(const struct sa_execution *e, bool ended)
     struct sa_store_execution row = {.id = e->id,
                                      .sandbox = e->sandbox_id,
                                      .kind = e->kind,
-                                     .status = ended ? e->status : "running",
+                                     .status = ended ? r->status : "running",
                                      .reason = ended && r->error ? r->error->message : "",
                                      .command = e->summary,
                                      .exit_code = r->exit_code,
@@ -60,8 +60,7 @@ static void record(const struct sa_execution *e, bool ended)
 
 static void finish(struct sa_execution *e, const char *status)
 {
-    snprintf(e->status, sizeof e->status, "%s", status);
-    e->result.status = e->status;
+    e->result.status = status;
     e->result.truncated[SA_CHANNEL_OUT] = e->result.totals[SA_CHANNEL_OUT] > e->output_max;
     e->result.truncated[SA_CHANNEL_ERR] = e->result.totals[SA_CHANNEL_ERR] > e->output_max;
     record(e, true);

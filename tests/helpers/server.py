@@ -75,8 +75,9 @@ class Server:
         return descendants(self.pid)
 
     def pid_of(self, program):
-        """The one process of that name."""
-        pids = [pid for pid, comm in self.processes().items() if comm == program[:15]]
+        """The one process of that name (not its half-made sandboxes, which still have it)."""
+        named = {pid for pid, comm in self.processes().items() if comm == program[:15]}
+        pids = [pid for pid in named if (stat := _stat(pid)) and stat[2] not in named]
         assert len(pids) == 1, f"{program}: {pids} in {self.processes()}"
         return pids[0]
 
@@ -89,7 +90,7 @@ class Server:
     def log(self):
         return pathlib.Path(self.stderr_path).read_text(errors="replace")
 
-    def signal(self, number):
+    def send_signal(self, number):
         self.process.send_signal(number)
 
     def stop(self, number=signal.SIGTERM):
@@ -153,6 +154,7 @@ def start_server(data_dir=None, args=(), env=None, user=None, binaries=None):
     as. Without `data_dir` it gets a folder of its own, which discard() removes."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="secureagent-test-"))
     data_dir = pathlib.Path(data_dir) if data_dir else folder / "data"
+    folder.chmod(0o711)  # the API runs as another user and must get to its folder
     stderr_path = folder / "stderr"
     if user:
         os.chown(folder, *user)
