@@ -8,12 +8,8 @@
 #include <string.h>
 
 static const struct sa_command *const commands[] = {
-#ifdef SA_CLI_ALL
     &sa_command_up, &sa_command_run,  &sa_command_ps,
     &sa_command_rm, &sa_command_keys, &sa_command_doctor,
-#else
-    &sa_command_up,
-#endif
 };
 
 static const struct sa_command *find(const char *name)

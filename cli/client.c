@@ -1,0 +1,352 @@
+#include "client.h"
+
+#include "datadir.h"
+
+#include "base/cleanup.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    ANSWER_MAX = 64 * 1024 * 1024,
+    ERROR_BODY_MAX = 64 * 1024,
+    CONNECT_MS = 10 * 1000,
+    POLL_MS = 1000,
+};
+
+struct sa_client {
+    CURL *easy;
+    CURLM *multi;
+    struct curl_slist *key_header;
+    char *url, *cacert;
+    bool own_server; /* found through its data directory */
+    int watched;
+};
+
+struct transfer {
+    struct sa_client *client;
+    const struct sa_client_request *request;
+    long status;
+    struct sa_buf refused; /* body of an answer that is not 2xx */
+    bool sink_failed;
+};
+
+/* ---- which server ---- */
+
+static int find_local(struct sa_client *client, const struct sa_config *config, char **key,
+                      struct sa_error *err)
+{
+    const char *given = sa_config_string(config, "data-dir");
+    sa_autofree char *dir = given ? sa_strdup(given) : sa_datadir_default();
+    struct sa_clifile file;
+    struct sa_error error;
+    if (sa_clifile_read(dir, &file, &error) < 0) {
+        if (error.code == SA_ENOTFOUND)
+            return sa_error_set(err, SA_EUNAVAILABLE,
+                                "no server is running here (nothing in %s): start one with "
+                                "`secureagent up`, or name one with --url and --api-key",
+                                dir);
+        *err = error;
+        return -1;
+    }
+    client->url = sa_steal(&file.url);
+    client->cacert = sa_steal(&file.tls_cert);
+    *key = sa_steal(&file.key);
+    client->own_server = true;
+    sa_clifile_deinit(&file);
+    return 0;
+}
+
+static int find_server(struct sa_client *client, const struct sa_config *config, char **key,
+                       struct sa_error *err)
+{
+    const char *url = sa_config_string(config, "url"), *given = sa_config_string(config, "api-key");
+    if (!url) {
+        if (find_local(client, config, key, err) < 0)
+            return -1;
+    } else {
+        if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+            return sa_error_at(err, SA_EINVALID, "url",
+                               "--url: \"%.80s\" should begin with http:// or https://", url);
+        client->url = sa_strdup(url);
+        size_t length = strlen(client->url);
+        while (length && client->url[length - 1] == '/')
+            client->url[--length] = '\0';
+    }
+    if (given) {
+        free(*key);
+        *key = sa_strdup(given);
+    }
+    if (!*key)
+        return sa_error_at(err, SA_EUNAUTHORIZED, "api-key",
+                           "%s needs an API key: --api-key KEY or SECUREAGENT_API_KEY",
+                           client->url);
+    if (strpbrk(*key, "\r\n"))
+        return sa_error_at(err, SA_EINVALID, "api-key", "the API key must be one line");
+    return 0;
+}
+
+struct sa_client *sa_client_open(const struct sa_config *config, struct sa_error *err)
+{
+    struct sa_client *client = sa_alloc(sizeof *client);
+    sa_autofree char *key = NULL;
+    client->watched = -1;
+    if (find_server(client, config, &key, err) < 0) {
+        sa_client_close(client);
+        return NULL;
+    }
+    if (sa_config_string(config, "cacert")) {
+        free(client->cacert);
+        client->cacert = sa_strdup(sa_config_string(config, "cacert"));
+        client->own_server = false;
+    }
+    sa_autofree char *header = sa_printf("X-API-Key: %s", key);
+    client->key_header = curl_slist_append(NULL, header);
+    explicit_bzero(key, strlen(key));
+    explicit_bzero(header, strlen(header));
+    client->easy = curl_easy_init();
+    client->multi = curl_multi_init();
+    if (client->key_header && client->easy && client->multi)
+        return client;
+    sa_error_set(err, SA_EINTERNAL, "libcurl cannot be initialised");
+    sa_client_close(client);
+    return NULL;
+}
+
+void sa_client_close(struct sa_client *client)
+{
+    if (!client)
+        return;
+    curl_multi_cleanup(client->multi);
+    curl_easy_cleanup(client->easy);
+    curl_slist_free_all(client->key_header);
+    free(client->url);
+    free(client->cacert);
+    free(client);
+}
+
+const char *sa_client_url(const struct sa_client *client)
+{
+    return client->url;
+}
+
+void sa_client_watch(struct sa_client *client, int fd)
+{
+    client->watched = fd;
+}
+
+/* ---- a request ---- */
+
+static size_t on_body(char *data, size_t one, size_t length, void *user)
+{
+    struct transfer *t = user;
+    (void)one;
+    if (!t->status)
+        curl_easy_getinfo(t->client->easy, CURLINFO_RESPONSE_CODE, &t->status);
+    if (t->status < 200 || t->status > 299) {
+        if (t->refused.length + length <= ERROR_BODY_MAX)
+            sa_buf_add(&t->refused, data, length);
+        return length;
+    }
+    if (t->request->sink) {
+        t->sink_failed = t->request->sink(t->request->user, data, length) != 0;
+        return t->sink_failed ? 0 : length;
+    }
+    if (!t->request->answer)
+        return length;
+    if (t->request->answer->length + length > ANSWER_MAX)
+        return 0;
+    sa_buf_add(t->request->answer, data, length);
+    return length;
+}
+
+static size_t on_upload(char *to, size_t one, size_t room, void *user)
+{
+    const struct transfer *t = user;
+    ssize_t n;
+    (void)one;
+    do
+        n = read(t->request->upload, to, room);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? CURL_READFUNC_ABORT : (size_t)n;
+}
+
+/* The body: bytes, a file, or nothing. */
+static void set_body(CURL *easy, struct transfer *t)
+{
+    const struct sa_client_request *r = t->request;
+    struct stat st;
+    if (r->uploads) {
+        curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_upload);
+        curl_easy_setopt(easy, CURLOPT_READDATA, t);
+        if (fstat(r->upload, &st) == 0 && S_ISREG(st.st_mode))
+            curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)st.st_size);
+        curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 1024L * 1024L);
+    } else if (r->body) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, r->body);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_length);
+    }
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, r->method);
+}
+
+static void set_tls(CURL *easy, const struct sa_client *client)
+{
+    if (client->cacert)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, client->cacert);
+    /* Our own server's very certificate is the anchor; the name in it is for others. */
+    if (client->own_server && client->cacert)
+        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+}
+
+static struct curl_slist *headers(const struct sa_client *client,
+                                  const struct sa_client_request *r)
+{
+    sa_autofree char *accept =
+        sa_printf("Accept: %s", r->accept ? r->accept : "application/json");
+    struct curl_slist *list = curl_slist_append(NULL, client->key_header->data);
+    list = curl_slist_append(list, accept);
+    list = curl_slist_append(list, "Expect:"); /* no round trip before a body */
+    return curl_slist_append(list, r->uploads ? "Content-Type: application/octet-stream"
+                                              : "Content-Type: application/json");
+}
+
+static int canceled(struct sa_error *err)
+{
+    return sa_error_set(err, SA_ECANCELED, "interrupted");
+}
+
+/* Drive the transfer; *result is libcurl's verdict. */
+static int drive(struct sa_client *client, CURLcode *result, struct sa_error *err)
+{
+    struct curl_waitfd watched = {.fd = client->watched, .events = CURL_WAIT_POLLIN};
+    unsigned extra = client->watched >= 0;
+    int running = 1, left;
+    while (running) {
+        if (curl_multi_perform(client->multi, &running) != CURLM_OK)
+            return sa_error_set(err, SA_EINTERNAL, "libcurl failed");
+        if (!running)
+            break;
+        watched.revents = 0;
+        if (curl_multi_poll(client->multi, &watched, extra, POLL_MS, NULL) != CURLM_OK)
+            return sa_error_set(err, SA_EINTERNAL, "libcurl failed");
+        if (watched.revents)
+            return canceled(err);
+    }
+    const CURLMsg *message = curl_multi_info_read(client->multi, &left);
+    *result = message ? message->data.result : CURLE_FAILED_INIT;
+    return 0;
+}
+
+/* The error that an answer tells of itself. */
+static int refused(const struct transfer *t, struct sa_error *err)
+{
+    static const struct {
+        const char *name;
+        enum sa_code code;
+    } by_name[] = {{"policy_denied", SA_EPOLICY}, {"quota_exceeded", SA_EQUOTA}};
+    static const struct {
+        long status;
+        enum sa_code code;
+    } by_status[] = {{400, SA_EINVALID},     {401, SA_EUNAUTHORIZED}, {403, SA_EFORBIDDEN},
+                     {404, SA_ENOTFOUND},    {409, SA_ECONFLICT},     {413, SA_ETOOLARGE},
+                     {429, SA_ERATELIMITED}, {503, SA_EUNAVAILABLE},  {504, SA_ETIMEOUT}};
+    struct sa_arena *arena = sa_arena_new();
+    struct sa_json_obj root, error;
+    const char *name = "", *message = NULL;
+    enum sa_code code = SA_EINTERNAL;
+    struct sa_json_doc *doc = sa_json_parse(t->refused.data ? t->refused.data : "",
+                                            t->refused.length, NULL, NULL);
+    if (doc && sa_json_root(doc, arena, &root, NULL) == 0 &&
+        sa_json_get_obj(&root, "error", &error, NULL) == 0) {
+        sa_json_opt_string(&error, "code", 64, &name, NULL, NULL);
+        sa_json_opt_string(&error, "message", 4096, &message, NULL, NULL);
+    }
+    for (size_t i = 0; i < SA_COUNT(by_status); i++)
+        if (by_status[i].status == t->status)
+            code = by_status[i].code;
+    for (size_t i = 0; i < SA_COUNT(by_name); i++)
+        if (strcmp(by_name[i].name, name) == 0)
+            code = by_name[i].code;
+    if (message)
+        sa_error_set(err, code, "%s", message);
+    else
+        sa_error_set(err, code, "%s answered with status %ld", t->client->url, t->status);
+    sa_json_free(doc);
+    sa_arena_free(arena);
+    return -1;
+}
+
+static int verdict(struct transfer *t, CURLcode result, struct sa_error *err)
+{
+    const char *url = t->client->url;
+    curl_easy_getinfo(t->client->easy, CURLINFO_RESPONSE_CODE, &t->status);
+    if (t->sink_failed)
+        return canceled(err);
+    if (result == CURLE_OK)
+        return t->status >= 200 && t->status <= 299 ? 0 : refused(t, err);
+    if (t->refused.length && t->status >= 400)
+        return refused(t, err); /* it answered before it had read the whole body */
+    if (result == CURLE_COULDNT_CONNECT && t->client->own_server)
+        return sa_error_set(err, SA_EUNAVAILABLE,
+                            "no server answers at %s: start one with `secureagent up`", url);
+    return sa_error_set(err, SA_EUNAVAILABLE, "%s: %s", url, curl_easy_strerror(result));
+}
+
+int sa_client_send(struct sa_client *client, const struct sa_client_request *request,
+                   struct sa_error *err)
+{
+    struct transfer t = {.client = client, .request = request};
+    sa_autofree char *url = sa_printf("%s%s", client->url, request->path);
+    struct curl_slist *list = headers(client, request);
+    CURLcode result = CURLE_OK;
+    CURL *easy = client->easy;
+    curl_easy_reset(easy);
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, list);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "secureagent/" SA_VERSION);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &t);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024L);
+    if (client->own_server) /* on this machine: no proxy has business in between */
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    set_tls(easy, client);
+    set_body(easy, &t);
+    curl_multi_add_handle(client->multi, easy);
+    int rc = drive(client, &result, err);
+    if (rc == 0)
+        rc = verdict(&t, result, err);
+    curl_multi_remove_handle(client->multi, easy);
+    curl_slist_free_all(list);
+    sa_buf_deinit(&t.refused);
+    return rc;
+}
+
+struct sa_json_doc *sa_client_json(const struct sa_buf *answer, struct sa_arena *arena,
+                                   struct sa_json_obj *root, struct sa_error *err)
+{
+    static const struct sa_json_limits limits = {.max_bytes = ANSWER_MAX, .max_values = 4000000};
+    struct sa_json_doc *doc =
+        sa_json_parse(answer->data ? answer->data : "", answer->length, &limits, err);
+    if (doc && sa_json_root(doc, arena, root, err) == 0)
+        return doc;
+    sa_json_free(doc);
+    sa_error_wrap(err, "the server's answer");
+    return NULL;
+}
+
+void sa_url_escape(struct sa_buf *out, const char *text, bool path)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+    for (const char *c = text; *c; c++)
+        if (strchr(plain, *c) || (path && *c == '/'))
+            sa_buf_addc(out, *c);
+        else
+            sa_buf_printf(out, "%%%02X", (unsigned)(unsigned char)*c);
+}

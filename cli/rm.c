@@ -1,0 +1,104 @@
+/* `secureagent rm`: end sandboxes. */
+#include "sandboxes.h"
+
+#include "base/cleanup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct sa_option options[] = {
+    {.name = "all", .letter = 'a', .kind = SA_OPTION_BOOL, .help = "every sandbox that lives"},
+    SA_CLIENT_OPTIONS,
+};
+
+static const struct sa_usage usage = {
+    .command = "rm",
+    .usage = "secureagent rm ID... | --all",
+    .about = "Ends sandboxes and everything in them; prints the id of each once nothing of it is "
+             "left.",
+    .examples = "  secureagent rm sb-aaaaaaaaaaaaaaaaaaaa\n"
+                "  secureagent rm --all\n",
+};
+
+struct ids {
+    char **items;
+    size_t count;
+};
+
+static int collect(void *user, struct sa_json_obj *item, struct sa_error *err)
+{
+    struct ids *ids = user;
+    const char *id;
+    if (sa_json_get_string(item, "id", 64, &id, err) < 0)
+        return -1;
+    ids->items = sa_realloc(ids->items, (ids->count + 1) * sizeof *ids->items);
+    ids->items[ids->count++] = sa_strdup(id);
+    return 0;
+}
+
+static int remove_one(struct sa_client *client, const char *id, struct sa_error *err)
+{
+    sa_autobuf path = SA_BUF_INIT;
+    sa_buf_adds(&path, "/api/v1/sandboxes/");
+    sa_url_escape(&path, id, false);
+    struct sa_client_request request = {.method = "DELETE", .path = path.data};
+    if (sa_client_send(client, &request, err) < 0)
+        return sa_error_wrap(err, "%.64s", id);
+    puts(id);
+    return 0;
+}
+
+/* Goes on after a failure; the exit status is that of the last one. `gone_is_fine`: with --all
+ * a sandbox may end by itself in between. */
+static int remove_each(struct sa_client *client, char *const *ids, size_t count, bool gone_is_fine)
+{
+    struct sa_error error;
+    int status = 0;
+    for (size_t i = 0; i < count; i++)
+        if (remove_one(client, ids[i], &error) < 0 &&
+            !(gone_is_fine && error.code == SA_ENOTFOUND))
+            status = sa_command_fail(&usage, &error);
+    return status;
+}
+
+static int remove_all(struct sa_client *client, struct sa_error *err)
+{
+    struct ids ids = {NULL, 0};
+    int status = sa_each_sandbox(client, false, collect, &ids, NULL, err);
+    if (status == 0)
+        status = remove_each(client, ids.items, ids.count, true);
+    for (size_t i = 0; i < ids.count; i++)
+        free(ids.items[i]);
+    free(ids.items);
+    return status;
+}
+
+static int run(int argc, char **argv)
+{
+    int status;
+    struct sa_error error;
+    char *const *args;
+    struct sa_config *config = sa_command_load(&usage, options, SA_COUNT(options), argc, argv,
+                                               SA_CONFIG_MIXED, &status);
+    if (!config)
+        return status;
+    size_t count = sa_config_args(config, &args);
+    bool all = sa_config_bool(config, "all");
+    if (all == (count > 0)) {
+        status = sa_command_misused(&usage, all ? "either ids or --all" : "which sandboxes?");
+        sa_config_free(config);
+        return status;
+    }
+    struct sa_client *client = sa_client_open(config, &error);
+    if (!client)
+        status = -1;
+    else
+        status = all ? remove_all(client, &error) : remove_each(client, args, count, false);
+    if (status < 0)
+        status = sa_command_fail(&usage, &error);
+    sa_client_close(client);
+    sa_config_free(config);
+    return status;
+}
+
+const struct sa_command sa_command_rm = {"rm", "end sandboxes", run};

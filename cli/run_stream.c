@@ -1,0 +1,204 @@
+#include "run_stream.h"
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "json/base64.h"
+#include "json/json.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LINE_MAX_BYTES = 1024 * 1024, SIGNALS = 65 };
+
+void sa_run_stream_deinit(struct sa_run_stream *stream)
+{
+    sa_buf_deinit(&stream->line);
+}
+
+/*
+ * A program may write NUL, which core/json takes from nobody, since C strings end there. So that
+ * escape becomes two characters, U+0001 '0', and U+0001 itself U+0001 '1', before the line is
+ * parsed; unpack() turns them back.
+ */
+static void pack(const char *line, size_t length, struct sa_buf *out)
+{
+    for (size_t i = 0; i < length; i++) {
+        bool escape = line[i] == '\\' && i + 1 < length;
+        if (escape && length - i >= 6 && memcmp(line + i, "\\u000", 5) == 0 &&
+            (line[i + 5] == '0' || line[i + 5] == '1')) {
+            sa_buf_printf(out, "\\u0001%c", line[i + 5]);
+            i += 5;
+        } else if (escape) {
+            sa_buf_add(out, line + i++, 2);
+        } else {
+            sa_buf_addc(out, line[i]);
+        }
+    }
+}
+
+static void unpack(const char *text, struct sa_buf *out)
+{
+    for (; *text; text++)
+        if (*text == 1 && text[1])
+            sa_buf_addc(out, *++text == '0' ? '\0' : '\1');
+        else
+            sa_buf_addc(out, *text);
+}
+
+static int write_output(struct sa_run_stream *s, int fd, const void *data, size_t length)
+{
+    if (sa_write_all(fd, data, length) == 0)
+        return 0;
+    s->pipe_closed = errno == EPIPE;
+    return sa_error_sys(&s->error, SA_EUNAVAILABLE, errno, "writing the output");
+}
+
+static int take_output(struct sa_run_stream *s, struct sa_json_obj *item, int fd, bool packed)
+{
+    static const char *const encodings[] = {"base64", NULL};
+    sa_autobuf bytes = SA_BUF_INIT;
+    const char *data;
+    int encoding = -1;
+    if (sa_json_get_string(item, "data", LINE_MAX_BYTES, &data, &s->error) < 0 ||
+        sa_json_opt_enum(item, "encoding", encodings, &encoding, NULL, &s->error) < 0)
+        return -1;
+    if (encoding < 0 && !packed)
+        return write_output(s, fd, data, strlen(data));
+    if (encoding < 0)
+        unpack(data, &bytes);
+    else if (sa_base64_decode(data, strlen(data), &bytes, &s->error) < 0)
+        return -1;
+    return write_output(s, fd, bytes.data ? bytes.data : "", bytes.length);
+}
+
+/* "SIGKILL" or "SIG<number>" to its number; 0 when it is none. */
+static int signal_number(const char *name)
+{
+    int number;
+    if (strncmp(name, "SIG", 3) != 0)
+        return 0;
+    if (sscanf(name + 3, "%d", &number) == 1)
+        return number > 0 && number < SIGNALS ? number : 0;
+    for (number = 1; number < SIGNALS; number++) {
+        const char *abbreviation = sigabbrev_np(number);
+        if (abbreviation && strcmp(abbreviation, name + 3) == 0)
+            return number;
+    }
+    return 0;
+}
+
+static int take_outcome(struct sa_run_stream *s, struct sa_json_obj *item)
+{
+    struct sa_json_obj cut, error;
+    const char *status, *signal = "", *why = "";
+    bool has_cut, has_error;
+    int64_t code = -1;
+    if (sa_json_get_string(item, "status", sizeof s->status - 1, &status, &s->error) < 0 ||
+        sa_json_opt_int(item, "exitCode", 0, 255, &code, NULL, &s->error) < 0 ||
+        sa_json_opt_string(item, "signal", 32, &signal, NULL, &s->error) < 0 ||
+        sa_json_opt_obj(item, "truncated", &cut, &has_cut, &s->error) < 0 ||
+        sa_json_opt_obj(item, "error", &error, &has_error, &s->error) < 0)
+        return -1;
+    if (has_cut && (sa_json_opt_bool(&cut, "stdout", &s->cut[0], NULL, &s->error) < 0 ||
+                    sa_json_opt_bool(&cut, "stderr", &s->cut[1], NULL, &s->error) < 0))
+        return -1;
+    if (has_error)
+        sa_json_opt_string(&error, "value", sizeof s->message - 1, &why, NULL, NULL);
+    snprintf(s->status, sizeof s->status, "%s", status);
+    snprintf(s->message, sizeof s->message, "%s", why);
+    s->exit_code = (int)code;
+    s->signal = signal_number(signal);
+    s->ended = true;
+    return 0;
+}
+
+static int take_item(struct sa_run_stream *s, struct sa_json_obj *item, bool packed)
+{
+    static const char *const types[] = {"started", "stdout", "stderr", "error", "exited", NULL};
+    int type;
+    if (sa_json_get_enum(item, "type", types, &type, &s->error) < 0)
+        return -1;
+    if (type == 1 || type == 2)
+        return take_output(s, item, type, packed);
+    return type == 4 ? take_outcome(s, item) : 0; /* what an error says is in `exited` too */
+}
+
+static int take_line(struct sa_run_stream *s, const char *line, size_t length)
+{
+    struct sa_json_obj root;
+    sa_autobuf copy = SA_BUF_INIT;
+    static const char control[] = "\\u000";
+    bool packed = memmem(line, length, control, sizeof control - 1) != NULL;
+    if (!length)
+        return 0;
+    if (packed)
+        pack(line, length, &copy);
+    struct sa_arena *arena = sa_arena_new();
+    struct sa_json_doc *doc =
+        sa_json_parse(packed ? copy.data : line, packed ? copy.length : length,
+                      &(struct sa_json_limits){.max_bytes = 2 * LINE_MAX_BYTES}, &s->error);
+    int rc = doc && sa_json_root(doc, arena, &root, &s->error) == 0 ? take_item(s, &root, packed)
+                                                                    : -1;
+    if (rc < 0)
+        sa_error_wrap(&s->error, "the server's stream");
+    sa_json_free(doc);
+    sa_arena_free(arena);
+    return rc;
+}
+
+int sa_run_stream_feed(void *stream, const char *data, size_t length)
+{
+    struct sa_run_stream *s = stream;
+    size_t used = 0;
+    sa_buf_add(&s->line, data, length);
+    for (;;) {
+        char *start = s->line.data + used;
+        char *newline = memchr(start + s->scanned, '\n', s->line.length - used - s->scanned);
+        if (!newline)
+            break;
+        s->scanned = 0;
+        used += (size_t)(newline - start) + 1;
+        if (take_line(s, start, (size_t)(newline - start)) < 0)
+            return -1;
+    }
+    sa_buf_consume(&s->line, used);
+    s->scanned = s->line.length;
+    if (s->line.length > LINE_MAX_BYTES)
+        return sa_error_set(&s->error, SA_EPROTOCOL, "the server's stream: a line is too long");
+    return 0;
+}
+
+static void tell_cuts(const struct sa_run_stream *s)
+{
+    static const char *const names[] = {"output", "error output"};
+    for (size_t i = 0; i < 2; i++)
+        if (s->cut[i])
+            fprintf(stderr, "secureagent run: the program's %s was longer than the server passes "
+                            "on; the rest is missing\n", names[i]);
+}
+
+int sa_run_stream_exit_status(const struct sa_run_stream *s, double timeout_s)
+{
+    tell_cuts(s);
+    if (strcmp(s->status, "exited") == 0 && s->exit_code >= 0)
+        return s->exit_code;
+    if (strcmp(s->status, "timeout") == 0) {
+        fprintf(stderr, "secureagent run: stopped: it ran longer than %g s (--timeout)\n",
+                timeout_s);
+        return 124;
+    }
+    if (strcmp(s->status, "oom") == 0) {
+        fputs("secureagent run: killed: it needed more memory than it may have (--memory)\n",
+              stderr);
+        return 137;
+    }
+    if (strcmp(s->status, "signaled") == 0 && s->signal) {
+        fprintf(stderr, "secureagent run: ended by signal %d (%s)\n", s->signal,
+                strsignal(s->signal));
+        return 128 + s->signal;
+    }
+    fprintf(stderr, "secureagent run: %s%s%s\n", s->status, s->message[0] ? ": " : "", s->message);
+    return strcmp(s->status, "canceled") == 0 ? 128 + SIGINT : sa_code_exit_status(SA_EINTERNAL);
+}
