@@ -236,19 +236,23 @@ static bool sweep(const struct tree *tree)
 }
 
 /* What an earlier node left, when it was killed. The kernel has killed its sandboxes already,
- * or is about to. */
+ * or is about to; those that were frozen die when they thaw, so every tree is swept in turn. */
 static int remove_leftovers(struct sa_cgroups *g, struct sa_error *err)
 {
     const int64_t until = sa_monotonic_ms() + LEFTOVER_WAIT_MS;
-    for (size_t i = 0; i < g->count; i++)
-        while (!sweep(&g->trees[i])) {
-            if (sa_monotonic_ms() > until)
-                return sa_error_at(err, SA_ECONTROL, "cgroup",
-                                   "cannot remove the groups that an earlier node left in %s",
-                                   g->trees[i].path);
-            usleep(2000);
-        }
-    return 0;
+    for (;;) {
+        const struct tree *dirty = NULL;
+        for (size_t i = 0; i < g->count; i++)
+            if (!sweep(&g->trees[i]))
+                dirty = &g->trees[i];
+        if (!dirty)
+            return 0;
+        if (sa_monotonic_ms() > until)
+            return sa_error_at(err, SA_ECONTROL, "cgroup",
+                               "cannot remove the groups that an earlier node left in %s",
+                               dirty->path);
+        usleep(2000);
+    }
 }
 
 /* Version 2: let the groups below `path` have the controller. A group that holds processes
