@@ -78,99 +78,6 @@ static void start_linger(struct sa_conn *c)
 
 /* ---- output ---- */
 
-size_t sa_conn_queued(const struct sa_conn *c)
-{
-    return c->out.bytes + c->cipher.bytes;
-}
-
-static void encrypt(struct sa_conn *c)
-{
-    uv_buf_t vectors[SA_OUT_VECTORS];
-    while (c->out.bytes && c->cipher.bytes < FLUSH_BYTES) {
-        unsigned n = sa_out_vectors(&c->out, vectors);
-        size_t used = 0;
-        for (unsigned i = 0; i < n && c->cipher.bytes + used < FLUSH_BYTES; i++) {
-            if (sa_tls_write(c->tls, vectors[i].base, vectors[i].len) < 0) {
-                sa_conn_fail(c);
-                return;
-            }
-            used += vectors[i].len;
-        }
-        sa_out_consume(&c->out, used);
-        sa_tls_output(c->tls, &c->cipher);
-    }
-    sa_tls_output(c->tls, &c->cipher);
-}
-
-static void on_written(uv_write_t *write, int status)
-{
-    struct sa_conn *c = write->data;
-    size_t length = c->writing;
-    c->writing = 0;
-    if (c->phase == CONN_CLOSING)
-        return;
-    if (status < 0)
-        c->failed = true;
-    else
-        sa_out_consume(c->tls ? &c->cipher : &c->out, length);
-    c->last_output = now(c);
-    sa_conn_step(c);
-}
-
-/* The kernel took `sent` bytes of these and no more: libuv waits for it to take the rest. */
-static void write_rest(struct sa_conn *c, uv_buf_t *vectors, unsigned n, size_t sent)
-{
-    unsigned first = 0;
-    while (sent >= vectors[first].len)
-        sent -= vectors[first++].len;
-    vectors[first].base += sent;
-    vectors[first].len -= sent;
-    size_t length = 0;
-    for (unsigned i = first; i < n; i++)
-        length += vectors[i].len;
-    c->write.data = c;
-    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, vectors + first, n - first, on_written) != 0) {
-        sa_conn_fail(c);
-        return;
-    }
-    c->writing = length;
-    c->write_mark = length;
-}
-
-void sa_conn_flush(struct sa_conn *c)
-{
-    uv_buf_t vectors[SA_OUT_VECTORS];
-    struct sa_out *wire = c->tls ? &c->cipher : &c->out;
-    if (c->writing || c->failed || c->phase == CONN_CLOSING)
-        return;
-    sa_out_chunk_close(&c->out);
-    for (;;) {
-        if (c->tls)
-            encrypt(c);
-        if (!wire->bytes || c->failed)
-            return;
-        unsigned n = sa_out_vectors(wire, vectors);
-        size_t length = 0;
-        for (unsigned i = 0; i < n; i++)
-            length += vectors[i].len;
-        int sent = uv_try_write((uv_stream_t *)&c->tcp, vectors, n);
-        if (sent == UV_EAGAIN)
-            sent = 0;
-        if (sent < 0) {
-            sa_conn_fail(c);
-            return;
-        }
-        c->last_output = now(c);
-        if ((size_t)sent < length) {
-            /* `vectors` point into the segments: hand them over before those move on. */
-            write_rest(c, vectors, n, (size_t)sent);
-            sa_out_consume(wire, (size_t)sent);
-            return;
-        }
-        sa_out_consume(wire, length);
-    }
-}
-
 /* True when a handler was called. A handler that fills the queue as fast as the client empties
  * it gets one call to a step, so that it does not keep the loop to itself. */
 static bool flush(struct sa_conn *c)
@@ -216,7 +123,7 @@ void sa_conn_refuse(struct sa_conn *c, int status, enum sa_code code, const char
     sa_http_respond_error_full(r, status, &error, NULL, NULL);
 }
 
-static void refuse_body(struct sa_conn *c)
+void sa_conn_refuse_body(struct sa_conn *c)
 {
     sa_conn_refuse(c, 413, SA_ETOOLARGE, "the body is larger than this server takes");
 }
@@ -230,14 +137,14 @@ static void begin_request(struct sa_conn *c)
     sa_request_begin(r, sa_http_parser_head(c->parser));
     if (options->body_bytes_max && r->head->content_length > 0 &&
         (uint64_t)r->head->content_length > options->body_bytes_max) {
-        refuse_body(c);
+        sa_conn_refuse_body(c);
         return;
     }
     r->handled = true;
     options->handler(r, options->user);
 }
 
-static void refuse_parse(struct sa_conn *c)
+void sa_conn_refuse_parse(struct sa_conn *c)
 {
     const char *why;
     int status = sa_http_parser_refusal(c->parser, &why);
@@ -260,7 +167,7 @@ static bool settle(struct sa_conn *c)
         return false;
     if (r->body == BODY_DISCARD && r->keep_alive && !c->eof &&
         sa_http_parser_body_left(c->parser) <= DISCARD_BYTES_MAX)
-        return false; /* take_body() goes on */
+        return false; /* sa_conn_take_body() goes on */
     bool linger = !c->eof && (c->linger || r->body != BODY_COMPLETE ||
                               (r->head && r->head->keep_alive)); /* it may have sent more */
     bool again = r->keep_alive && r->body == BODY_COMPLETE && !c->eof && !c->server->draining;
@@ -343,96 +250,12 @@ static bool take_head(struct sa_conn *c)
     size_t length = input.length;
     enum sa_http_event event = sa_http_parser_next(c->parser, &data, &length, &body);
     if (event == SA_HTTP_BAD) {
-        refuse_parse(c);
+        sa_conn_refuse_parse(c);
         return true;
     }
     sa_conn_consume(c, input.length - length);
     if (event == SA_HTTP_HEAD)
         begin_request(c);
-    return true;
-}
-
-static void body_complete(struct sa_conn *c)
-{
-    struct sa_http_request *r = &c->request;
-    bool wanted = r->body == BODY_FLOWING;
-    r->body = BODY_COMPLETE;
-    if (wanted && r->done)
-        r->done(r, r->body_user);
-}
-
-/* Offer the piece of body at the front of the input. */
-static void deliver(struct sa_conn *c)
-{
-    struct sa_http_request *r = &c->request;
-    struct sa_http_text input = sa_conn_input(c);
-    size_t taken = c->body_left;
-    assert(c->body_left <= input.length);
-    if (r->body == BODY_FLOWING) {
-        r->resumed = false;
-        taken = r->data(r, input.data, c->body_left, r->body_user);
-        assert(taken <= c->body_left);
-        if (taken < c->body_left && r->body == BODY_FLOWING && !r->resumed)
-            r->body = BODY_PAUSED;
-    }
-    c->body_left -= taken;
-    sa_conn_consume(c, taken);
-}
-
-static void next_body_event(struct sa_conn *c)
-{
-    struct sa_http_request *r = &c->request;
-    struct sa_http_text body, input = sa_conn_input(c);
-    const char *data = input.data;
-    size_t length = input.length;
-    uint64_t max = c->server->options.body_bytes_max;
-    switch (sa_http_parser_next(c->parser, &data, &length, &body)) {
-    case SA_HTTP_BODY:
-        sa_conn_consume(c, input.length - length - body.length); /* to where the piece begins */
-        c->body_left = body.length;
-        r->bytes_in += body.length;
-        r->discarded += r->body == BODY_DISCARD ? body.length : 0;
-        if (r->discarded > DISCARD_BYTES_MAX)
-            r->keep_alive = false;
-        else if (max && r->bytes_in > max)
-            refuse_body(c);
-        break;
-    case SA_HTTP_END:
-        sa_conn_consume(c, input.length - length);
-        body_complete(c);
-        break;
-    case SA_HTTP_BAD:
-        refuse_parse(c);
-        break;
-    case SA_HTTP_NEED_MORE:
-    case SA_HTTP_HEAD:
-        sa_conn_consume(c, input.length - length);
-        break;
-    }
-}
-
-static bool take_body(struct sa_conn *c)
-{
-    struct sa_http_request *r = &c->request;
-    if (r->too_large && r->handled && r->reply != REPLY_ENDED) {
-        sa_conn_refuse(c, 413, SA_ETOOLARGE, "the body is larger than this request takes");
-        return true;
-    }
-    if (r->body_done_due && r->reply != REPLY_ENDED) {
-        r->body_done_due = false;
-        r->done(r, r->body_user);
-        return true;
-    }
-    if (r->body != BODY_FLOWING && r->body != BODY_DISCARD)
-        return false;
-    if (c->body_left) {
-        deliver(c);
-        return true;
-    }
-    bool counted_out = sa_http_parser_body_left(c->parser) == 0; /* END needs no input */
-    if (!sa_conn_input(c).length && !counted_out)
-        return false;
-    next_body_event(c);
     return true;
 }
 
@@ -457,7 +280,7 @@ static bool take_input(struct sa_conn *c)
             return false; /* settle() first */
         if (c->request.body == BODY_FLOWING || c->request.body == BODY_DISCARD)
             refill(c);
-        return !c->failed && take_body(c);
+        return !c->failed && sa_conn_take_body(c);
     case CONN_LINGER:
         sa_conn_consume(c, sa_conn_input(c).length);
         return false;

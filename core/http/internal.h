@@ -3,6 +3,8 @@
  *
  *   server.c    listening, timeouts, drain
  *   conn.c      the life of a connection: one step() that flushes, settles, takes input
+ *   write.c     its output: encryption, writing
+ *   body.c      its input, while that is a body
  *   request.c   the request's side of http.h: accessors and the body
  *   response.c  the response's side of http.h
  *   reply.c     response heads and error bodies as text
@@ -177,8 +179,6 @@ void sa_conn_accept(struct sa_http_server *server, uv_stream_t *listener);
 void sa_conn_touch(struct sa_conn *conn); /* step later, from the loop */
 void sa_conn_step(struct sa_conn *conn);  /* only from the loop */
 void sa_conn_fail(struct sa_conn *conn);  /* close at the next step */
-void sa_conn_flush(struct sa_conn *conn); /* calls nobody back; may fail the connection */
-size_t sa_conn_queued(const struct sa_conn *conn);
 void sa_conn_check_timeouts(struct sa_conn *conn, uint64_t now);
 /* Unparsed input; consume drops from its front. */
 struct sa_http_text sa_conn_input(const struct sa_conn *conn);
@@ -186,6 +186,16 @@ void sa_conn_consume(struct sa_conn *conn, size_t length);
 /* Let go of the handler if it has not answered in full, then answer in its stead (or cut, when
  * the answer has begun) and close. */
 void sa_conn_refuse(struct sa_conn *conn, int status, enum sa_code code, const char *why);
+
+void sa_conn_refuse_parse(struct sa_conn *conn); /* what the parser did not like */
+void sa_conn_refuse_body(struct sa_conn *conn);  /* larger than options.body_bytes_max */
+
+/* write.c */
+void sa_conn_flush(struct sa_conn *conn); /* calls nobody back; may fail the connection */
+size_t sa_conn_queued(const struct sa_conn *conn);
+
+/* body.c */
+bool sa_conn_take_body(struct sa_conn *conn); /* part of the step; true: something happened */
 
 /* request.c */
 void sa_request_begin(struct sa_http_request *request, const struct sa_http_head *head);

@@ -70,7 +70,7 @@ bool sa_http_response_started(const struct sa_http_request *r)
 /* A body that is still to come and will not be read makes this the last answer. */
 static bool body_blocks_reuse(const struct sa_http_request *r)
 {
-    if (r->body == BODY_COMPLETE || r->body == BODY_FLOWING || r->body == BODY_PAUSED)
+    if (!r->head || r->body == BODY_COMPLETE || r->body == BODY_FLOWING || r->body == BODY_PAUSED)
         return false;
     return r->head->expect_continue ||
            sa_http_parser_body_left(r->conn->parser) > DISCARD_BYTES_MAX;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { METHODS_MAX = 10, ALLOW_BYTES = 256 };
+enum { METHODS_MAX = 10 };
 
 struct sa_route {
     struct sa_route *next_added;
@@ -259,21 +259,21 @@ static void refuse_unknown(struct sa_http_request *r)
 /* Known path, unknown method: 405, or 204 for OPTIONS; both with Allow. */
 static void answer_allow(struct sa_http_request *r, const struct match *match)
 {
-    char allow[ALLOW_BYTES] = "";
+    sa_autobuf allow = SA_BUF_INIT;
     for (size_t i = 0; i < match->count; i++) {
-        strncat(allow, match->routes[i]->method, 20);
-        strcat(allow, ", ");
-        if (!strcmp(match->routes[i]->method, "GET") && !pick(match, "HEAD"))
-            strcat(allow, "HEAD, ");
+        const char *method = match->routes[i]->method;
+        bool head_too = !strcmp(method, "GET") && !pick(match, "HEAD");
+        sa_buf_printf(&allow, "%s, %s", method, head_too ? "HEAD, " : "");
     }
-    sa_http_response_headerf(r, "Allow", "%sOPTIONS", allow);
+    sa_buf_adds(&allow, "OPTIONS");
+    sa_http_response_header(r, "Allow", allow.data);
     if (!strcmp(sa_http_request_method(r), "OPTIONS")) {
         sa_http_respond(r, 204, NULL, NULL, 0);
         return;
     }
     struct sa_error error;
-    sa_error_set(&error, SA_EINVALID, "%s is not possible here, only %sOPTIONS",
-                 sa_http_request_method(r), allow);
+    sa_error_set(&error, SA_EINVALID, "%s is not possible here, only %s", sa_http_request_method(r),
+                 allow.data);
     sa_http_respond_error_full(r, 405, &error, NULL, NULL);
 }
 

@@ -29,12 +29,12 @@ static ssize_t decode(char *to, const char *from, size_t length, bool plus_is_sp
     for (size_t i = 0; i < length; i++) {
         char c = from[i];
         if (c == '%') {
-            if (length - i < 3 || hex(from[i + 1]) < 0 || hex(from[i + 2]) < 0)
+            int high = length - i < 3 ? -1 : hex(from[i + 1]);
+            int low = high < 0 ? -1 : hex(from[i + 2]);
+            if (low < 0 || (high == 0 && low == 0))
                 return -1;
-            c = (char)(hex(from[i + 1]) << 4 | hex(from[i + 2]));
+            c = (char)(high * 16 + low);
             i += 2;
-            if (!c)
-                return -1;
         } else if (c == '+' && plus_is_space) {
             c = ' ';
         }

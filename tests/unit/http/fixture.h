@@ -4,6 +4,7 @@
  *
  *   GET  /hello              "hello"
  *   *    /info/{id}/{path...} method, parameters and query, as text
+ *   GET  /info/me/{path...}  "hello"; /info/{who}/self as /later
  *   GET  /later              "later", 20 ms later
  *   GET  /wait               nothing, ever
  *   PUT  /sink               reads the body; answers its size and sum: "SIZE SUM"

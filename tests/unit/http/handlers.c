@@ -287,6 +287,8 @@ void add_handlers(struct sa_router *router, struct handlers *h)
 {
     sa_router_add(router, "GET", "/hello", hello, h);
     sa_router_add(router, "*", "/info/{id}/{path...}", info, h);
+    sa_router_add(router, "GET", "/info/me/{path...}", hello, h);
+    sa_router_add(router, "GET", "/info/{who}/self", later, h);
     sa_router_add(router, "GET", "/later", later, h);
     sa_router_add(router, "GET", "/wait", wait_forever, h);
     sa_router_add(router, "PUT", "/sink", sink, h);

@@ -226,6 +226,37 @@ static void test_router(void **state)
     client_close(&c);
 }
 
+/* Literals win over parameters, those over the rest, from the left. */
+static void test_precedence(void **state)
+{
+    (void)state;
+    struct client c = client_open(f);
+    client_expect(&c, GET("/info/me/x"), 200, "hello");
+    client_expect(&c, GET("/info/me/self"), 200, "hello");
+    client_expect(&c, GET("/info/you/self"), 200, "later");
+    client_expect(&c, GET("/info/you/self/x"), 200, "GET id=you path=self/x");
+    client_expect(&c, "DELETE /info/me/x HTTP/1.1\r\nHost: h\r\n\r\n", 405, NULL);
+    client_close(&c);
+}
+
+static void test_routes_listed(void **state)
+{
+    (void)state;
+    struct sa_router *router = sa_router_new();
+    const char *const patterns[] = {"/", "/a/{b}/c", "/a/{b}/{c...}", "/a/{x}/c"};
+    const char *const methods[] = {"GET", "PUT", "*", "GET"};
+    const char *method, *pattern;
+    for (size_t i = 0; i < 4; i++)
+        sa_router_add(router, methods[i], patterns[i], sa_router_dispatch, NULL);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(sa_router_at(router, i, &method, &pattern));
+        assert_string_equal(method, methods[i]);
+        assert_string_equal(pattern, patterns[i]);
+    }
+    assert_false(sa_router_at(router, 4, &method, &pattern));
+    sa_router_free(router);
+}
+
 static void test_error_json(void **state)
 {
     (void)state;
@@ -346,12 +377,25 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_headers),      TEST(test_request_id),       TEST(test_keep_alive),
-        TEST(test_close_asked),  TEST(test_http_1_0),         TEST(test_pipelining),
-        TEST(test_byte_by_byte), TEST(test_pipelined_bodies), TEST(test_head),
-        TEST(test_continue),     TEST(test_router),           TEST(test_error_json),
-        TEST(test_wrong_length), TEST(test_take_socket),      TEST(test_upgrade_ignored),
-        TEST(test_ipv6),         TEST(test_bad_addresses),
+        TEST(test_headers),
+        TEST(test_request_id),
+        TEST(test_keep_alive),
+        TEST(test_close_asked),
+        TEST(test_http_1_0),
+        TEST(test_pipelining),
+        TEST(test_byte_by_byte),
+        TEST(test_pipelined_bodies),
+        TEST(test_head),
+        TEST(test_continue),
+        TEST(test_router),
+        TEST(test_precedence),
+        cmocka_unit_test(test_routes_listed),
+        TEST(test_error_json),
+        TEST(test_wrong_length),
+        TEST(test_take_socket),
+        TEST(test_upgrade_ignored),
+        TEST(test_ipv6),
+        TEST(test_bad_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
