@@ -13,7 +13,7 @@ static const char python_start[] =
     "with open(3, 'rb') as _: _ = _.read()\n"
     "linecache.cache['<code>'] = (len(_), None, _.decode('utf-8', 'replace').splitlines(True), "
     "'<code>')\n"
-    "sys.excepthook = lambda t, v, b: sys.__excepthook__(t, v, b and b.tb_next)\n"
+    "sys.excepthook = lambda t, v, b, h=sys.__excepthook__: h(t, v, b and b.tb_next)\n"
     "sys.argv = ['<code>']\n"
     "_ = compile(_, '<code>', 'exec')\n"
     "del sys, linecache\n"
