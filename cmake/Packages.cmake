@@ -20,4 +20,6 @@ else()
               ${LLHTTP_SOURCE_DIR}/llhttp.c)
   target_include_directories(llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE_DIR})
   target_compile_options(llhttp PRIVATE -O2 -w)
+  # The sources hold a strict and a loose parser; only the strict one will do.
+  target_compile_definitions(llhttp PUBLIC LLHTTP_STRICT_MODE=1)
 endif()
