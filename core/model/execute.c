@@ -6,18 +6,20 @@
  * How a language is started. The code comes on descriptor 3, so that it has no length limit, does
  * not show in the process list and leaves stdin to the user. The programs below run it as the
  * interpreter's own -c or -e would: modules of the working directory can be imported, and
- * tracebacks show only the user's lines.
+ * tracebacks show only the user's lines (the modules that print them are loaded when needed:
+ * loading them takes longer than most code runs).
  */
 static const char python_start[] =
-    "import sys, linecache\n"
+    "import sys\n"
     "with open(3, 'rb') as _: _ = _.read()\n"
-    "linecache.cache['<code>'] = (len(_), None, _.decode('utf-8', 'replace').splitlines(True), "
-    "'<code>')\n"
-    "sys.excepthook = lambda t, v, b, h=sys.__excepthook__: "
-    "h(t, v.with_traceback(b and b.tb_next), b and b.tb_next)\n"
-    "sys.argv = ['<code>']\n"
+    "def _hook(kind, value, tb, _code=_):\n"
+    "    import linecache, traceback\n"
+    "    linecache.cache['<code>'] = (len(_code), None,\n"
+    "        _code.decode('utf-8', 'replace').splitlines(True), '<code>')\n"
+    "    traceback.print_exception(kind, value, tb and tb.tb_next)\n"
+    "sys.excepthook, sys.argv = _hook, ['<code>']\n"
     "_ = compile(_, '<code>', 'exec')\n"
-    "del sys, linecache\n"
+    "del sys, _hook\n"
     "exec(_)\n";
 
 static const char node_start[] =

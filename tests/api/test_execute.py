@@ -150,7 +150,7 @@ def test_output_beyond_the_cap_is_flagged(api, shared):
     result = api.execute(shared, command=f"head -c {COLLECT_MAX + 1} /dev/zero | tr '\\0' x; echo e >&2")
     assert len(result["stdout"]) == COLLECT_MAX
     assert result["truncated"] == {"stdout": True, "stderr": False}
-    result = api.execute(shared, command="yes >&2 & yes & sleep 0.3; kill %1 %2; wait; exit 5")
+    result = api.execute(shared, command="yes >&2 & a=$!; yes & b=$!; sleep 0.3; kill $a $b; exit 5")
     assert result["status"] == "exited" and result["exitCode"] == 5
 
 

@@ -109,3 +109,19 @@ def test_health(api):
     ready = requests.get(api.url + "/readyz", timeout=30)
     assert ready.status_code == 200
     assert ready.json() == {"ready": True, "node": "ok", "store": "ok", "draining": False}
+
+
+def _limits():
+    for method, path, operation in schema.operations():
+        for parameter in map(schema.resolve, operation.get("parameters", [])):
+            if parameter["in"] == "query" and schema.resolve(parameter["schema"])["type"] == "integer":
+                yield method, path, parameter["name"], parameter["schema"]
+
+
+@pytest.mark.parametrize("method, path, name, limits", list(_limits()))
+def test_described_limits_are_the_real_ones(api, shared, method, path, name, limits):
+    target = path.replace("{id}", shared) + f"?{name}="
+    for limit, beyond in (("minimum", -1), ("maximum", 1)):
+        if limit in limits:
+            assert api.request(method, target + str(limits[limit])).status_code == 200
+            api.error(method, target + str(limits[limit] + beyond), 400, "invalid_request", name)

@@ -59,14 +59,15 @@ def test_accept_is_understood(api, shared):
 @pytest.mark.parametrize("accept", FORMS)
 def test_it_comes_as_it_is_written(api, shared, accept):
     """Each line is here before the program goes on: it waits for a file that we write then."""
+    go = "/tmp/go-" + accept.replace("/", "-")
     code = ("import os, time\nfor i in range(3):\n    print(i, flush=True)\n"
-            "    while not os.path.exists(f'/workspace/go{i}'): time.sleep(0.01)\n")
+            f"    while not os.path.exists(f'{go}{{i}}'): time.sleep(0.01)\n")
     with api.open_stream(shared, accept, language="python", code=code, timeoutMs=60000) as answer:
         seen = items(answer)
         assert next(seen)["type"] == "started"
         for i in range(3):
             assert next(seen)["data"] == f"{i}\n"
-            api.with_key(api.key).put(shared, f"/workspace/go{i}", b"")
+            api.with_key(api.key).put(shared, f"{go}{i}", b"")
         assert next(seen)["type"] == "exited"
 
 

@@ -89,7 +89,7 @@ class Api:
             self.delete(sandbox, status=(204, 404, 503))
 
     def events(self, sandbox, after=0):
-        return self.get(f"/api/v1/sandboxes/{sandbox}/events?limit=1000&after={after}").json()["items"]
+        return self.get(f"/api/v1/sandboxes/{sandbox}/events?limit=500&after={after}").json()["items"]
 
     def usage(self, sandbox):
         return self.get(f"/api/v1/sandboxes/{sandbox}/metrics").json()
