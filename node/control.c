@@ -223,7 +223,8 @@ static void do_stats(struct sa_node *node, uint32_t call, const char *id)
                   {SA_NODE_MEMORY_LIMIT, stats.memory_limit},
                   {SA_NODE_PROCESSES, stats.processes},
                   {SA_NODE_PIDS_LIMIT, stats.pids_limit},
-                  {SA_NODE_THROTTLED_US, stats.throttled_us}};
+                  {SA_NODE_THROTTLED_US, stats.throttled_us},
+                  {SA_NODE_OOM_KILLS, stats.oom_kills}};
     struct sa_buf *out = message(node, SA_NODE_STATS_REPLY, call);
     for (size_t i = 0; i < SA_COUNT(fields); i++)
         if (fields[i].value >= 0)

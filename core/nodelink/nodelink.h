@@ -11,7 +11,8 @@
  *                                                       node cannot promise and why), or FAILED
  *   DESTROY         SA_NODE_ID                          DESTROYED once nothing of it is left;
  *                                                       unknown ids are no error
- *   STATS           SA_NODE_ID                          STATS_REPLY: stats tags, or FAILED
+ *   STATS           SA_NODE_ID                          STATS_REPLY: stats tags and
+ *                                                       SA_NODE_OOM_KILLS, or FAILED
  *   FREEZE, THAW    SA_NODE_ID                          DONE or FAILED
  *   INFO            -                                   INFO_REPLY: SA_NODE_CONTROL for what this
  *                                                       node can do, SA_NODE_WEAKER, limits

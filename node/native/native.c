@@ -416,6 +416,16 @@ static void on_denied(void *owner, const struct sa_native_denial *denial)
     sb->native->events->denied(sb->native->owner, sb->id, denial);
 }
 
+/* Has the kernel killed for memory since it was last looked at? Then tell. */
+static void look_for_oom(struct sandbox *sb)
+{
+    int64_t kills = sa_cgroup_oom_kills(sb->native->groups, sb->child.group);
+    if (kills <= sb->oom_kills)
+        return;
+    sb->oom_kills = kills;
+    sb->native->events->oom(sb->native->owner, sb->id, kills);
+}
+
 static void on_oom(uv_poll_t *poll, int status, int events)
 {
     struct sandbox *sb = poll->data;
@@ -428,11 +438,7 @@ static void on_oom(uv_poll_t *poll, int status, int events)
         uv_poll_stop(poll);
         return;
     }
-    int64_t kills = sa_cgroup_oom_kills(sb->native->groups, sb->child.group);
-    if (kills <= sb->oom_kills)
-        return;
-    sb->oom_kills = kills;
-    sb->native->events->oom(sb->native->owner, sb->id, kills);
+    look_for_oom(sb);
 }
 
 static void watch_oom(struct sandbox *sb)
@@ -654,7 +660,9 @@ int sa_native_stats(struct sa_native *native, const char *id, struct sa_native_s
     struct sandbox *sb = running(native, id, err);
     if (!sb)
         return -1;
-    *stats = (struct sa_native_stats){-1, -1, -1, -1, -1, -1, -1};
+    *stats = (struct sa_native_stats){-1, -1, -1, -1, -1, -1, -1, -1};
+    look_for_oom(sb); /* version 1 signals before it counts: the event may have come too early */
+    stats->oom_kills = sb->oom_kills;
     if (sb->pid_namespace) {
         stats->memory_used = sb->watched_bytes;
         stats->memory_peak = sb->watched_peak;

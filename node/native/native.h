@@ -44,7 +44,8 @@ struct sa_native_options {
 
 /* Used and limits of a sandbox; -1 where the host cannot tell. */
 struct sa_native_stats {
-    int64_t cpu_us, throttled_us, memory_used, memory_peak, memory_limit, processes, pids_limit;
+    int64_t cpu_us, throttled_us, memory_used, memory_peak, memory_limit, processes, pids_limit,
+        oom_kills;
 };
 
 struct sa_native_denial {
