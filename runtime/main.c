@@ -90,13 +90,20 @@ static void harden(void)
         refuse("prctl", strerror(errno));
 }
 
-static void read_boot_block(void)
+/* Before anything is opened, which could take their numbers. */
+static void check_descriptors(void)
 {
-    struct sa_error error;
     if (fcntl(SA_BOOT_LINK_FD, F_SETFD, FD_CLOEXEC) < 0)
         refuse("link", "descriptor 3 is not open");
     if (fcntl(SA_BOOT_BLOCK_FD, F_GETFD) < 0)
         refuse("boot block", "descriptor 4 is not open");
+    fill_standard_descriptors();
+    syscall(SYS_close_range, SA_BOOT_BLOCK_FD + 1u, ~0u, 0);
+}
+
+static void read_boot_block(void)
+{
+    struct sa_error error;
     if (sa_boot_read(&sa_boot, SA_BOOT_BLOCK_FD, &error) < 0)
         refuse("boot block", error.message);
     close(SA_BOOT_BLOCK_FD);
@@ -104,8 +111,7 @@ static void read_boot_block(void)
 
 int main(void)
 {
-    fill_standard_descriptors();
-    syscall(SYS_close_range, SA_BOOT_BLOCK_FD + 1u, ~0u, 0);
+    check_descriptors();
     set_signals();
     umask(022);
     sa_spawn_open();
