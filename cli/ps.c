@@ -37,6 +37,8 @@ static int add_row(void *user, struct sa_json_obj *item, struct sa_error *err)
     sa_span(sa_wall_ms() - sa_time_parse(created), age);
     if (*expires && strcmp(phase, "Running") == 0)
         sa_span(sa_time_parse(expires) - sa_wall_ms(), left);
+    if (strcmp(name, id) == 0)
+        name = "";
     const char *const cells[] = {id, name, runtime, phase, age, left, reason};
     for (size_t i = 0; i < SA_COUNT(cells); i++)
         sa_table_add(user, cells[i]);
