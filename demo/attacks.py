@@ -46,6 +46,16 @@ def still_works(client, sandbox):
     must(client.describe(sandbox)["phase"] == "Running", "the sandbox is not Running")
 
 
+def end_of(client, sandbox, control):
+    """None while the sandbox runs. Without control groups a limit may end it as a whole: then
+    the reason that the API gives."""
+    now = client.describe(sandbox)
+    if now["phase"] == "Running":
+        return None
+    must(control not in sandbox["controls"], "the whole sandbox ended", now)
+    return f"phase {now['phase']}: {now.get('message') or now.get('reason')}"
+
+
 def fork_bomb(server, client, sandbox, neighbour):
     """Meanwhile another sandbox must answer."""
     other, slowest, most = server.client(), 0.0, 0
@@ -67,25 +77,36 @@ def fork_bomb(server, client, sandbox, neighbour):
         start = time.monotonic()
         must(other.execute(neighbour, command=["true"])["exitCode"] == 0, "the neighbour failed")
         slowest = max(slowest, time.monotonic() - start)
-        most = max(most, other.metrics(sandbox).get("processes", 0))
+        if end_of(other, sandbox, "cgroup.pids") is None:
+            most = max(most, other.metrics(sandbox, gone={}).get("processes", 0))
         time.sleep(0.1)
     thread.join()
     other.close()
     must("answer" in result, f"the bomb had no answer: {result.get('error')}")
-    answer, limit = result["answer"], client.metrics(sandbox).get("processesLimit")
-    must(answer["status"] in ("timeout", "signaled", "exited"), "unexpected status", answer)
-    must(most <= (limit or 1024), f"{most} processes, more than the limit {limit}")
-    still_works(client, sandbox)
+    answer, limit = result["answer"], sandbox["resources"]["pids"]
+    must(most <= limit, f"{most} processes, more than the limit {limit}")
+    end = end_of(client, sandbox, "cgroup.pids")
+    if end is None:
+        must(answer["status"] == "timeout", "unexpected status", answer)
+        still_works(client, sandbox)
     return (f"status {answer['status']}; never more than {most} processes (limit {limit}); "
-            f"a neighbour answered within {slowest * 1000:.0f} ms all the while")
+            f"a neighbour answered within {slowest * 1000:.0f} ms all the while"
+            + (f"; {end}" if end else ""))
 
 
 def memory_bomb(server, client, sandbox, neighbour):
     answer = client.execute(sandbox, language="python", timeoutMs=20000,
                             code="x = []\nwhile True: x.append(bytearray(1 << 20))")
-    must(answer["status"] == "oom", "the memory limit did not end it", answer)
+    peak, end = answer["usage"]["memoryPeakBytes"] >> 20, end_of(client, sandbox, "cgroup.memory")
+    must(peak < 192, "it got more than its memory", answer)
+    if end is not None:
+        return f"status {answer['status']}; {end}"
     still_works(client, sandbox)
-    return f"status oom at {answer['usage']['memoryPeakBytes'] >> 20} MiB; the sandbox goes on"
+    if "cgroup.memory" not in sandbox["controls"]:  # a limit for each process stands in
+        must("MemoryError" in answer["stderr"], "the memory limit did not stop it", answer)
+        return f"MemoryError at {peak} MiB; the sandbox goes on"
+    must(answer["status"] == "oom", "the memory limit did not end it", answer)
+    return f"status oom at {peak} MiB; the sandbox goes on"
 
 
 def read_shadow(server, client, sandbox, neighbour):

@@ -64,8 +64,11 @@ class Client:
         path = f"/api/v1/sandboxes/{sandbox['id']}/events"
         return self.request("GET", path).json()["items"]
 
-    def metrics(self, sandbox):
-        return self.request("GET", f"/api/v1/sandboxes/{sandbox['id']}/metrics").json()
+    def metrics(self, sandbox, gone=None):
+        """`gone` (when given) is the answer for a sandbox that has ended."""
+        path = f"/api/v1/sandboxes/{sandbox['id']}/metrics"
+        answer = self.request("GET", path, expect=(200,) if gone is None else (200, 404, 409))
+        return answer.json() if answer.status == 200 else gone
 
     def upload(self, sandbox, path, data):
         self.request("PUT", f"/api/v1/sandboxes/{sandbox['id']}/files{path}", data)

@@ -191,8 +191,10 @@ def main():
         failure = error if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
         log = server.log.read_text(errors="replace").splitlines()[-15:]
     signal.alarm(0)
-    heading("4. The end")
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, signal.SIG_IGN)  # stopping is what they ask for
     left = server.stop()
+    heading("4. The end")
     if failure:
         broke(str(failure))
         note("the server's log ends with:\n" + "\n".join(log))
