@@ -255,6 +255,38 @@ static int remove_leftovers(struct sa_cgroups *g, struct sa_error *err)
     }
 }
 
+/* Remove the groups below this folder that hold no process, and then itself; ones that do stay. */
+static void remove_empty(int parent, const char *name)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    struct stat st;
+    if (folder && fstat(fd, &st) == 0 && st.st_uid == geteuid())
+        for (struct dirent *entry; (entry = readdir(folder));)
+            if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+                unlinkat(fd, entry->d_name, AT_REMOVEDIR);
+    if (folder)
+        closedir(folder);
+    unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+/* Groups of nodes of other names that were killed: their name may never be used again, so
+ * whoever comes next takes them away. The lock says that no such node runs. */
+static void remove_strays(const struct tree *tree)
+{
+    const char prefix[] = "secureagent-";
+    int fd = open(tree->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (!folder)
+        return;
+    for (struct dirent *entry; (entry = readdir(folder));)
+        if (strncmp(entry->d_name, prefix, sizeof prefix - 1) == 0 &&
+            strcmp(entry->d_name, "secureagent-leaf") != 0 &&
+            sa_host_state_free(entry->d_name + sizeof prefix - 1))
+            remove_empty(fd, entry->d_name);
+    closedir(folder);
+}
+
 /* Version 2: let the groups below `path` have the controller. A group that holds processes
  * cannot; then this process, and what started it, go into a leaf beside the sandboxes. */
 static int enable(const char *path, const char *controller)
@@ -359,6 +391,8 @@ struct sa_cgroups *sa_cgroups_open(struct sa_host *host, const char *state, stru
         else if (controller_control[c] >= 0)
             host->can |= sa_control_bit((enum sa_control)controller_control[c]);
     }
+    for (size_t i = 0; i < g->count; i++)
+        remove_strays(&g->trees[i]);
     if (remove_leftovers(g, err) < 0) {
         sa_cgroups_close(g);
         return NULL;

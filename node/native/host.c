@@ -22,6 +22,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+enum { LOCK_TRIES = 10, LOCK_WAIT_US = 5000 };
+
 /* A name in the abstract namespace is a lock that the kernel drops with its holder: -1 taken. */
 static int lock_name(const char *name)
 {
@@ -39,12 +41,26 @@ static int lock_name(const char *name)
     return sa_steal_fd(&fd);
 }
 
+static int lock_state(const char *state)
+{
+    char name[128];
+    snprintf(name, sizeof name, "secureagent-node/%u/%s", (unsigned)geteuid(), state);
+    return lock_name(name);
+}
+
+bool sa_host_state_free(const char *state)
+{
+    sa_autoclose int lock = lock_state(state);
+    return lock >= 0;
+}
+
 int sa_host_lock(struct sa_host *host, const char *state, uint32_t uid_base, struct sa_error *err)
 {
     const uint32_t block = (uint32_t)SA_NATIVE_SANDBOXES_MAX * SA_NATIVE_IDS;
     char name[128];
-    snprintf(name, sizeof name, "secureagent-node/%u/%s", (unsigned)geteuid(), state);
-    host->state_lock = lock_name(name);
+    /* Another node that looks for strays may hold it for an instant. */
+    for (int i = 0; i < LOCK_TRIES && (host->state_lock = lock_state(state)) < 0; i++)
+        usleep(LOCK_WAIT_US);
     if (host->state_lock < 0)
         return sa_error_at(err, SA_ECONFLICT, "state",
                            "a node with the state name %s is running already; give this one "

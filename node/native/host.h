@@ -52,6 +52,8 @@ struct sa_host {
 
 /* Take the locks that keep two nodes apart: of the name, and of a block of ids. */
 int sa_host_lock(struct sa_host *host, const char *state, uint32_t uid_base, struct sa_error *err);
+/* True when no node of that name runs as this user (in this network namespace). */
+bool sa_host_state_free(const char *state);
 /* Copy the runtime into a sealed memfd. */
 int sa_host_load_runtime(struct sa_host *host, const char *path, struct sa_error *err);
 /* Find out about ids, Landlock, and what of /proc is there to be masked. */

@@ -34,7 +34,7 @@
 #include <uthash.h>
 
 enum { START_TIMEOUT_MS = 10000, REMOVE_FIRST_MS = 1, REMOVE_MOST_MS = 100, CALLS_MAX = 64,
-       REFILL_AFTER_MS = 2 /* after a start */ };
+       REFILL_AFTER_MS = 2 /* after a start */, OOM_LOOKS = 20, OOM_LOOK_MS = 10 };
 
 enum state { STARTING, RUNNING, ENDING, REMOVING };
 
@@ -55,11 +55,11 @@ struct sandbox {
     uint32_t destroy_calls[CALLS_MAX];
     size_t destroy_count;
     int wait_status;
-    unsigned retry_ms;
+    unsigned retry_ms, oom_looks;
     int oom_fd;
     struct sa_notify *notify;
     uv_poll_t setup_poll, death_poll, oom_poll;
-    uv_timer_t timer; /* STARTING: the time limit; REMOVING: the next try */
+    uv_timer_t timer; /* STARTING: the time limit; RUNNING: look for OOM; REMOVING: next try */
     int handles;      /* not yet closed */
 };
 
@@ -85,6 +85,7 @@ struct sa_native {
 static void on_setup(uv_poll_t *poll, int status, int events);
 static void on_death(uv_poll_t *poll, int status, int events);
 static void on_timer(uv_timer_t *timer);
+static void look_again(struct sandbox *sb);
 
 /* ---- slots and spares ---- */
 
@@ -359,10 +360,32 @@ static void on_timer(uv_timer_t *timer)
         sa_error_set(&why, SA_ETIMEOUT, "the sandbox did not start within %d ms",
                      START_TIMEOUT_MS);
         fail(sb, &why);
+    } else if (sb->state == RUNNING) {
+        look_again(sb);
     }
 }
 
-/* ---- the watchdog ---- */
+/* ---- memory ---- */
+
+/* Has the kernel killed for memory since it was last looked at? Then tell. */
+static bool look_for_oom(struct sandbox *sb)
+{
+    int64_t kills = sa_cgroup_oom_kills(sb->native->groups, sb->child.group);
+    if (kills <= sb->oom_kills)
+        return false;
+    sb->oom_kills = kills;
+    sb->native->events->oom(sb->native->owner, sb->id, kills);
+    return true;
+}
+
+/* Version 1 signals before it counts: look again soon, some times. */
+static void look_again(struct sandbox *sb)
+{
+    if (sb->state != RUNNING || look_for_oom(sb) || sb->oom_looks == 0)
+        return;
+    sb->oom_looks--;
+    uv_timer_start(&sb->timer, on_timer, OOM_LOOK_MS, 0);
+}
 
 /* Too much: the whole sandbox goes, as nobody could say which of its processes is to blame. */
 static void over_limit(struct sandbox *sb)
@@ -416,16 +439,6 @@ static void on_denied(void *owner, const struct sa_native_denial *denial)
     sb->native->events->denied(sb->native->owner, sb->id, denial);
 }
 
-/* Has the kernel killed for memory since it was last looked at? Then tell. */
-static void look_for_oom(struct sandbox *sb)
-{
-    int64_t kills = sa_cgroup_oom_kills(sb->native->groups, sb->child.group);
-    if (kills <= sb->oom_kills)
-        return;
-    sb->oom_kills = kills;
-    sb->native->events->oom(sb->native->owner, sb->id, kills);
-}
-
 static void on_oom(uv_poll_t *poll, int status, int events)
 {
     struct sandbox *sb = poll->data;
@@ -438,7 +451,8 @@ static void on_oom(uv_poll_t *poll, int status, int events)
         uv_poll_stop(poll);
         return;
     }
-    look_for_oom(sb);
+    sb->oom_looks = OOM_LOOKS;
+    look_again(sb);
 }
 
 static void watch_oom(struct sandbox *sb)
@@ -661,7 +675,7 @@ int sa_native_stats(struct sa_native *native, const char *id, struct sa_native_s
     if (!sb)
         return -1;
     *stats = (struct sa_native_stats){-1, -1, -1, -1, -1, -1, -1, -1};
-    look_for_oom(sb); /* version 1 signals before it counts: the event may have come too early */
+    look_for_oom(sb);
     stats->oom_kills = sb->oom_kills;
     if (sb->pid_namespace) {
         stats->memory_used = sb->watched_bytes;

@@ -1,8 +1,11 @@
 /*
  * A stand-in for the execution-runtime, for tests of the node alone: PID 1 that runs each line
- * it reads from the link with /bin/sh (\001 stands for a line feed) and sends back what that printed, then a NUL, the wait
- * status as decimal text, and a newline. It ends with the link. Linked statically.
+ * it reads from the link (\001 stands for a line feed) and sends back what that printed, then a
+ * NUL, the wait status as decimal text, and a line feed. A line "!NAME" makes one of the system
+ * calls of attempts.c instead of starting a shell. It ends with the link. Linked statically.
  */
+#include "attempts.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,20 +19,21 @@ static char line[LINE_MAX_BYTES];
 static void run(const char *command)
 {
     char answer[64];
-    int status = 0, other;
+    int status = 0;
     pid_t ended, pid = fork();
     if (pid == 0) {
         dup2(LINK, 1);
         dup2(LINK, 2);
         close(LINK);
+        if (command[0] == '!')
+            _exit(attempt(command + 1));
         setenv("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", 1);
         setenv("HOME", "/home/user", 1);
         execl("/bin/sh", "sh", "-c", command, (char *)NULL);
         _exit(127);
     }
-    while ((ended = waitpid(-1, &other, 0)) != pid && ended > 0)
+    while ((ended = waitpid(-1, &status, 0)) != pid && ended > 0)
         ;
-    status = other;
     int n = snprintf(answer, sizeof answer, "%c%d\n", 0, status);
     if (write(LINK, answer, (size_t)n) < 0)
         _exit(1);

@@ -1,0 +1,219 @@
+/* What is left when a node or a runtime ends the hard way: nothing. */
+#include "harness.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MANY = 20 };
+
+/* Processes whose command line holds this text. */
+static int running(const char *text)
+{
+    int count = 0;
+    DIR *proc = opendir("/proc");
+    for (struct dirent *e; (e = readdir(proc));) {
+        char path[300], line[256];
+        snprintf(path, sizeof path, "/proc/%s/cmdline", e->d_name);
+        FILE *file = fopen(path, "re");
+        if (!file)
+            continue;
+        size_t n = fread(line, 1, sizeof line - 1, file);
+        line[n] = '\0';
+        for (size_t i = 0; i + 1 < n; i++)
+            if (!line[i])
+                line[i] = ' ';
+        count += strstr(line, text) != NULL;
+        fclose(file);
+    }
+    closedir(proc);
+    return count;
+}
+
+static bool soon(const char *text, int expected)
+{
+    for (int i = 0; i < 300; i++, usleep(10000))
+        if (running(text) == expected)
+            return true;
+    return false;
+}
+
+static void start_many(struct node *node, uid_t uid, char *mark, size_t size)
+{
+    static int number = 7000;
+    struct sa_node_spec spec;
+    node_start(node, uid, SA_TEST_RUNTIME);
+    snprintf(mark, size, "sleep %d.%d", number++, (int)getpid());
+    for (int i = 0; i < MANY; i++) {
+        char command[128];
+        spec_default(&spec);
+        int link = node_create(node, &spec, NULL);
+        snprintf(command, sizeof command, "setsid %s & echo", mark);
+        run(link, NULL, 0, "%s", command);
+        /* The link stays open: it must not be what ends them. */
+    }
+    assert_true(soon(mark, MANY));
+}
+
+static void killed_node(uid_t uid)
+{
+    struct node node, next;
+    struct reply r;
+    char mark[64];
+    start_many(&node, uid, mark, sizeof mark);
+    kill(node.pid, SIGKILL);
+    waitpid(node.pid, NULL, 0);
+    assert_true(soon(mark, 0)); /* the kernel kills them with the node */
+    /* The next node of that name removes the groups before it serves. */
+    node_start_named(&next, uid, SA_TEST_RUNTIME, node.state);
+    node_answer(&next, node_send(&next, SA_NODE_INFO, NULL), &r);
+    node_forget(&node);
+    node_finish(&next);
+}
+
+/* Version 1 does not let frozen processes die: the next node thaws them. */
+static void test_killed_node_with_a_frozen_sandbox(void **state)
+{
+    struct node node, next;
+    struct sa_node_spec spec;
+    struct reply r;
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    node_start(&node, 0, SA_TEST_RUNTIME);
+    spec_default(&spec);
+    int link = node_create(&node, &spec, NULL);
+    pid_t pid = host_pid(&node);
+    node_answer(&node, node_send_id(&node, SA_NODE_FREEZE, spec.id), &r);
+    assert_int_equal(r.type, SA_NODE_DONE);
+    kill(node.pid, SIGKILL);
+    waitpid(node.pid, NULL, 0);
+    node_start_named(&next, 0, SA_TEST_RUNTIME, node.state);
+    node_answer(&next, node_send(&next, SA_NODE_INFO, NULL), &r);
+    char now[32] = "?";
+    for (int i = 0; i < 300 && *now && *now != 'Z'; i++, usleep(10000))
+        status_line(pid, "State:", now, sizeof now);
+    assert_true(!*now || *now == 'Z'); /* gone, or waiting for the host's init */
+    close(link);
+    node_forget(&node);
+    node_finish(&next);
+}
+
+static void test_killed_node(void **state)
+{
+    (void)state;
+    killed_node(0);
+}
+
+static void test_killed_node_unprivileged(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    killed_node(65534);
+}
+
+/* A name that nobody uses again: any later node of the user removes the empty groups. */
+static void test_groups_of_another_name(void **state)
+{
+    struct node node, next;
+    struct reply r;
+    char mark[64];
+    (void)state;
+    start_many(&node, 0, mark, sizeof mark);
+    kill(node.pid, SIGKILL);
+    waitpid(node.pid, NULL, 0);
+    assert_true(soon(mark, 0));
+    usleep(200000);
+    node_start(&next, 0, SA_TEST_RUNTIME);
+    node_answer(&next, node_send(&next, SA_NODE_INFO, NULL), &r);
+    assert_int_equal(cgroups_left(node.state), 0);
+    assert_int_equal(cgroups_left(next.state) > 0, geteuid() == 0);
+    node_forget(&node);
+    node_finish(&next);
+}
+
+static void ended_node(int by_signal)
+{
+    struct node node;
+    char mark[64];
+    start_many(&node, 0, mark, sizeof mark);
+    if (by_signal)
+        kill(node.pid, by_signal);
+    else
+        close(node.socket);
+    assert_int_equal(node_wait(&node), 0);
+    assert_int_equal(running(mark), 0); /* at once: it waited for them */
+    assert_int_equal(cgroups_left(node.state), 0);
+    if (!by_signal)
+        node.socket = -1;
+    node_forget(&node);
+}
+
+static void test_terminated_node(void **state)
+{
+    (void)state;
+    ended_node(SIGTERM);
+}
+
+static void test_closed_socket(void **state)
+{
+    (void)state;
+    ended_node(0);
+}
+
+static void test_second_node_of_a_name(void **state)
+{
+    struct node node, second;
+    struct reply r;
+    (void)state;
+    node_start(&node, 0, SA_TEST_RUNTIME);
+    node_answer(&node, node_send(&node, SA_NODE_INFO, NULL), &r);
+    assert_int_equal(r.type, SA_NODE_INFO_REPLY);
+    node_start_named(&second, 0, SA_TEST_RUNTIME, node.state);
+    assert_int_equal(node_wait(&second), 1);
+    node_forget(&second);
+    node_finish(&node);
+}
+
+/* A runtime that cannot be executed: the step is named, and nothing stays. */
+static void test_runtime_that_is_no_program(void **state)
+{
+    struct node node;
+    struct sa_node_spec spec;
+    struct reply r;
+    char path[] = "/tmp/sa-not-a-program-XXXXXX";
+    (void)state;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "data\n", 5), 5);
+    close(fd);
+    node_start(&node, 0, path);
+    unlink(path);
+    spec_default(&spec);
+    node_answer(&node, node_send_create(&node, &spec), &r);
+    assert_int_equal(r.type, SA_NODE_FAILED);
+    assert_string_equal(r.error.path, "exec");
+    assert_int_equal(r.error.sys_errno, 8 /* ENOEXEC */);
+    assert_int_equal(cgroups_of(node.state, spec.id), 0);
+    node_finish(&node);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_killed_node),
+        cmocka_unit_test(test_killed_node_unprivileged),
+        cmocka_unit_test(test_groups_of_another_name),
+        cmocka_unit_test(test_killed_node_with_a_frozen_sandbox),
+        cmocka_unit_test(test_terminated_node),
+        cmocka_unit_test(test_closed_socket),
+        cmocka_unit_test(test_second_node_of_a_name),
+        cmocka_unit_test(test_runtime_that_is_no_program),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
