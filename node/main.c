@@ -109,6 +109,7 @@ static int serve(const struct arguments *a)
     if (!node) {
         fprintf(stderr, "sandbox-node: level=error path=%s message=\"%s\"\n", err.path,
                 err.message);
+        uv_loop_close(&loop);
         return 1;
     }
     watch_signal(&loop, &term, SIGTERM, node);

@@ -185,8 +185,8 @@ void sa_host_probe(struct sa_host *host)
         host->can |= sa_control_bit(always[i]);
     if (!host->ranges)
         sa_host_missing(host, SA_C_USERNS_RANGE,
-                        "every sandbox runs as the node's own user id %u; start the node as root "
-                        "for a range of ids of its own for each",
+                        "every sandbox runs as the node's own user id %u, with its groups; start "
+                        "the node as root for a range of ids of its own for each",
                         (unsigned)host->own_uid);
     probe_masks(host);
     host->landlock_abi = sa_landlock_abi();
