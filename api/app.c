@@ -46,18 +46,15 @@ static void completed(const struct sa_http_completion *c, void *user)
     char status[8];
     snprintf(status, sizeof status, "%d", c->status);
     const char *method = c->route[0] ? c->method : "";
-    sa_counter_add(
-        sa_metric_series(app->requests_total, SA_VALUES(c->route, method, status)), 1);
+    sa_counter_add(sa_metric_series(app->requests_total, SA_VALUES(c->route, method, status)), 1);
     sa_histogram_observe(sa_metric_series(app->request_seconds, SA_VALUES(c->route)),
                          (double)c->duration_us / 1e6);
     if (sa_log_enabled(SA_LOG_DEBUG) || c->status >= 500)
         sa_log_write(c->status >= 500 ? SA_LOG_WARN : SA_LOG_DEBUG, "request",
-                     (const struct sa_log_field[]){SA_LOG_S("request_id", c->request_id),
-                                                   SA_LOG_S("method", c->method),
-                                                   SA_LOG_S("route", c->route),
-                                                   SA_LOG_I("status", c->status),
-                                                   SA_LOG_D("ms", (double)c->duration_us / 1e3),
-                                                   SA_LOG_S("peer", c->peer)},
+                     (const struct sa_log_field[]){
+                         SA_LOG_S("request_id", c->request_id), SA_LOG_S("method", c->method),
+                         SA_LOG_S("route", c->route), SA_LOG_I("status", c->status),
+                         SA_LOG_D("ms", (double)c->duration_us / 1e3), SA_LOG_S("peer", c->peer)},
                      6);
 }
 
@@ -80,10 +77,10 @@ static void add_metrics(struct sa_app *app)
                              SA_LABELS("route"), NULL, 0);
     app->executions_total = sa_metrics_counter(m, "secureagent_executions_total",
                                                "Executions that ended.", SA_LABELS("status"));
-    app->execution_seconds = sa_metric_series(
-        sa_metrics_histogram(m, "secureagent_execution_seconds", "Time that executions took.",
-                             NULL, NULL, 0),
-        NULL);
+    app->execution_seconds =
+        sa_metric_series(sa_metrics_histogram(m, "secureagent_execution_seconds",
+                                              "Time that executions took.", NULL, NULL, 0),
+                         NULL);
     sa_metrics_gauge_fn(m, "secureagent_http_connections", "Open client connections.",
                         read_connections, app);
 }
@@ -199,8 +196,7 @@ static void on_failed_server_closed(void *user)
     app->server = NULL;
 }
 
-int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options,
-                 struct sa_error *err)
+int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options, struct sa_error *err)
 {
     struct sa_app *app = &run->app;
     app->loop = options->loop;

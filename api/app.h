@@ -75,15 +75,15 @@ void sa_respond_json(struct sa_http_request *request, int status, struct sa_buf 
 /* A boolean or integer query parameter; -1 when it is malformed (err names it). */
 int sa_query_bool(const struct sa_http_request *request, const char *name, bool *value,
                   struct sa_error *err);
-int sa_query_int(const struct sa_http_request *request, const char *name, int64_t low,
-                 int64_t high, int64_t *value, struct sa_error *err);
+int sa_query_int(const struct sa_http_request *request, const char *name, int64_t low, int64_t high,
+                 int64_t *value, struct sa_error *err);
 
 /* Handlers, by file. */
 sa_api_handler sa_handle_create_sandbox, sa_handle_list_sandboxes, sa_handle_get_sandbox,
     sa_handle_delete_sandbox, sa_handle_sandbox_metrics, sa_handle_sandbox_events;
 sa_api_handler sa_handle_execute;
-sa_api_handler sa_handle_list_files, sa_handle_read_file, sa_handle_stat_file,
-    sa_handle_write_file, sa_handle_delete_file;
+sa_api_handler sa_handle_list_files, sa_handle_read_file, sa_handle_stat_file, sa_handle_write_file,
+    sa_handle_delete_file;
 sa_api_handler sa_handle_list_keys, sa_handle_create_key, sa_handle_revoke_key;
 sa_api_handler sa_handle_healthz, sa_handle_readyz, sa_handle_metrics, sa_handle_openapi;
 

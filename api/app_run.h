@@ -31,7 +31,8 @@ struct sa_app_run {
 };
 
 /* Listens and reads the TLS key with the privilege that it has, gives it up (api/privilege.h), and
- * only then opens the database and looks at what clients send. -1: nothing is left but closing handles (run the loop). */
+ * only then opens the database and looks at what clients send. -1: nothing is left but closing
+ * handles (run the loop). */
 int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options,
                  struct sa_error *err);
 /* Drain: stop listening, end the sandboxes, finish answers; then the loop has nothing left to do.

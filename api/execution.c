@@ -13,7 +13,7 @@ struct sa_execution {
     char id[SA_ID_BYTES];
     char sandbox_id[SA_ID_BYTES];
     struct sa_sandboxes *all;
-    struct sa_call *call; /* NULL once ended */
+    struct sa_call *call;            /* NULL once ended */
     const struct sa_exec_sink *sink; /* NULL once abandoned */
     void *user;
     char *stdin_text; /* what is left to write */

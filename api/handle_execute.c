@@ -144,8 +144,8 @@ static void emit_piece(void *user, const void *data, size_t length, int64_t offs
     line_end(run, &w);
 }
 
-static void stream_output(void *user, enum sa_link_channel channel, const void *data,
-                          size_t length, int64_t offset)
+static void stream_output(void *user, enum sa_link_channel channel, const void *data, size_t length,
+                          int64_t offset)
 {
     struct run *run = user;
     const char *from = data;
@@ -217,9 +217,8 @@ static void start(struct run *run, const struct sa_execute *execute, struct sa_s
 {
     struct sa_error error;
     bool whole = run->form == FORM_WHOLE;
-    run->execution =
-        sa_execution_start(sandbox, execute, whole ? COLLECT_MAX : STREAM_MAX,
-                           whole ? &collect_sink : &stream_sink, run, &error);
+    run->execution = sa_execution_start(sandbox, execute, whole ? COLLECT_MAX : STREAM_MAX,
+                                        whole ? &collect_sink : &stream_sink, run, &error);
     if (!run->execution) {
         sa_http_respond_error(run->request, &error);
         return;

@@ -116,9 +116,8 @@ static const char *route_path(struct sa_http_request *request)
 
 /* Open the call, or answer with what is wrong. */
 static struct file_op *op_start(struct sa_app *app, struct sa_http_request *request,
-                                const struct sa_principal *principal,
-                                enum sa_link_method method, const struct sa_buf *body,
-                                const struct sa_call_events *events)
+                                const struct sa_principal *principal, enum sa_link_method method,
+                                const struct sa_buf *body, const struct sa_call_events *events)
 {
     struct sa_error error;
     struct sa_sandbox *sandbox = sa_route_sandbox(app, request, principal);
@@ -220,25 +219,32 @@ void sa_handle_read_file(struct sa_app *app, struct sa_http_request *request,
     sa_http_response_on_writable(request, on_read_writable, op);
 }
 
-static void on_stat_ended(void *user, const struct sa_error *error, struct sa_fields *fields)
+/* HEAD is a read of no bytes: so it says, of links too, what GET would. */
+static void on_stat_note(void *user, struct sa_fields *fields)
 {
     struct file_op *op = user;
     struct entry e;
-    if (ended_badly(op, error))
-        return;
     read_entry(*fields, &e);
     set_entry_headers(op->request, &e);
     sa_http_response_headerf(op->request, "Content-Length", "%lld", (long long)e.size);
-    sa_http_respond(op->request, 200, "application/octet-stream", NULL, 0);
+}
+
+static void on_stat_ended(void *user, const struct sa_error *error, struct sa_fields *fields)
+{
+    struct file_op *op = user;
+    (void)fields;
+    if (!ended_badly(op, error))
+        sa_http_respond(op->request, 200, "application/octet-stream", NULL, 0);
 }
 
 void sa_handle_stat_file(struct sa_app *app, struct sa_http_request *request,
                          const struct sa_principal *principal)
 {
-    static const struct sa_call_events events = {.ended = on_stat_ended};
+    static const struct sa_call_events events = {.note = on_stat_note, .ended = on_stat_ended};
     sa_autobuf body = SA_BUF_INIT;
     sa_fields_add_text(&body, SA_FILE_PATH, route_path(request));
-    op_start(app, request, principal, SA_METHOD_FILE_STAT, &body, &events);
+    sa_fields_add_int(&body, SA_FILE_LENGTH, 0);
+    op_start(app, request, principal, SA_METHOD_FILE_READ, &body, &events);
 }
 
 /* ---- PUT /files/{path} ---- */

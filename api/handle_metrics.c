@@ -22,22 +22,24 @@ static const struct member {
     uint16_t tag;
     bool microseconds;
     const char *name;
-} node_members[] = {
-    {SA_NODE_CPU_US, true, "cpuMs"},
-    {SA_NODE_THROTTLED_US, true, "throttledMs"},
-    {SA_NODE_MEMORY_USED, false, "memoryBytes"},
-    {SA_NODE_MEMORY_PEAK, false, "memoryPeakBytes"},
-    {SA_NODE_MEMORY_LIMIT, false, "memoryLimitBytes"},
-    {SA_NODE_PROCESSES, false, "processes"},
-    {SA_NODE_PIDS_LIMIT, false, "processesLimit"},
-    {SA_NODE_OOM_KILLS, false, "oomKills"},
-    {0, false, NULL},
-}, runtime_members[] = {
-    {SA_USAGE_DISK_BYTES, false, "diskBytes"},
-    {SA_USAGE_DISK_LIMIT, false, "diskLimitBytes"},
-    {SA_USAGE_INODES, false, "inodes"},
-    {SA_USAGE_INODES_LIMIT, false, "inodesLimit"},
-    {0, false, NULL},
+} node_members[] =
+    {
+        {SA_NODE_CPU_US, true, "cpuMs"},
+        {SA_NODE_THROTTLED_US, true, "throttledMs"},
+        {SA_NODE_MEMORY_USED, false, "memoryBytes"},
+        {SA_NODE_MEMORY_PEAK, false, "memoryPeakBytes"},
+        {SA_NODE_MEMORY_LIMIT, false, "memoryLimitBytes"},
+        {SA_NODE_PROCESSES, false, "processes"},
+        {SA_NODE_PIDS_LIMIT, false, "processesLimit"},
+        {SA_NODE_OOM_KILLS, false, "oomKills"},
+        {0, false, NULL},
+},
+  runtime_members[] = {
+      {SA_USAGE_DISK_BYTES, false, "diskBytes"},
+      {SA_USAGE_DISK_LIMIT, false, "diskLimitBytes"},
+      {SA_USAGE_INODES, false, "inodes"},
+      {SA_USAGE_INODES_LIMIT, false, "inodesLimit"},
+      {0, false, NULL},
 };
 
 static void add_members(struct gathering *g, struct sa_fields *fields, const struct member *known)

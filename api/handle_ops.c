@@ -40,8 +40,7 @@ void sa_handle_metrics(struct sa_app *app, struct sa_http_request *request,
     (void)principal;
     sa_metrics_write(app->metrics, &text);
     size_t length = text.length;
-    sa_http_respond_owned(request, 200, SA_METRICS_CONTENT_TYPE, sa_buf_steal(&text), length,
-                          free);
+    sa_http_respond_owned(request, 200, SA_METRICS_CONTENT_TYPE, sa_buf_steal(&text), length, free);
 }
 
 void sa_handle_openapi(struct sa_app *app, struct sa_http_request *request,

@@ -72,8 +72,8 @@ static void on_create_body(struct sa_http_request *request, const char *body, si
         sa_http_respond_error(request, &error);
         return;
     }
-    struct sa_sandbox *sandbox = sa_sandbox_create(c->app->sandboxes, &spec, &owner,
-                                                   wait ? on_created : NULL, c, &error);
+    struct sa_sandbox *sandbox =
+        sa_sandbox_create(c->app->sandboxes, &spec, &owner, wait ? on_created : NULL, c, &error);
     if (!sandbox) {
         sa_http_respond_error(request, &error);
         return;
@@ -146,8 +146,7 @@ static void print_record(const struct sa_store_sandbox *r, struct sa_json_w *w)
     sa_sandbox_print(&view, w);
 }
 
-static void on_record(void *user, const struct sa_error *err,
-                      const struct sa_store_sandbox *record)
+static void on_record(void *user, const struct sa_error *err, const struct sa_store_sandbox *record)
 {
     struct lookup *l = user;
     struct sa_buf body = SA_BUF_INIT;
@@ -224,18 +223,27 @@ static bool matches(const struct list_query *q, const struct sa_principal *princ
            (!q->label_key || sa_sandbox_has_label(sandbox, q->label_key, q->label_value));
 }
 
+/* The place in the list of what lives: "L" and a number. */
+static bool parse_live_cursor(const char *cursor, uint64_t *sequence)
+{
+    size_t digits = strspn(cursor + 1, "0123456789");
+    if (cursor[0] != 'L' || digits == 0 || digits > 19 || cursor[1 + digits])
+        return false;
+    *sequence = strtoull(cursor + 1, NULL, 10);
+    return true;
+}
+
 static void list_live(struct sa_app *app, struct sa_http_request *request,
-                      const struct sa_principal *principal, const struct list_query *q)
+                      const struct sa_principal *principal, const struct list_query *q,
+                      uint64_t before)
 {
     struct sa_buf body = SA_BUF_INIT;
     struct sa_json_w w = sa_json_w_start(&body);
     struct sa_sandbox_view view;
-    struct sa_sandbox *s = sa_sandbox_first(app->sandboxes);
+    struct sa_sandbox *s = sa_sandbox_before(app->sandboxes, before);
     uint64_t last = 0;
     int64_t left = q->limit;
     bool more = false;
-    if (q->cursor)
-        s = sa_sandbox_before(app->sandboxes, strtoull(q->cursor + 1, NULL, 10));
     sa_json_w_begin_object(&w);
     sa_json_put_array(&w, "items");
     for (; s; s = sa_sandbox_next(s)) {
@@ -300,20 +308,21 @@ void sa_handle_list_sandboxes(struct sa_app *app, struct sa_http_request *reques
 {
     struct list_query q;
     struct sa_error error;
+    uint64_t before = UINT64_MAX;
     if (parse_list_query(request, &q, &error) < 0) {
         sa_http_respond_error(request, &error);
         return;
     }
     /* What has ended is in the store only. */
     bool recorded = q.all || (q.phase >= 0 && sa_phase_ended((enum sa_phase)q.phase));
-    if (!recorded && q.cursor && q.cursor[0] != 'L') {
+    if (!recorded && q.cursor && !parse_live_cursor(q.cursor, &before)) {
         sa_error_at(&error, SA_EINVALID, "cursor",
                     "cursor: not one that this list gave; start again without it");
         sa_http_respond_error(request, &error);
     } else if (recorded) {
         list_recorded(app, request, principal, &q);
     } else {
-        list_live(app, request, principal, &q);
+        list_live(app, request, principal, &q, before);
     }
 }
 
@@ -392,8 +401,8 @@ static void on_events_owner(void *user, const struct sa_error *err,
         return;
     }
     lookup_started(l,
-                   sa_store_list_events(l->app->store, l->id, l->after, (size_t)l->limit,
-                                        on_events, l, &error),
+                   sa_store_list_events(l->app->store, l->id, l->after, (size_t)l->limit, on_events,
+                                        l, &error),
                    &error);
 }
 
@@ -410,8 +419,8 @@ void sa_handle_sandbox_events(struct sa_app *app, struct sa_http_request *reques
     }
     if (!sandbox) {
         if (sa_id_valid("sb-", l->id))
-            lookup_started(
-                l, sa_store_get_sandbox(app->store, l->id, on_events_owner, l, &error), &error);
+            lookup_started(l, sa_store_get_sandbox(app->store, l->id, on_events_owner, l, &error),
+                           &error);
         else
             sa_respond_no_sandbox(request);
         return;

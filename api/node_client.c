@@ -71,7 +71,8 @@ static void fail_calls(struct sa_node_client *c)
 static void drop_unsent(struct sa_node_client *c)
 {
     struct unsent *u, *tmp;
-    DL_FOREACH_SAFE(c->unsent, u, tmp) {
+    DL_FOREACH_SAFE(c->unsent, u, tmp)
+    {
         DL_DELETE(c->unsent, u);
         free(u);
     }
@@ -101,7 +102,8 @@ static void set_poll(struct sa_node_client *c)
 static void flush(struct sa_node_client *c)
 {
     struct unsent *u, *tmp;
-    DL_FOREACH_SAFE(c->unsent, u, tmp) {
+    DL_FOREACH_SAFE(c->unsent, u, tmp)
+    {
         if (sa_send_fds(c->fd, u->data, u->length, NULL, 0, MSG_DONTWAIT) < 0) {
             if (errno != EAGAIN)
                 lose(c);
@@ -223,8 +225,7 @@ bool sa_node_client_is_open(const struct sa_node_client *client)
 
 static void queue(struct sa_node_client *c, const struct sa_buf *packet)
 {
-    if (!c->unsent &&
-        sa_send_fds(c->fd, packet->data, packet->length, NULL, 0, MSG_DONTWAIT) >= 0)
+    if (!c->unsent && sa_send_fds(c->fd, packet->data, packet->length, NULL, 0, MSG_DONTWAIT) >= 0)
         return;
     struct unsent *u = sa_alloc(sizeof *u + packet->length);
     u->length = packet->length;
@@ -257,7 +258,7 @@ void sa_node_call(struct sa_node_client *client, enum sa_node_type type, const s
 void sa_node_forget(struct sa_node_client *client, void *user)
 {
     struct call *call;
-    DL_FOREACH(client->calls, call)
+    DL_FOREACH (client->calls, call)
         if (call->user == user)
             call->done = NULL;
 }

@@ -77,8 +77,8 @@ int sa_query_bool(const struct sa_http_request *request, const char *name, bool 
     return 0;
 }
 
-int sa_query_int(const struct sa_http_request *request, const char *name, int64_t low,
-                 int64_t high, int64_t *value, struct sa_error *err)
+int sa_query_int(const struct sa_http_request *request, const char *name, int64_t low, int64_t high,
+                 int64_t *value, struct sa_error *err)
 {
     const char *text = sa_http_request_query(request, name);
     char *end;

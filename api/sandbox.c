@@ -186,7 +186,8 @@ static void add_waiter(struct waiter **list, sa_sandbox_done done, void *user)
 static void forget(struct waiter **list, const void *user)
 {
     struct waiter *w, *tmp;
-    DL_FOREACH_SAFE(*list, w, tmp) {
+    DL_FOREACH_SAFE(*list, w, tmp)
+    {
         if (w->user == user) {
             DL_DELETE(*list, w);
             free(w);
@@ -231,7 +232,7 @@ static void retire(struct sa_sandbox *sandbox)
     sa_counter_add(sa_metric_series(all->ended_total, SA_VALUES(sandbox->reason)), 1);
     sa_sandbox_event(sandbox, sandbox->phase == SA_PHASE_FAILED ? "Warning" : "Normal",
                      sandbox->reason, sandbox->message, 1);
-    sa_sandbox_record_phase(sandbox);
+    sa_sandbox_record(sandbox);
     sa_log_info("sandbox ended", SA_LOG_S("sandbox", sandbox->id),
                 SA_LOG_S("phase", sa_phase_name(sandbox->phase)),
                 SA_LOG_S("reason", sandbox->reason), SA_LOG_S("message", sandbox->message));
@@ -423,16 +424,21 @@ static void copy_spec(struct sa_sandbox *s, const struct sa_sandbox_spec *spec)
 static void submit(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *spec)
 {
     static const char *const defaults[] = {
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/home/user",
-        "USER=user", "LOGNAME=user", "LANG=C.UTF-8", "SHELL=/bin/bash", "TMPDIR=/tmp"};
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME=/home/user",
+        "USER=user",
+        "LOGNAME=user",
+        "LANG=C.UTF-8",
+        "SHELL=/bin/bash",
+        "TMPDIR=/tmp"};
     struct sa_arena *scratch = sa_arena_new();
     size_t count = 0;
     char **env = sa_arena_alloc(scratch, (SA_COUNT(defaults) + spec->env.count) * sizeof *env);
     for (size_t i = 0; i < SA_COUNT(defaults); i++)
         env[count++] = sa_arena_strdup(scratch, defaults[i]);
     for (size_t i = 0; i < spec->env.count; i++)
-        env[count++] = sa_arena_printf(scratch, "%s=%s", spec->env.items[i].key,
-                                       spec->env.items[i].value);
+        env[count++] =
+            sa_arena_printf(scratch, "%s=%s", spec->env.items[i].key, spec->env.items[i].value);
     struct sa_node_spec node = {.memory_bytes = spec->resources.memory_bytes,
                                 .cpu_millicores = spec->resources.cpu_millicores,
                                 .pids = spec->resources.pids,
@@ -482,8 +488,8 @@ static int check_create(const struct sa_sandboxes *all, const struct sa_sandbox_
 }
 
 struct sa_sandbox *sa_sandbox_create(struct sa_sandboxes *all, const struct sa_sandbox_spec *spec,
-                                     const struct sa_owner *owner, sa_sandbox_done done,
-                                     void *user, struct sa_error *err)
+                                     const struct sa_owner *owner, sa_sandbox_done done, void *user,
+                                     struct sa_error *err)
 {
     struct sa_buf labels = SA_BUF_INIT;
     if (check_create(all, spec, err) < 0)
@@ -580,9 +586,8 @@ static void on_security(struct sa_sandbox *sandbox, const struct node_event *e)
     sa_sandbox_event(sandbox, "Security", "DeniedSystemCall", message, e->count);
     sa_counter_add(sa_metric_series(sandbox->all->security_total, SA_VALUES(e->syscall)),
                    (double)e->count);
-    sa_log_warn("security event", SA_LOG_S("sandbox", sandbox->id),
-                SA_LOG_S("syscall", e->syscall), SA_LOG_S("program", e->comm),
-                SA_LOG_I("count", e->count));
+    sa_log_warn("security event", SA_LOG_S("sandbox", sandbox->id), SA_LOG_S("syscall", e->syscall),
+                SA_LOG_S("program", e->comm), SA_LOG_I("count", e->count));
 }
 
 static void on_node_event(void *owner, enum sa_node_type type, struct sa_fields *fields)
@@ -612,7 +617,7 @@ static void on_node_closed(void *owner)
     struct sa_error error;
     sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox-node ended, and its sandboxes with it");
     DL_FOREACH_SAFE(all->list, sandbox, tmp)
-        fail(sandbox, SA_EVENT_LOST, "NodeLost", &error);
+    fail(sandbox, SA_EVENT_LOST, "NodeLost", &error);
     if (all->node_lost && !all->stopping)
         all->node_lost(all->owner);
 }
@@ -625,6 +630,6 @@ void sa_sandboxes_stop(struct sa_sandboxes *all, const char *reason, int64_t dea
     all->stopped = done;
     all->stopped_user = user;
     DL_FOREACH_SAFE(all->list, sandbox, tmp)
-        sa_sandbox_delete(sandbox, reason, "the server was stopped", NULL, NULL);
+    sa_sandbox_delete(sandbox, reason, "the server was stopped", NULL, NULL);
     uv_timer_start(&all->stop_timer, on_stop_deadline, all->count ? (uint64_t)deadline_ms : 0, 0);
 }

@@ -49,8 +49,8 @@ typedef void (*sa_sandbox_done)(void *user, struct sa_sandbox *sandbox, const st
 
 /* NULL when it is refused at once (`done` is not called then). `done` may be NULL. */
 struct sa_sandbox *sa_sandbox_create(struct sa_sandboxes *all, const struct sa_sandbox_spec *spec,
-                                     const struct sa_owner *owner, sa_sandbox_done done,
-                                     void *user, struct sa_error *err);
+                                     const struct sa_owner *owner, sa_sandbox_done done, void *user,
+                                     struct sa_error *err);
 /* The creator went away: do not call `done` of this user. */
 void sa_sandbox_forget(struct sa_sandbox *sandbox, void *user);
 

@@ -45,7 +45,6 @@ struct sa_sandbox {
     struct event *events;
     size_t event_count;
     int64_t last_seq;
-    bool recorded; /* the record is in the store */
 };
 
 struct sa_sandboxes {
@@ -66,8 +65,9 @@ struct sa_sandboxes {
 };
 
 /* sandbox_record.c */
-void sa_sandbox_record(struct sa_sandbox *sandbox);       /* insert or replace the record */
-void sa_sandbox_record_phase(struct sa_sandbox *sandbox); /* update what changed */
+/* Insert or replace the record: whole each time, as an earlier write may have failed (a full
+ * disk) while the sandbox went on. */
+void sa_sandbox_record(struct sa_sandbox *sandbox);
 void sa_sandbox_events_free(struct sa_sandbox *sandbox);
 void sa_sandbox_set_fixed(struct sa_sandbox *sandbox, const char *const *controls,
                           size_t control_count, const char *const *weaker, size_t weaker_count);

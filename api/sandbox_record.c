@@ -65,23 +65,6 @@ void sa_sandbox_record(struct sa_sandbox *sandbox)
                                       .expires_ms = sandbox->expires_ms};
     if (sa_store_put_sandbox(sandbox->all->store, &record, NULL, NULL, &error) < 0)
         log_failure("sandbox not recorded", sandbox, &error);
-    else
-        sandbox->recorded = true;
-}
-
-void sa_sandbox_record_phase(struct sa_sandbox *sandbox)
-{
-    struct sa_error error;
-    struct sa_store_phase record = {.id = sandbox->id,
-                                    .phase = sa_phase_name(sandbox->phase),
-                                    .reason = sandbox->reason,
-                                    .message = sandbox->message,
-                                    .ended_ms = sandbox->ended_ms,
-                                    .expires_ms = sandbox->expires_ms};
-    if (!sandbox->recorded)
-        sa_sandbox_record(sandbox);
-    else if (sa_store_set_phase(sandbox->all->store, &record, NULL, NULL, &error) < 0)
-        log_failure("sandbox's phase not recorded", sandbox, &error);
 }
 
 static void event_free(struct sa_sandbox *sandbox, struct event *event)
@@ -154,7 +137,7 @@ void sa_sandbox_events_print(const struct sa_sandbox *sandbox, int64_t after, si
                              struct sa_json_w *w)
 {
     const struct event *e;
-    DL_FOREACH(sandbox->events, e) {
+    DL_FOREACH (sandbox->events, e) {
         if (e->seq <= after)
             continue;
         if (limit-- == 0)

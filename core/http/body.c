@@ -66,7 +66,10 @@ bool sa_conn_take_body(struct sa_conn *c)
 {
     struct sa_http_request *r = &c->request;
     if (r->too_large && r->handled && r->reply != REPLY_ENDED) {
-        sa_conn_refuse(c, 413, SA_ETOOLARGE, "the body is larger than this request takes");
+        char why[96];
+        snprintf(why, sizeof why, "the body is larger than the %zu bytes that this request takes",
+                 r->collect_cap);
+        sa_conn_refuse(c, 413, SA_ETOOLARGE, why);
         return true;
     }
     if (r->body_done_due && r->reply != REPLY_ENDED) {

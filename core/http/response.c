@@ -222,9 +222,21 @@ void sa_http_response_abort(struct sa_http_request *r)
 
 /* ---- whole answers ---- */
 
+/* Who answers in full wants no more of the body: what still comes decides whether the connection
+ * can be kept, and the head must tell. How much a chunked one still is nobody knows. */
+static void drop_body(struct sa_http_request *r)
+{
+    if (r->body != BODY_FLOWING && r->body != BODY_PAUSED)
+        return;
+    r->body = BODY_DISCARD;
+    if (sa_http_parser_body_left(r->conn->parser) < 0)
+        r->keep_alive = false;
+}
+
 void sa_http_respond(struct sa_http_request *r, int status, const char *type, const void *body,
                      size_t length)
 {
+    drop_body(r);
     sa_http_response_start(r, status, type, (int64_t)length);
     sa_http_response_write(r, body, length);
     sa_http_response_end(r);
@@ -233,6 +245,7 @@ void sa_http_respond(struct sa_http_request *r, int status, const char *type, co
 void sa_http_respond_owned(struct sa_http_request *r, int status, const char *type, void *body,
                            size_t length, void (*release)(void *))
 {
+    drop_body(r);
     sa_http_response_start(r, status, type, (int64_t)length);
     sa_http_response_write_owned(r, body, length, release);
     sa_http_response_end(r);

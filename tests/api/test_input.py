@@ -56,9 +56,9 @@ def test_the_field_is_named(api, body, where, words):
 
 
 def test_depth(api):
-    for body in (b"[" * 100000, b'{"a":' * 100000, b'{"runtime":' + b"[" * 200 + b"]" * 200 + b"}"):
+    for body in (b"[" * 100000, b'{"a":' * 20000, b'{"runtime":' + b"[" * 200 + b"]" * 200 + b"}"):
         status, error = post(api, body)
-        assert status == 400 and "dee" in error["message"] + error.get("details", [{}])[0].get("path", ""), error
+        assert status == 400 and "deep" in error["message"], error
 
 
 def test_sizes(api, shared):
