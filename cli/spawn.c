@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { ARGS_MAX = 64, NUMBER_BYTES = 24 };
+enum { ARGS_MAX = 64, NUMBER_BYTES = 24, SWEEP_MS = 5000, SWEEP_LOOK_MS = 10 };
 
 /* Where the API finds its folder when the way to it is closed to its user. */
 static const char private_mount[] = "/mnt";
@@ -151,4 +151,21 @@ int sa_spawn(const struct sa_spawn *spawn, const char *listen, struct sa_spawned
     }
     out->ready = sa_steal_fd(&ready_read);
     return 0;
+}
+
+void sa_spawn_sweeper(const struct sa_spawn *spawn)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return;
+    close(pair[1]);
+    pid_t pid = start_node(spawn, pair[0], NULL);
+    close(pair[0]);
+    for (int waited = 0; pid > 0 && waited < SWEEP_MS; waited += SWEEP_LOOK_MS) {
+        if (waitpid(pid, NULL, WNOHANG) == pid)
+            return;
+        usleep(SWEEP_LOOK_MS * 1000);
+    }
+    if (pid > 0)
+        kill_child(pid);
 }

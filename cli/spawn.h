@@ -28,4 +28,8 @@ struct sa_spawned {
 int sa_spawn(const struct sa_spawn *spawn, const char *listen, struct sa_spawned *out,
              struct sa_error *err);
 
+/* Run a node that finds no control plane: it removes what one that was killed left (control
+ * groups) and ends. Waits for that, bounded. */
+void sa_spawn_sweeper(const struct sa_spawn *spawn);
+
 #endif

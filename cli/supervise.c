@@ -36,6 +36,7 @@ struct supervisor {
     size_t url_length;
     char *listen; /* with the port obtained */
     bool served;  /* was ready at least once */
+    bool swept;   /* the latest node ended by itself, and so removed what it had made */
     int exit_status;
     int64_t deaths[DEATHS_MAX]; /* when; the oldest is overwritten */
     unsigned death_count;
@@ -187,6 +188,8 @@ static void reap_one(struct supervisor *s, pid_t *pid, const char *which)
     if (*pid <= 0 || waitpid(*pid, &status, WNOHANG) != *pid)
         return;
     *pid = 0;
+    if (pid == &s->children.node)
+        s->swept = !WIFSIGNALED(status);
     if (s->state == STARTING || s->state == SERVING) {
         died(s, which, status);
         return;
@@ -280,6 +283,7 @@ static void step(struct supervisor *s)
 int sa_supervise(struct sa_supervise *options)
 {
     struct supervisor s = {.options = options,
+                           .swept = true,
                            .backoff_ms = BACKOFF_FIRST_MS,
                            .listen = sa_strdup(options->listen)};
     sigset_t watched, before;
@@ -298,6 +302,8 @@ int sa_supervise(struct sa_supervise *options)
     }
     for (start(&s); s.state != DONE;)
         step(&s);
+    if (!s.swept)
+        sa_spawn_sweeper(&options->spawn);
     close(s.signals);
     free(s.listen);
     return s.exit_status;
