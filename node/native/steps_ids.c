@@ -76,7 +76,9 @@ int sa_step_rlimits(struct sa_child *child)
 {
     const rlim_t mib = 1 << 20;
     const uint64_t pids = child->order.pids;
-    if (lower(RLIMIT_CORE, 0, 0) < 0 || lower(RLIMIT_NOFILE, 1024, 65536) < 0 ||
+    /* 1, not 0: only 1 keeps the kernel from starting the host's core-dump helper, if the pattern
+     * names one (fs/coredump.c). The guard filter refuses to lower it (seccomp.c). */
+    if (lower(RLIMIT_CORE, 1, 1) < 0 || lower(RLIMIT_NOFILE, 1024, 65536) < 0 ||
         lower(RLIMIT_MEMLOCK, 8 * mib, 8 * mib) < 0 || lower(RLIMIT_MSGQUEUE, mib, mib) < 0 ||
         lower(RLIMIT_SIGPENDING, 4096, 4096) < 0 || lower(RLIMIT_NICE, 0, 0) < 0 ||
         lower(RLIMIT_RTPRIO, 0, 0) < 0 || lower(RLIMIT_STACK, 8 * mib, RLIM_INFINITY) < 0)

@@ -41,18 +41,28 @@ static int write_number(const char *path, const char *text)
 }
 
 /* No further namespaces in this user namespace, whoever asks and whatever a filter says
- * (user_namespaces(7)). The control group's own comes later, hence the 1. */
+ * (user_namespaces(7)); the control group's own comes later, hence the 1. And a share only of
+ * what the kernel counts for the node's user over all sandboxes. */
 int sa_step_namespace_limits(struct sa_child *child)
 {
-    static const char *const kinds[] = {"user", "mnt", "pid", "net", "ipc", "uts", "time"};
+    static const struct {
+        const char *path, *most;
+    } limits[] = {{"proc/sys/user/max_user_namespaces", "0"},
+                  {"proc/sys/user/max_mnt_namespaces", "0"},
+                  {"proc/sys/user/max_pid_namespaces", "0"},
+                  {"proc/sys/user/max_net_namespaces", "0"},
+                  {"proc/sys/user/max_ipc_namespaces", "0"},
+                  {"proc/sys/user/max_uts_namespaces", "0"},
+                  {"proc/sys/user/max_time_namespaces", "0"},
+                  {"proc/sys/user/max_cgroup_namespaces", "1"},
+                  {"proc/sys/user/max_inotify_instances", "16"},
+                  {"proc/sys/user/max_inotify_watches", "8192"},
+                  {"proc/sys/user/max_fanotify_groups", "0"}};
     (void)child;
-    for (size_t i = 0; i < SA_COUNT(kinds); i++) {
-        char path[64];
-        snprintf(path, sizeof path, "proc/sys/user/max_%s_namespaces", kinds[i]);
-        if (write_number(path, "0") < 0)
+    for (size_t i = 0; i < SA_COUNT(limits); i++)
+        if (write_number(limits[i].path, limits[i].most) < 0)
             return -1;
-    }
-    return write_number("proc/sys/user/max_cgroup_namespaces", "1");
+    return 0;
 }
 
 int sa_step_mask(struct sa_child *child)
@@ -74,7 +84,7 @@ int sa_step_terminals(struct sa_child *child)
 {
     (void)child;
     return mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-                 "newinstance,ptmxmode=0666,mode=0620");
+                 "newinstance,ptmxmode=0666,mode=0620,max=256");
 }
 
 /* One tmpfs, so that one size caps all that can be written. It is mounted on /d, which goes

@@ -120,6 +120,11 @@ static long prlimit_other(void)
     struct rlimit limit;
     return syscall(SYS_prlimit64, 1, RLIMIT_NOFILE, NULL, &limit);
 }
+static long core_limit(void)
+{
+    struct rlimit limit = {0, 0};
+    return setrlimit(RLIMIT_CORE, &limit);
+}
 static long personality_odd(void) { return syscall(SYS_personality, 0x0400000); }
 static long personality_query(void) { return syscall(SYS_personality, 0xffffffff); }
 static long mem_of_init(void) { return open("/proc/1/mem", O_RDWR); }
@@ -179,7 +184,7 @@ static const struct {
     {"tioclinux", tioclinux}, {"packet", packet}, {"vsock", vsock}, {"alg", alg}, {"raw", raw},
     {"sctp", sctp}, {"netfilter", netfilter}, {"route", route}, {"tcp", tcp},
     {"kill_init", kill_init}, {"kill_init_high", kill_init_high}, {"tgkill_init", tgkill_init},
-    {"queue_init", queue_init}, {"prlimit_other", prlimit_other},
+    {"queue_init", queue_init}, {"prlimit_other", prlimit_other}, {"core_limit", core_limit},
     {"personality_odd", personality_odd}, {"personality_query", personality_query},
     {"mem_of_init", mem_of_init}, {"sysctl", sysctl_}, {"etc", etc}, {"device", device},
     {"fifo", fifo}, {"caps_back", caps_back}, {"i386", i386}, {"x32", x32},

@@ -156,6 +156,7 @@ static void test_namespaces_are_its_own(void **state)
     expect(link, "hostname", "box\n");
     expect(link, "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '", "lo\n");
     expect(link, "cut -d: -f3 /proc/self/cgroup | sort -u", "/\n");
+    expect(link, "cat /proc/sys/user/max_inotify_instances", "16\n");
     expect(link, "cat /proc/sys/user/max_user_namespaces /proc/sys/user/max_net_namespaces",
            "0\n0\n");
     close(link);
@@ -198,7 +199,9 @@ static void test_nothing_is_inherited(void **state)
            "0 /dev/null\n1 /dev/null\n2 /dev/null\n3 socket:\n");
     expect(link, "tr '\\0' '\\n' </proc/1/environ | wc -l; env | grep -c SECRET", "0\n0\n");
     expect(link, "readlink /proc/1/cwd; umask; grep -c . /proc/1/cmdline", "/workspace\n0022\n1\n");
-    expect(link, "awk '/core file size/ {print $5, $6}' /proc/1/limits", "0 0\n");
+    expect(link, "awk '/core file size/ {print $5, $6}' /proc/1/limits", "1 1\n");
+    expect(link, "!core_limit", "EPERM\n");
+    expect(link, "ulimit -n 512 && ulimit -n", "512\n");
     expect(link, "awk '/^Sig(Blk|Ign)/ {print $2}' /proc/1/status", 
            "0000000000000000\n0000000000000000\n");
     close(link);
