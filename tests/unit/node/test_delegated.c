@@ -1,0 +1,182 @@
+/*
+ * An unprivileged node in control groups that were delegated to its user, in version 1 and, in a
+ * mount namespace without version 1, in version 2 (where a host without controllers still
+ * shows the birth in a group, the freezer and cgroup.kill). Needs root to delegate.
+ */
+#include "harness.h"
+
+#include "base/cleanup.h"
+#include "base/fdio.h"
+#include "native/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { NOBODY = 65534 };
+
+/* A folder of a hierarchy that belongs to NOBODY, and where we came from. */
+struct delegated {
+    char path[256], before[256];
+};
+
+static bool locate(enum sa_controller c, char *path, size_t size, bool *v2)
+{
+    struct sa_buf mounts = SA_BUF_INIT, groups = SA_BUF_INIT;
+    assert_int_equal(sa_read_file(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &mounts, NULL), 0);
+    assert_int_equal(sa_read_file(AT_FDCWD, "/proc/self/cgroup", 1 << 16, &groups, NULL), 0);
+    bool found = sa_cgroup_locate(mounts.data, groups.data, c, path, size, v2);
+    sa_buf_deinit(&mounts);
+    sa_buf_deinit(&groups);
+    return found;
+}
+
+static void enter(const char *path)
+{
+    char file[300], pid[16];
+    snprintf(file, sizeof file, "%s/cgroup.procs", path);
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    assert_int_equal(sa_write_file(AT_FDCWD, file, pid, NULL), 0);
+}
+
+static void delegate(struct delegated *d, const char *parent)
+{
+    static const char *const files[] = {"", "/cgroup.procs", "/tasks", "/cgroup.subtree_control",
+                                        "/cgroup.threads"};
+    snprintf(d->before, sizeof d->before, "%s", parent);
+    snprintf(d->path, sizeof d->path, "%.200s/secureagent-test-%d.slice", parent, (int)getpid());
+    assert_int_equal(mkdir(d->path, 0755), 0);
+    for (size_t i = 0; i < SA_COUNT(files); i++) {
+        char file[300];
+        snprintf(file, sizeof file, "%s%s", d->path, files[i]);
+        assert_true(chown(file, NOBODY, NOBODY) == 0 || errno == ENOENT);
+    }
+    enter(d->path);
+}
+
+static void give_back(struct delegated *d)
+{
+    char leaf[300];
+    enter(d->before);
+    snprintf(leaf, sizeof leaf, "%s/secureagent-leaf", d->path);
+    rmdir(leaf);
+    assert_int_equal(rmdir(d->path), 0);
+}
+
+static void test_version_1(void **state)
+{
+    struct delegated all[SA_CG_COUNT];
+    struct node node;
+    struct sa_node_spec spec;
+    struct reply r;
+    int count = 0;
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    for (int c = 0; c < SA_CG_COUNT; c++) {
+        char path[256];
+        bool v2, known = false;
+        assert_true(locate((enum sa_controller)c, path, sizeof path, &v2));
+        if (v2) {
+            print_message("skipped: not every controller is in version 1 here\n");
+            while (count)
+                give_back(&all[--count]);
+            skip();
+        }
+        for (int i = 0; i < count; i++)
+            known = known || strcmp(all[i].path, path) == 0; /* cpu,cpuacct */
+        if (!known)
+            delegate(&all[count++], path);
+    }
+    node_start(&node, NOBODY, SA_TEST_RUNTIME);
+    spec_default(&spec);
+    int link = node_create(&node, &spec, &r);
+    assert_non_null(strstr(r.controls, " cgroup.memory "));
+    assert_non_null(strstr(r.controls, " cgroup.pids "));
+    assert_non_null(strstr(r.controls, " cgroup.cpu "));
+    assert_null(strstr(r.controls, "watchdog"));
+    assert_null(strstr(r.weaker, "cgroup."));
+    run(link, NULL, 0, "head -c 400M /dev/zero | tail | wc -c");
+    node_event(&node, SA_NODE_OOM, &r);
+    expect(link, "echo alive", "alive\n"); /* only the culprit died */
+    node_answer(&node, node_send_id(&node, SA_NODE_FREEZE, spec.id), &r);
+    assert_int_equal(r.type, SA_NODE_DONE);
+    node_destroy(&node, spec.id);
+    close(link);
+    node_finish(&node);
+    while (count)
+        give_back(&all[--count]);
+}
+
+/* Nothing of version 1 can be seen from here on. */
+static bool leave_version_1(void)
+{
+    struct sa_buf mounts = SA_BUF_INIT;
+    char path[256];
+    bool v2;
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return false;
+    assert_int_equal(sa_read_file(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &mounts, NULL), 0);
+    for (char *line = strtok(mounts.data, "\n"); line; line = strtok(NULL, "\n")) {
+        char at[256];
+        if (strstr(line, " - cgroup ") && sscanf(line, "%*d %*d %*s %*s %255s", at) == 1)
+            assert_int_equal(umount2(at, MNT_DETACH), 0);
+    }
+    sa_buf_deinit(&mounts);
+    return locate(SA_CG_FREEZER, path, sizeof path, &v2) && v2;
+}
+
+static void test_version_2(void **state)
+{
+    struct delegated d;
+    struct node node;
+    struct sa_node_spec spec;
+    struct reply r;
+    char path[256], group[400];
+    bool v2;
+    (void)state;
+    if (geteuid() != 0 || !leave_version_1()) {
+        print_message("skipped: no cgroup2 hierarchy to delegate\n");
+        skip();
+    }
+    assert_true(locate(SA_CG_FREEZER, path, sizeof path, &v2));
+    delegate(&d, path);
+    node_start(&node, NOBODY, SA_TEST_RUNTIME);
+    for (int i = 0; i < 3; i++) { /* the second and third begin as spares */
+        spec_default(&spec);
+        int link = node_create(&node, &spec, &r);
+        assert_non_null(strstr(r.controls, " cgroup.freezer "));
+        pid_t pid = host_pid(&node);
+        struct sa_buf text = SA_BUF_INIT;
+        snprintf(group, sizeof group, "/proc/%d/cgroup", (int)pid);
+        assert_int_equal(sa_read_file(AT_FDCWD, group, 4096, &text, NULL), 0);
+        assert_non_null(strstr(text.data, node.state));
+        sa_buf_deinit(&text);
+        node_answer(&node, node_send_id(&node, SA_NODE_FREEZE, spec.id), &r);
+        assert_int_equal(r.type, SA_NODE_DONE);
+        node_answer(&node, node_send_id(&node, SA_NODE_THAW, spec.id), &r);
+        assert_int_equal(r.type, SA_NODE_DONE);
+        expect(link, "echo alive", "alive\n");
+        node_answer(&node, node_send_id(&node, SA_NODE_FREEZE, spec.id), &r);
+        node_destroy(&node, spec.id);
+        close(link);
+        usleep(20000); /* time for the next spare */
+    }
+    node_finish(&node);
+    give_back(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_version_1),
+        cmocka_unit_test(test_version_2), /* last: it leaves version 1 behind */
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
