@@ -129,7 +129,7 @@ void sa_fields_add_error(struct sa_buf *out, uint16_t tag, const struct sa_error
 int sa_field_error(const struct sa_field *field, struct sa_error *value, struct sa_error *err)
 {
     struct sa_fields reader;
-    struct sa_field f;
+    struct sa_field f = {0};
     int64_t number = 0;
     int more;
     *value = (struct sa_error){.code = SA_EINTERNAL};
