@@ -6,10 +6,12 @@
 #include "poller.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -18,14 +20,26 @@ enum {
     RECEIVE_BYTES = 128 * 1024,
     OUTPUT_HIGH_BYTES = 512 * 1024,
     VECTORS = 16,
+    REST_US = 1000 * 1000,
 };
 
 static struct sa_link *the_link;
 static struct sa_watch watch = {.fd = -1};
 static struct sa_call *calls;
-static char received[RECEIVE_BYTES];
+static _Alignas(4096) char received[RECEIVE_BYTES];
+static struct sa_timer rest_timer;
 
 /* --- calls --- */
+
+/* Nothing has been asked for a while: be small again. */
+static void rest(struct sa_timer *timer)
+{
+    (void)timer;
+    if (calls)
+        return;
+    madvise(received, sizeof received, MADV_DONTNEED);
+    malloc_trim(0);
+}
 
 void *sa_call_new(size_t bytes, const struct sa_method *method, struct sa_stream *stream)
 {
@@ -41,6 +55,8 @@ void sa_call_done(struct sa_call *call)
 {
     DL_DELETE(calls, call);
     free(call);
+    if (!calls && !rest_timer.armed)
+        sa_timer_set(&rest_timer, REST_US);
 }
 
 void sa_call_end(struct sa_call *call, const struct sa_buf *result)
@@ -226,6 +242,7 @@ void sa_conn_init(int fd)
                                       .output_high_bytes = OUTPUT_HIGH_BYTES,
                                       .events = &events};
     the_link = sa_link_new(&options);
+    rest_timer.fire = rest;
     watch = (struct sa_watch){.fd = fd, .ready = on_ready};
     sa_watch_set(&watch, EPOLLIN);
 }

@@ -60,7 +60,7 @@ struct feed {
     struct sa_watch watch;
     struct sa_buf queue; /* bytes before `done` are written */
     size_t done;
-    bool eof;
+    bool eof, enlarged;
 };
 
 enum exec_outcome { EXEC_RUNS, EXEC_TIMEOUT, EXEC_CANCELED };

@@ -24,7 +24,7 @@ enum {
     LEFTOVER_PAUSE_US = 20 * 1000,
 };
 
-static char scratch[64 * 1024]; /* for what is dropped */
+static char scratch[64 * 1024]; /* for what is dropped; never looked at */
 
 /* --- output --- */
 
@@ -49,20 +49,20 @@ static ssize_t pump_read(struct pump *p)
     return n;
 }
 
-/* A program that fills the pipe gets a larger one: fewer switches between it and us. */
-static void enlarge(struct pump *p, ssize_t got)
+/* A pipe that was full gets larger, if the user may have that: fewer switches between the program
+ * and us. */
+static void enlarge(int fd, bool *enlarged)
 {
-    if (p->enlarged || got < 64 * 1024)
-        return;
-    p->enlarged = true;
-    (void)fcntl(p->watch.fd, F_SETPIPE_SZ, PIPE_BYTES);
+    if (!*enlarged)
+        (void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
+    *enlarged = true;
 }
 
+/* EOF goes out together with END (exec_io_finish): the reader is woken once. */
 static void pump_end(struct pump *p)
 {
     sa_watch_close(&p->watch);
     p->must_drain = 0;
-    sa_stream_eof(p->exec->call.stream, p->channel);
 }
 
 /* Moves one frame's worth; false when there is no more for now. */
@@ -79,7 +79,8 @@ static bool pump_move(struct pump *p)
     }
     p->total += n;
     p->must_drain = p->must_drain > n ? p->must_drain - n : 0;
-    enlarge(p, n);
+    if (n >= 64 * 1024)
+        enlarge(p->watch.fd, &p->enlarged);
     if (p->exec->exited && !p->exec->quiet_over &&
         sa_poller_now_us() < p->exec->exit_us + EXEC_NOISE_US)
         sa_timer_set(&p->exec->quiet, EXEC_QUIET_US);
@@ -189,11 +190,11 @@ void exec_io_finish(struct exec *e)
 {
     for (int i = 0; i < 2; i++) {
         struct pump *p = &e->pumps[i];
-        if (p->watch.fd < 0)
-            continue;
-        sa_watch_set(&p->watch, 0);
-        leftover_new(sa_steal_fd(&p->watch.fd));
-        sa_stream_eof(e->call.stream, p->channel);
+        if (p->watch.fd >= 0) {
+            sa_watch_set(&p->watch, 0);
+            leftover_new(sa_steal_fd(&p->watch.fd));
+        }
+        sa_stream_eof(e->call.stream, i ? SA_CHANNEL_ERR : SA_CHANNEL_OUT);
     }
     sa_watch_close(&e->feed.watch);
     sa_buf_deinit(&e->feed.queue);
@@ -259,6 +260,7 @@ void exec_io_data(struct exec *e, const void *data, size_t length)
     }
     if ((size_t)n == length)
         return;
+    enlarge(f->watch.fd, &f->enlarged);
     if (f->done > 64 * 1024) {
         sa_buf_consume(&f->queue, f->done);
         f->done = 0;

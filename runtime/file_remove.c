@@ -122,7 +122,8 @@ static int move_up(struct file_remove *r, struct level *level, const char *name)
     sa_id_new(".sa-rm-", moved);
     if (renameat(level->fd, name, r->levels[0]->fd, moved) < 0)
         return -1;
-    return 0; /* the top is scanned again until it can be removed */
+    r->levels[0]->rescans = 0; /* the top is scanned again until it can be removed */
+    return 0;
 }
 
 /* Remove one entry, or begin with a folder. 0, or -1 with errno. */

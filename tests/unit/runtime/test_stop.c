@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static struct box box;
@@ -367,11 +368,12 @@ static void test_fork_bomb_in_new_sessions(void **state)
 static void test_marks(void **state)
 {
     (void)state;
-    struct reply *r = run_limited(
-        "perl -e '"
-        "$l = pack(\"QQ\", 1000, 1000); syscall(160, 15, $l) == 0 or die; " /* setrlimit, RTTIME */
-        "$u = pack(\"QQ\", -1, -1); syscall(160, 15, $u) == -1 or die \"raised\"; "
-        "print \"low\"; $| = 1; print \"er\\n\"; sleep 1000' & sleep 1000", 400, 100);
+    char script[500];
+    snprintf(script, sizeof script,
+        "perl -e '$c = %ld; $l = pack(\"QQ\", 1000, 1000); syscall($c, 15, $l) == 0 or die; " /* setrlimit, RTTIME */
+        "$u = pack(\"QQ\", -1, -1); syscall($c, 15, $u) == -1 or die \"raised\"; "
+        "print \"low\"; $| = 1; print \"er\\n\"; sleep 1000' & sleep 1000", (long)SYS_setrlimit);
+    struct reply *r = run_limited(script, 400, 100);
     assert_status(r, "timeout");
     assert_out(r, "lower\n");
     reply_free(r);
