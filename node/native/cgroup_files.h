@@ -17,6 +17,9 @@ struct sa_cgroup_version {
 };
 extern const struct sa_cgroup_version sa_cgroup_v1, sa_cgroup_v2;
 
+/* "memory" and so on. */
+const char *sa_controller_name(enum sa_controller controller);
+
 /* Small accessors (cgroup.c): write text, read a number (-1: absent or "max"), read the number
  * after a key of a flat keyed file. */
 int sa_cgroup_write(int fd, const char *id, const char *file, const char *text,

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -143,34 +142,11 @@ static void probe_masks(struct sa_host *host)
     }
 }
 
-static void note(struct sa_host *host, enum sa_control control, const char *fmt, va_list ap)
+void sa_host_missing(struct sa_host *host, enum sa_control control, char *why)
 {
-    sa_autobuf text = SA_BUF_INIT;
-    va_list again;
-    va_copy(again, ap);
-    int length = vsnprintf(NULL, 0, fmt, ap);
-    text.length = (size_t)vsnprintf(sa_buf_reserve(&text, (size_t)length + 1), (size_t)length + 1,
-                                    fmt, again);
-    va_end(again);
     free(host->weaker[control]);
-    host->weaker[control] = sa_buf_steal(&text);
-}
-
-void sa_host_missing(struct sa_host *host, enum sa_control control, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    note(host, control, fmt, ap);
-    va_end(ap);
+    host->weaker[control] = why;
     host->can &= ~sa_control_bit(control);
-}
-
-void sa_host_weak(struct sa_host *host, enum sa_control control, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    note(host, control, fmt, ap);
-    va_end(ap);
 }
 
 void sa_host_probe(struct sa_host *host)
@@ -185,22 +161,24 @@ void sa_host_probe(struct sa_host *host)
         host->can |= sa_control_bit(always[i]);
     if (!host->ranges)
         sa_host_missing(host, SA_C_USERNS_RANGE,
-                        "every sandbox runs as the node's own user id %u, with its groups; start "
-                        "the node as root for a range of ids of its own for each",
-                        (unsigned)host->own_uid);
+                        sa_printf("every sandbox runs as the node's own user id %u, with its "
+                                  "groups; start the node as root for a range of ids of its own "
+                                  "for each",
+                                  (unsigned)host->own_uid));
     probe_masks(host);
     host->landlock_abi = sa_landlock_abi();
     if (host->landlock_abi >= 1)
         host->can |= sa_control_bit(SA_C_LANDLOCK);
     else
-        sa_host_missing(host, SA_C_LANDLOCK, "this kernel has no Landlock (5.13, lsm=landlock)");
+        sa_host_missing(host, SA_C_LANDLOCK,
+                        sa_strdup("this kernel has no Landlock (5.13, lsm=landlock)"));
     if (host->landlock_abi >= 6)
         host->can |= sa_control_bit(SA_C_LANDLOCK_SCOPE);
     else
         sa_host_missing(host, SA_C_LANDLOCK_SCOPE,
-                        "Landlock ABI %d of this kernel cannot scope abstract sockets (6.12); "
-                        "the network namespace separates them",
-                        host->landlock_abi);
+                        sa_printf("Landlock ABI %d of this kernel cannot scope abstract sockets "
+                                  "(6.12); the network namespace separates them",
+                                  host->landlock_abi));
 }
 
 /* The node keeps what it takes to map ids (SETUID, SETGID) and to size the link's buffers

@@ -58,11 +58,8 @@ bool sa_host_state_free(const char *state);
 int sa_host_load_runtime(struct sa_host *host, const char *path, struct sa_error *err);
 /* Find out about ids, Landlock, and what of /proc is there to be masked. */
 void sa_host_probe(struct sa_host *host);
-/* Say that a control is missing (removes it from `can`) or weak (leaves it). */
-void sa_host_missing(struct sa_host *host, enum sa_control control, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-void sa_host_weak(struct sa_host *host, enum sa_control control, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Say that a control is missing, and why: it is no longer in `can`. Takes the text (malloc). */
+void sa_host_missing(struct sa_host *host, enum sa_control control, char *why);
 /* Give up what making sandboxes does not need: capabilities, new privileges. */
 int sa_host_reduce(struct sa_error *err);
 /* Make a capability that was kept in reserve effective; nothing where it was not. */

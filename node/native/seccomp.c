@@ -149,7 +149,8 @@ static void add_guard(struct rules *r)
     rule1(r, NO_PERMISSION, "tgkill", INT_IS(1, 1));
     rule1(r, NO_PERMISSION, "rt_tgsigqueueinfo", INT_IS(1, 1));
     /* RLIMIT_CORE stays what it is (steps_ids.c). */
-    const struct scmp_arg_cmp core[] = {INT_IS(1, RLIMIT_CORE), SCMP_CMP(2, SCMP_CMP_NE, 0)};
+    const struct scmp_arg_cmp core[] = {INT_IS(1, RLIMIT_CORE),
+                                        SCMP_CMP(2, SCMP_CMP_NE, 0, 0)};
     rule1(r, NO_PERMISSION, "setrlimit", INT_IS(0, RLIMIT_CORE));
     rule(r, NO_PERMISSION, number_of("prlimit64"), 2, core);
 }

@@ -10,10 +10,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -26,15 +26,17 @@ static bool has_ids(uint32_t base)
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2];
     sa_autobuf map = SA_BUF_INIT;
-    uint64_t inside, count;
     if (syscall(SYS_capget, &header, data) < 0 || (data[0].effective & needed) != needed)
         return false;
     if (sa_read_file(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL) < 0)
         return false;
     for (const char *line = map.data; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (sscanf(line, "%" SCNu64 " %*u %" SCNu64, &inside, &count) == 2 && inside <= base &&
-            inside + count >= end)
+        char *at = (char *)line + (*line == '\n');
+        line = at;
+        const uint64_t inside = strtoull(at, &at, 10);
+        strtoull(at, &at, 10); /* the ids outside */
+        const uint64_t count = strtoull(at, &at, 10);
+        if (inside <= base && inside + count >= end)
             return true;
     }
     return false;

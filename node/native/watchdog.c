@@ -24,11 +24,8 @@ uint64_t sa_watchdog_namespace(pid_t pid)
 /* "RssAnon:  123 kB" and so on in bytes, 0 when it is not there (a zombie). */
 static int64_t status_bytes(const char *status, const char *key)
 {
-    long long kib = 0;
     const char *at = strstr(status, key);
-    if (!at || sscanf(at + strlen(key), "%lld", &kib) != 1)
-        return 0;
-    return kib * 1024;
+    return at ? strtoll(at + strlen(key), NULL, 10) * 1024 : 0;
 }
 
 static int64_t resident(pid_t pid)
