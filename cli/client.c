@@ -35,8 +35,9 @@ struct transfer {
 
 /* ---- which server ---- */
 
-static int find_local(struct sa_client *client, const struct sa_config *config, char **key,
-                      struct sa_error *err)
+/* Both return the key (malloc'd), or NULL. */
+static char *find_local(struct sa_client *client, const struct sa_config *config,
+                        struct sa_error *err)
 {
     const char *given = sa_config_string(config, "data-dir");
     sa_autofree char *dir = given ? sa_strdup(given) : sa_datadir_default();
@@ -44,56 +45,73 @@ static int find_local(struct sa_client *client, const struct sa_config *config, 
     struct sa_error error;
     if (sa_clifile_read(dir, &file, &error) < 0) {
         if (error.code == SA_ENOTFOUND)
-            return sa_error_set(err, SA_EUNAVAILABLE,
-                                "no server is running here (nothing in %s): start one with "
-                                "`secureagent up`, or name one with --url and --api-key",
-                                dir);
-        *err = error;
-        return -1;
+            sa_error_set(err, SA_EUNAVAILABLE,
+                         "no server is running here (nothing in %s): start one with "
+                         "`secureagent up`, or name one with --url and --api-key",
+                         dir);
+        else
+            *err = error;
+        return NULL;
     }
-    client->url = sa_steal(&file.url);
-    client->cacert = sa_steal(&file.tls_cert);
-    *key = sa_steal(&file.key);
+    client->url = file.url;
+    client->cacert = file.tls_cert;
     client->own_server = true;
-    sa_clifile_deinit(&file);
-    return 0;
+    return file.key;
 }
 
-static int find_server(struct sa_client *client, const struct sa_config *config, char **key,
-                       struct sa_error *err)
+static char *find_named(struct sa_client *client, const char *url, const char *key,
+                        struct sa_error *err)
+{
+    if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0) {
+        sa_error_at(err, SA_EINVALID, "url",
+                    "--url: \"%.80s\" should begin with http:// or https://", url);
+        return NULL;
+    }
+    if (!key) {
+        sa_error_at(err, SA_EUNAUTHORIZED, "api-key",
+                    "%s needs an API key: --api-key KEY or SECUREAGENT_API_KEY", url);
+        return NULL;
+    }
+    client->url = sa_strdup(url);
+    for (size_t length = strlen(url); length && client->url[length - 1] == '/'; length--)
+        client->url[length - 1] = '\0';
+    return sa_strdup(key);
+}
+
+static char *find_server(struct sa_client *client, const struct sa_config *config,
+                         struct sa_error *err)
 {
     const char *url = sa_config_string(config, "url"), *given = sa_config_string(config, "api-key");
-    if (!url) {
-        if (find_local(client, config, key, err) < 0)
-            return -1;
-    } else {
-        if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
-            return sa_error_at(err, SA_EINVALID, "url",
-                               "--url: \"%.80s\" should begin with http:// or https://", url);
-        client->url = sa_strdup(url);
-        size_t length = strlen(client->url);
-        while (length && client->url[length - 1] == '/')
-            client->url[--length] = '\0';
+    if (given && strpbrk(given, "\r\n")) {
+        sa_error_at(err, SA_EINVALID, "api-key", "the API key must be one line");
+        return NULL;
     }
-    if (given) {
-        free(*key);
-        *key = sa_strdup(given);
-    }
-    if (!*key)
-        return sa_error_at(err, SA_EUNAUTHORIZED, "api-key",
-                           "%s needs an API key: --api-key KEY or SECUREAGENT_API_KEY",
-                           client->url);
-    if (strpbrk(*key, "\r\n"))
-        return sa_error_at(err, SA_EINVALID, "api-key", "the API key must be one line");
-    return 0;
+    if (url)
+        return find_named(client, url, given, err);
+    char *key = find_local(client, config, err);
+    if (!key || !given)
+        return key;
+    free(key);
+    return sa_strdup(given);
+}
+
+/* The header that carries the key, whose memory is wiped and freed. */
+static struct curl_slist *key_header(char *key)
+{
+    sa_autofree char *header = sa_printf("X-API-Key: %s", key);
+    struct curl_slist *list = curl_slist_append(NULL, header);
+    explicit_bzero(key, strlen(key));
+    explicit_bzero(header, strlen(header));
+    free(key);
+    return list;
 }
 
 struct sa_client *sa_client_open(const struct sa_config *config, struct sa_error *err)
 {
     struct sa_client *client = sa_alloc(sizeof *client);
-    sa_autofree char *key = NULL;
+    char *key = find_server(client, config, err);
     client->watched = -1;
-    if (find_server(client, config, &key, err) < 0) {
+    if (!key) {
         sa_client_close(client);
         return NULL;
     }
@@ -102,10 +120,7 @@ struct sa_client *sa_client_open(const struct sa_config *config, struct sa_error
         client->cacert = sa_strdup(sa_config_string(config, "cacert"));
         client->own_server = false;
     }
-    sa_autofree char *header = sa_printf("X-API-Key: %s", key);
-    client->key_header = curl_slist_append(NULL, header);
-    explicit_bzero(key, strlen(key));
-    explicit_bzero(header, strlen(header));
+    client->key_header = key_header(key);
     client->easy = curl_easy_init();
     client->multi = curl_multi_init();
     if (client->key_header && client->easy && client->multi)
@@ -201,11 +216,9 @@ static void set_tls(CURL *easy, const struct sa_client *client)
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
 }
 
-static struct curl_slist *headers(const struct sa_client *client,
-                                  const struct sa_client_request *r)
+static struct curl_slist *headers(const struct sa_client *client, const struct sa_client_request *r)
 {
-    sa_autofree char *accept =
-        sa_printf("Accept: %s", r->accept ? r->accept : "application/json");
+    sa_autofree char *accept = sa_printf("Accept: %s", r->accept ? r->accept : "application/json");
     struct curl_slist *list = curl_slist_append(NULL, client->key_header->data);
     list = curl_slist_append(list, accept);
     list = curl_slist_append(list, "Expect:"); /* no round trip before a body */
@@ -257,8 +270,8 @@ static int refused(const struct transfer *t, struct sa_error *err)
     struct sa_json_obj root, error;
     const char *name = "", *message = NULL;
     enum sa_code code = SA_EINTERNAL;
-    struct sa_json_doc *doc = sa_json_parse(t->refused.data ? t->refused.data : "",
-                                            t->refused.length, NULL, NULL);
+    struct sa_json_doc *doc =
+        sa_json_parse(t->refused.data ? t->refused.data : "", t->refused.length, NULL, NULL);
     if (doc && sa_json_root(doc, arena, &root, NULL) == 0 &&
         sa_json_get_obj(&root, "error", &error, NULL) == 0) {
         sa_json_opt_string(&error, "code", 64, &name, NULL, NULL);
@@ -343,7 +356,8 @@ struct sa_json_doc *sa_client_json(const struct sa_buf *answer, struct sa_arena 
 
 void sa_url_escape(struct sa_buf *out, const char *text, bool path)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
     for (const char *c = text; *c; c++)
         if (strchr(plain, *c) || (path && *c == '/'))
             sa_buf_addc(out, *c);

@@ -80,12 +80,13 @@ static int make_folder(struct sa_datadir *dir, const char *path, bool shared, st
 /* Hand the files of an earlier owner over (a server that used to run as another user). */
 static void give_files(int folder, uid_t uid)
 {
-    sa_autoclose int copy = dup(folder);
+    int copy = fcntl(folder, F_DUPFD_CLOEXEC, 0);
     DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
     struct dirent *entry;
-    if (!list)
+    if (!list) {
+        sa_cleanup_close(&copy);
         return;
-    copy = -1; /* the list has it */
+    }
     while ((entry = readdir(list)))
         if (entry->d_type == DT_REG)
             (void)!fchownat(folder, entry->d_name, uid, uid, AT_SYMLINK_NOFOLLOW);

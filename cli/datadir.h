@@ -16,8 +16,8 @@
 #include <sys/types.h>
 
 struct sa_datadir {
-    char *path; /* real path */
-    char *api;  /* path/api */
+    char *path;     /* real path */
+    char *api;      /* path/api */
     char state[32]; /* stable name made from the path: names the node's cgroups */
     int lock;       /* this process holds it alone; close-on-exec */
     int family;     /* a lock that the children inherit, so that the next supervisor can wait

@@ -18,9 +18,15 @@
 enum { ANSWER_MAX = 1024 * 1024, CHECKS_MAX = 256, TEXT_MAX = 4096 };
 
 static const struct sa_option options[] = {
-    {.name = "listen", .kind = SA_OPTION_STRING, .fallback = "127.0.0.1:8080",
-     .env = "SECUREAGENT_LISTEN", .value = "ADDR:PORT", .help = "address that `up` would serve on"},
-    {.name = "data-dir", .kind = SA_OPTION_PATH, .env = "SECUREAGENT_DATA_DIR",
+    {.name = "listen",
+     .kind = SA_OPTION_STRING,
+     .fallback = "127.0.0.1:8080",
+     .env = "SECUREAGENT_LISTEN",
+     .value = "ADDR:PORT",
+     .help = "address that `up` would serve on"},
+    {.name = "data-dir",
+     .kind = SA_OPTION_PATH,
+     .env = "SECUREAGENT_DATA_DIR",
      .help = "data directory that `up` would use"},
     SA_OUTPUT_OPTION,
 };
@@ -168,13 +174,17 @@ static int try_port(const char *listen_on)
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
     const char *colon = strrchr(listen_on, ':');
+    char *end;
     int yes = 1;
     if (!colon)
         return EINVAL;
     bool six = listen_on[0] == '[';
     sa_autofree char *host = six ? sa_strndup(listen_on + 1, (size_t)(colon - listen_on - 2))
                                  : sa_strndup(listen_on, (size_t)(colon - listen_on));
-    v4.sin_port = v6.sin6_port = htons((uint16_t)atoi(colon + 1));
+    long port = strtol(colon + 1, &end, 10);
+    if (end == colon + 1 || *end || port < 0 || port > 65535)
+        return EINVAL;
+    v4.sin_port = v6.sin6_port = htons((uint16_t)port);
     if (strcmp(host, "localhost") == 0)
         v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     else if (inet_pton(six ? AF_INET6 : AF_INET, host,
@@ -208,8 +218,8 @@ static int examine(struct doctor *d, const struct sa_config *config, struct sa_e
     if (sa_output_is_json(config, &d->json, err) < 0)
         return -1;
     sa_autofree char *node = check_program(d, "sandbox-node");
-    sa_autofree char *api = check_program(d, "agent-api");
-    sa_autofree char *runtime = check_program(d, "execution-runtime");
+    free(check_program(d, "agent-api"));
+    free(check_program(d, "execution-runtime"));
     check_data_dir(d, data_dir);
     check_port(d, sa_config_string(config, "listen"));
     if (node && check_kernel(d, node, err) < 0)
@@ -229,8 +239,8 @@ static int run(int argc, char **argv)
     struct sa_error error;
     char *const *args;
     struct doctor doctor = {.json = false};
-    struct sa_config *config = sa_command_load(&usage, options, SA_COUNT(options), argc, argv,
-                                               SA_CONFIG_MIXED, &status);
+    struct sa_config *config =
+        sa_command_load(&usage, options, SA_COUNT(options), argc, argv, SA_CONFIG_MIXED, &status);
     if (!config)
         return status;
     if (sa_config_args(config, &args))

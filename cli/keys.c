@@ -14,11 +14,18 @@ enum { KEYS_MAX = 10000 };
 static const char path[] = "/api/v1/user/apikeys";
 
 static const struct sa_option options[] = {
-    {.name = "role", .kind = SA_OPTION_STRING, .fallback = "developer", .value = "ROLE",
+    {.name = "role",
+     .kind = SA_OPTION_STRING,
+     .fallback = "developer",
+     .value = "ROLE",
      .help = "create: viewer, developer, operator or admin"},
     {.name = "e2b", .kind = SA_OPTION_BOOL, .help = "create: in the format that E2B clients take"},
-    {.name = "expires", .kind = SA_OPTION_DURATION, .value = "TIME", .low = 1000,
-     .high = 315360000000, .help = "create: stops working after so long, e.g. 12h, 30d"},
+    {.name = "expires",
+     .kind = SA_OPTION_DURATION,
+     .value = "TIME",
+     .low = 1000,
+     .high = 315360000000,
+     .help = "create: stops working after so long, e.g. 12h, 30d"},
     SA_OUTPUT_OPTION,
     SA_CLIENT_OPTIONS,
 };
@@ -73,8 +80,11 @@ static int create_key(struct keys *keys, const char *name, struct sa_error *err)
     if (expires_ms)
         sa_json_put_int(&w, "expiresIn", expires_ms / 1000);
     sa_json_w_end_object(&w);
-    struct sa_client_request request = {.method = "POST", .path = path, .body = body.data,
-                                        .body_length = body.length, .answer = &answer};
+    struct sa_client_request request = {.method = "POST",
+                                        .path = path,
+                                        .body = body.data,
+                                        .body_length = body.length,
+                                        .answer = &answer};
     int rc = send_request(keys, &request, &doc, &root, err);
     if (rc == 0 && doc && (rc = sa_json_get_string(&root, "key", 256, &key, err)) == 0 &&
         (rc = sa_json_get_string(&root, "id", 64, &id, err)) == 0) {
@@ -117,7 +127,7 @@ static int add_row(struct sa_table *table, struct sa_json_obj *item, struct sa_e
 
 static int show(struct sa_json_obj *root, struct sa_error *err)
 {
-    static const char *const heading[] = {"ID",  "NAME", "ROLE",    "PREFIX",
+    static const char *const heading[] = {"ID",    "NAME", "ROLE",       "PREFIX",
                                           "STATE", "AGE",  "EXPIRES IN", "LAST USED"};
     struct sa_table table = {.columns = SA_COUNT(heading)};
     struct sa_json_arr items;
@@ -190,8 +200,8 @@ static int run(int argc, char **argv)
     int status;
     struct sa_error error;
     char *const *args;
-    struct sa_config *config = sa_command_load(&usage, options, SA_COUNT(options), argc, argv,
-                                               SA_CONFIG_MIXED, &status);
+    struct sa_config *config =
+        sa_command_load(&usage, options, SA_COUNT(options), argc, argv, SA_CONFIG_MIXED, &status);
     if (!config)
         return status;
     struct keys keys = {.config = config, .arena = sa_arena_new()};

@@ -75,8 +75,8 @@ static int run(int argc, char **argv)
     int status;
     struct sa_error error;
     char *const *args;
-    struct sa_config *config = sa_command_load(&usage, options, SA_COUNT(options), argc, argv,
-                                               SA_CONFIG_MIXED, &status);
+    struct sa_config *config =
+        sa_command_load(&usage, options, SA_COUNT(options), argc, argv, SA_CONFIG_MIXED, &status);
     if (!config)
         return status;
     if (sa_config_args(config, &args))

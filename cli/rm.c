@@ -55,8 +55,7 @@ static int remove_each(struct sa_client *client, char *const *ids, size_t count,
     struct sa_error error;
     int status = 0;
     for (size_t i = 0; i < count; i++)
-        if (remove_one(client, ids[i], &error) < 0 &&
-            !(gone_is_fine && error.code == SA_ENOTFOUND))
+        if (remove_one(client, ids[i], &error) < 0 && !(gone_is_fine && error.code == SA_ENOTFOUND))
             status = sa_command_fail(&usage, &error);
     return status;
 }
@@ -78,8 +77,8 @@ static int run(int argc, char **argv)
     int status;
     struct sa_error error;
     char *const *args;
-    struct sa_config *config = sa_command_load(&usage, options, SA_COUNT(options), argc, argv,
-                                               SA_CONFIG_MIXED, &status);
+    struct sa_config *config =
+        sa_command_load(&usage, options, SA_COUNT(options), argc, argv, SA_CONFIG_MIXED, &status);
     if (!config)
         return status;
     size_t count = sa_config_args(config, &args);

@@ -24,15 +24,31 @@ enum {
 };
 
 static const struct sa_option options[] = {
-    {.name = "runtime", .letter = 'r', .kind = SA_OPTION_STRING, .value = "NAME",
+    {.name = "runtime",
+     .letter = 'r',
+     .kind = SA_OPTION_STRING,
+     .value = "NAME",
      .help = "python, node or bash (default: by the file's ending or #! line)"},
-    {.name = "timeout", .letter = 't', .kind = SA_OPTION_STRING, .fallback = "60",
-     .value = "TIME", .help = "stop the program after so long: seconds, or 90s, 5m, 1h"},
-    {.name = "env", .letter = 'e', .kind = SA_OPTION_LIST, .value = "NAME[=VALUE]",
+    {.name = "timeout",
+     .letter = 't',
+     .kind = SA_OPTION_STRING,
+     .fallback = "60",
+     .value = "TIME",
+     .help = "stop the program after so long: seconds, or 90s, 5m, 1h"},
+    {.name = "env",
+     .letter = 'e',
+     .kind = SA_OPTION_LIST,
+     .value = "NAME[=VALUE]",
      .help = "set a variable (without =VALUE: as it is here); may be repeated"},
-    {.name = "file", .letter = 'f', .kind = SA_OPTION_LIST, .value = "LOCAL[:REMOTE]",
+    {.name = "file",
+     .letter = 'f',
+     .kind = SA_OPTION_LIST,
+     .value = "LOCAL[:REMOTE]",
      .help = "upload a file too, beneath /workspace unless REMOTE begins with /; may be repeated"},
-    {.name = "memory", .letter = 'm', .kind = SA_OPTION_STRING, .value = "SIZE",
+    {.name = "memory",
+     .letter = 'm',
+     .kind = SA_OPTION_STRING,
+     .value = "SIZE",
      .help = "memory the sandbox may use, e.g. 256Mi (default: the server's)"},
     {.name = "keep", .kind = SA_OPTION_BOOL, .help = "leave the sandbox, and print its id"},
     SA_CLIENT_OPTIONS,
@@ -66,9 +82,8 @@ struct run {
 
 static const char *by_ending(const char *name)
 {
-    static const char *const endings[][2] = {{".py", "python"}, {".js", "node"},
-                                             {".mjs", "node"},  {".cjs", "node"},
-                                             {".sh", "bash"},   {".bash", "bash"}};
+    static const char *const endings[][2] = {{".py", "python"}, {".js", "node"}, {".mjs", "node"},
+                                             {".cjs", "node"},  {".sh", "bash"}, {".bash", "bash"}};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < SA_COUNT(endings); i++)
         if (strcmp(dot, endings[i][0]) == 0)
@@ -190,8 +205,10 @@ static int create(struct run *run, struct sa_error *err)
     sa_json_put_string(&w, "made-by", "secureagent-run");
     sa_json_w_end_object(&w);
     sa_json_w_end_object(&w);
-    struct sa_client_request request = {.method = "POST", .path = "/api/v1/sandboxes",
-                                        .body = body.data, .body_length = body.length,
+    struct sa_client_request request = {.method = "POST",
+                                        .path = "/api/v1/sandboxes",
+                                        .body = body.data,
+                                        .body_length = body.length,
                                         .answer = &answer};
     if (sa_client_send(run->client, &request, err) < 0)
         return sa_error_wrap(err, "creating a sandbox");
@@ -212,8 +229,8 @@ static int upload(struct run *run, int fd, const char *remote, struct sa_error *
     sa_autobuf path = SA_BUF_INIT;
     sa_buf_printf(&path, "/api/v1/sandboxes/%s/files", run->sandbox);
     sa_url_escape(&path, remote, true);
-    struct sa_client_request request = {.method = "PUT", .path = path.data, .uploads = true,
-                                        .upload = fd};
+    struct sa_client_request request = {
+        .method = "PUT", .path = path.data, .uploads = true, .upload = fd};
     return sa_client_send(run->client, &request, err) < 0
                ? sa_error_wrap(err, "uploading %s", remote)
                : 0;
@@ -240,12 +257,13 @@ static int put_env(struct run *run, struct sa_json_w *w, struct sa_error *err)
     sa_json_put_object(w, "env");
     for (size_t i = 0; i < count; i++) {
         const char *equals = strchr(items[i], '=');
-        sa_autofree char *name = equals ? sa_strndup(items[i], (size_t)(equals - items[i]))
-                                        : sa_strdup(items[i]);
+        sa_autofree char *name =
+            equals ? sa_strndup(items[i], (size_t)(equals - items[i])) : sa_strdup(items[i]);
         const char *value = equals ? equals + 1 : getenv(name);
         if (!value)
-            return sa_error_at(err, SA_EINVALID, "env", "--env %.64s: not set here; write %.64s="
-                                                        "VALUE",
+            return sa_error_at(err, SA_EINVALID, "env",
+                               "--env %.64s: not set here; write %.64s="
+                               "VALUE",
                                name, name);
         unbuffered = unbuffered || strcmp(name, "PYTHONUNBUFFERED") == 0;
         sa_json_put_string(w, name, value);
@@ -285,9 +303,12 @@ static int execute(struct run *run, struct sa_error *err)
     sa_autofree char *path = sa_printf("/api/v1/sandboxes/%s/execute", run->sandbox);
     if (execution_body(run, &body, err) < 0)
         return -1;
-    struct sa_client_request request = {.method = "POST", .path = path,
-                                        .accept = "application/x-ndjson", .body = body.data,
-                                        .body_length = body.length, .sink = sa_run_stream_feed,
+    struct sa_client_request request = {.method = "POST",
+                                        .path = path,
+                                        .accept = "application/x-ndjson",
+                                        .body = body.data,
+                                        .body_length = body.length,
+                                        .sink = sa_run_stream_feed,
                                         .user = &stream};
     int rc = sa_client_send(run->client, &request, err);
     if (stream.ended)
@@ -370,8 +391,8 @@ static int run_command(int argc, char **argv)
     int status;
     struct sa_error error;
     char *const *args;
-    struct sa_config *config = sa_command_load(&usage, options, SA_COUNT(options), argc, argv,
-                                               SA_CONFIG_MIXED, &status);
+    struct sa_config *config =
+        sa_command_load(&usage, options, SA_COUNT(options), argc, argv, SA_CONFIG_MIXED, &status);
     if (!config)
         return status;
     struct run run = {.config = config};

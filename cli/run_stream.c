@@ -76,12 +76,13 @@ static int take_output(struct sa_run_stream *s, struct sa_json_obj *item, int fd
 /* "SIGKILL" or "SIG<number>" to its number; 0 when it is none. */
 static int signal_number(const char *name)
 {
-    int number;
+    char *end;
     if (strncmp(name, "SIG", 3) != 0)
         return 0;
-    if (sscanf(name + 3, "%d", &number) == 1)
-        return number > 0 && number < SIGNALS ? number : 0;
-    for (number = 1; number < SIGNALS; number++) {
+    long value = strtol(name + 3, &end, 10);
+    if (end != name + 3)
+        return value > 0 && value < SIGNALS ? (int)value : 0;
+    for (int number = 1; number < SIGNALS; number++) {
         const char *abbreviation = sigabbrev_np(number);
         if (abbreviation && strcmp(abbreviation, name + 3) == 0)
             return number;
@@ -139,8 +140,8 @@ static int take_line(struct sa_run_stream *s, const char *line, size_t length)
     struct sa_json_doc *doc =
         sa_json_parse(packed ? copy.data : line, packed ? copy.length : length,
                       &(struct sa_json_limits){.max_bytes = 2 * LINE_MAX_BYTES}, &s->error);
-    int rc = doc && sa_json_root(doc, arena, &root, &s->error) == 0 ? take_item(s, &root, packed)
-                                                                    : -1;
+    int rc =
+        doc && sa_json_root(doc, arena, &root, &s->error) == 0 ? take_item(s, &root, packed) : -1;
     if (rc < 0)
         sa_error_wrap(&s->error, "the server's stream");
     sa_json_free(doc);
@@ -175,8 +176,10 @@ static void tell_cuts(const struct sa_run_stream *s)
     static const char *const names[] = {"output", "error output"};
     for (size_t i = 0; i < 2; i++)
         if (s->cut[i])
-            fprintf(stderr, "secureagent run: the program's %s was longer than the server passes "
-                            "on; the rest is missing\n", names[i]);
+            fprintf(stderr,
+                    "secureagent run: the program's %s was longer than the server passes "
+                    "on; the rest is missing\n",
+                    names[i]);
 }
 
 int sa_run_stream_exit_status(const struct sa_run_stream *s, double timeout_s)

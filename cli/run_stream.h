@@ -19,10 +19,10 @@ struct sa_run_stream {
     bool pipe_closed;      /* because nobody reads our output any more */
     /* the outcome */
     bool ended;
-    char status[16]; /* "exited", "signaled", ... */
-    int exit_code;   /* -1: none */
-    int signal;      /* 0: none */
-    bool cut[2];     /* stdout, stderr hit the server's cap */
+    char status[16];   /* "exited", "signaled", ... */
+    int exit_code;     /* -1: none */
+    int signal;        /* 0: none */
+    bool cut[2];       /* stdout, stderr hit the server's cap */
     char message[512]; /* of status "failed" */
 };
 

@@ -20,8 +20,8 @@ int sa_output_is_json(const struct sa_config *config, bool *json, struct sa_erro
 void sa_table_add(struct sa_table *table, const char *cell)
 {
     if ((table->count & (table->count - 1)) == 0) /* grows at powers of two */
-        table->cells = sa_realloc(table->cells,
-                                  (table->count ? 2 * table->count : 1) * sizeof *table->cells);
+        table->cells =
+            sa_realloc(table->cells, (table->count ? 2 * table->count : 1) * sizeof *table->cells);
     char *copy = sa_strdup(*cell ? cell : "-");
     for (char *c = copy; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7F)
@@ -67,8 +67,7 @@ void sa_span(int64_t ms, char out[SA_SPAN_BYTES])
     size_t i = 0;
     while (seconds >= steps[i].below_s)
         i++;
-    snprintf(out, SA_SPAN_BYTES, "%lld%c", (long long)(seconds / steps[i].unit_s),
-             steps[i].letter);
+    snprintf(out, SA_SPAN_BYTES, "%lld%c", (long long)(seconds / steps[i].unit_s), steps[i].letter);
 }
 
 int64_t sa_time_parse(const char *text)

@@ -28,7 +28,7 @@ void sa_table_add(struct sa_table *table, const char *cell);
 void sa_table_print(const struct sa_table *table);
 void sa_table_deinit(struct sa_table *table);
 
-enum { SA_SPAN_BYTES = 16 };
+enum { SA_SPAN_BYTES = 24 };
 /* Time between two moments as people say it: "5s", "12m", "3h", "2d". */
 void sa_span(int64_t ms, char out[SA_SPAN_BYTES]);
 /* RFC 3339 in UTC to milliseconds since 1970; -1 when it is none. */

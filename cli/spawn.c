@@ -61,8 +61,9 @@ static pid_t start_node(const struct sa_spawn *spawn, int control, struct sa_err
     char fd[NUMBER_BYTES];
     pid_t supervisor = getpid();
     snprintf(fd, sizeof fd, "%d", control);
-    const char *const argv[] = {"sandbox-node",  "--control-fd", fd, "--runtime", spawn->runtime,
-                                "--state", spawn->data->state, NULL};
+    const char *const argv[] = {
+        "sandbox-node", "--control-fd",     fd,  "--runtime", spawn->runtime,
+        "--state",      spawn->data->state, NULL};
     pid_t pid = fork();
     if (pid == 0) {
         become_child(spawn, supervisor, (const int[]){control, spawn->data->family}, 2);
@@ -112,7 +113,8 @@ static int key_pipe(const char *key, struct sa_error *err)
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return sa_error_sys(err, SA_EUNAVAILABLE, errno, "making a pipe");
-    bool written = sa_write_all(ends[1], key, strlen(key)) == 0 && sa_write_all(ends[1], "\n", 1) == 0;
+    bool written =
+        sa_write_all(ends[1], key, strlen(key)) == 0 && sa_write_all(ends[1], "\n", 1) == 0;
     close(ends[1]);
     if (written)
         return ends[0];

@@ -10,7 +10,7 @@
 
 #include <signal.h>
 
-struct sa_spawn { /* what does not change from start to start */
+struct sa_spawn {                     /* what does not change from start to start */
     const char *node, *api, *runtime; /* paths of the programs */
     const struct sa_datadir *data;
     const char *key;         /* registered as the first admin key */

@@ -6,8 +6,8 @@
 #include "base/cleanup.h"
 #include "base/fdio.h"
 #include "base/id.h"
-#include "json/write.h"
 #include "log/log.h"
+#include "json/write.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -24,36 +24,66 @@ enum {
 };
 
 static const struct sa_option options[] = {
-    {.name = "listen", .kind = SA_OPTION_STRING, .fallback = "127.0.0.1:8080",
-     .env = "SECUREAGENT_LISTEN", .value = "ADDR:PORT",
+    {.name = "listen",
+     .kind = SA_OPTION_STRING,
+     .fallback = "127.0.0.1:8080",
+     .env = "SECUREAGENT_LISTEN",
+     .value = "ADDR:PORT",
      .help = "address to serve on; port 0 takes a free one"},
-    {.name = "data-dir", .kind = SA_OPTION_PATH, .env = "SECUREAGENT_DATA_DIR",
+    {.name = "data-dir",
+     .kind = SA_OPTION_PATH,
+     .env = "SECUREAGENT_DATA_DIR",
      .help = "where keys and records are kept (default /var/lib/secureagent as root, else "
              "~/.local/share/secureagent)"},
-    {.name = "output", .letter = 'o', .kind = SA_OPTION_STRING, .fallback = "text",
-     .value = "FORMAT", .help = "text, or json: one line {\"url\",\"apiKey\"} once it is ready"},
-    {.name = "max-sandboxes", .kind = SA_OPTION_INT, .fallback = "1000", .low = 1, .high = 100000,
-     .env = "SECUREAGENT_MAX_SANDBOXES", .help = "sandboxes that may run at once"},
-    {.name = "tls-cert", .kind = SA_OPTION_PATH, .env = "SECUREAGENT_TLS_CERT",
+    {.name = "output",
+     .letter = 'o',
+     .kind = SA_OPTION_STRING,
+     .fallback = "text",
+     .value = "FORMAT",
+     .help = "text, or json: one line {\"url\",\"apiKey\"} once it is ready"},
+    {.name = "max-sandboxes",
+     .kind = SA_OPTION_INT,
+     .fallback = "1000",
+     .low = 1,
+     .high = 100000,
+     .env = "SECUREAGENT_MAX_SANDBOXES",
+     .help = "sandboxes that may run at once"},
+    {.name = "tls-cert",
+     .kind = SA_OPTION_PATH,
+     .env = "SECUREAGENT_TLS_CERT",
      .help = "serve HTTPS: PEM file of the certificate chain"},
-    {.name = "tls-key", .kind = SA_OPTION_PATH, .env = "SECUREAGENT_TLS_KEY",
+    {.name = "tls-key",
+     .kind = SA_OPTION_PATH,
+     .env = "SECUREAGENT_TLS_KEY",
      .help = "PEM file of its private key"},
-    {.name = "retention", .kind = SA_OPTION_DURATION, .fallback = "7d",
-     .env = "SECUREAGENT_RETENTION", .help = "how long records of ended sandboxes are kept"},
-    {.name = "log-level", .kind = SA_OPTION_STRING, .fallback = "info",
-     .env = "SECUREAGENT_LOG_LEVEL", .help = "debug, info, warn, error or off"},
-    {.name = "log-format", .kind = SA_OPTION_STRING, .fallback = "text",
-     .env = "SECUREAGENT_LOG_FORMAT", .help = "text (key=value) or json"},
-    {.name = "config", .kind = SA_OPTION_PATH, .env = "SECUREAGENT_CONFIG",
+    {.name = "retention",
+     .kind = SA_OPTION_DURATION,
+     .fallback = "7d",
+     .env = "SECUREAGENT_RETENTION",
+     .help = "how long records of ended sandboxes are kept"},
+    {.name = "log-level",
+     .kind = SA_OPTION_STRING,
+     .fallback = "info",
+     .env = "SECUREAGENT_LOG_LEVEL",
+     .help = "debug, info, warn, error or off"},
+    {.name = "log-format",
+     .kind = SA_OPTION_STRING,
+     .fallback = "text",
+     .env = "SECUREAGENT_LOG_FORMAT",
+     .help = "text (key=value) or json"},
+    {.name = "config",
+     .kind = SA_OPTION_PATH,
+     .env = "SECUREAGENT_CONFIG",
      .help = "JSON file with these options in camelCase"},
 };
 
 static const struct sa_usage usage = {
     .command = "up",
     .usage = "secureagent up [options]",
-    .about = "Starts the server: the API and the node that makes the sandboxes. Runs until SIGTERM "
-             "or\nCtrl-C, which end every sandbox; a second signal does so at once. The log goes to "
-             "standard error.",
+    .about =
+        "Starts the server: the API and the node that makes the sandboxes. Runs until SIGTERM "
+        "or\nCtrl-C, which end every sandbox; a second signal does so at once. The log goes to "
+        "standard error.",
     .examples = "  secureagent up\n"
                 "  secureagent up --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem\n"
                 "  secureagent up --listen 127.0.0.1:0 --data-dir /tmp/sa -o json\n",
@@ -72,8 +102,8 @@ static char **api_options(const struct sa_config *config)
     static const struct {
         const char *name;
         enum sa_option_kind kind;
-    } passed[] = {{"tls-cert", SA_OPTION_PATH},    {"tls-key", SA_OPTION_PATH},
-                  {"log-level", SA_OPTION_STRING}, {"log-format", SA_OPTION_STRING},
+    } passed[] = {{"tls-cert", SA_OPTION_PATH},     {"tls-key", SA_OPTION_PATH},
+                  {"log-level", SA_OPTION_STRING},  {"log-format", SA_OPTION_STRING},
                   {"max-sandboxes", SA_OPTION_INT}, {"retention", SA_OPTION_DURATION}};
     char **list = sa_alloc((SA_COUNT(passed) + 1) * sizeof *list);
     size_t n = 0;
@@ -121,24 +151,28 @@ static int find_key(const struct sa_datadir *data, char out[KEY_BYTES], struct s
     }
     if (error.code != SA_ENOTFOUND) {
         *err = error;
-        return sa_error_wrap(err, "remove the file to have a new key made");
+        return sa_error_wrap(
+            err, "the key of earlier runs cannot be read (remove the file to have one made)");
     }
     new_key(out);
     return 0;
 }
 
+/* Is the id there, by /proc/self/uid_map (user_namespaces(7): first, first outside, count)? */
 static bool mapped(uint32_t id, const char *map)
 {
     sa_autobuf text = SA_BUF_INIT;
-    unsigned long first, outside, count;
-    int used;
-    if (sa_read_file(-1, map, 1 << 20, &text, NULL) < 0)
+    if (sa_read_file(-1, map, 1 << 20, &text, NULL) < 0 || !text.data)
         return true;
-    for (const char *line = text.data; line && sscanf(line, "%lu %lu %lu%n", &first, &outside,
-                                                      &count, &used) == 3;
-         line += used)
+    for (char *at = text.data; *at;) {
+        unsigned long long first = strtoull(at, &at, 10);
+        strtoull(at, &at, 10);
+        unsigned long long count = strtoull(at, &at, 10);
         if (id >= first && id - first < count)
             return true;
+        at += strcspn(at, "\n");
+        at += *at == '\n';
+    }
     return false;
 }
 
@@ -218,10 +252,16 @@ static int supervise(const struct sa_config *config, struct sa_datadir *data, in
     sa_autofree char *runtime = api ? sa_find_program("execution-runtime", err) : NULL;
     if (!runtime || find_key(data, key, err) < 0)
         return -1;
-    struct up up = {.config = config, .data = data, .key = key,
+    struct up up = {.config = config,
+                    .data = data,
+                    .key = key,
                     .json = strcmp(sa_config_string(config, "output"), "json") == 0};
-    struct sa_supervise s = {.spawn = {.node = node, .api = api, .runtime = runtime, .data = data,
-                                       .key = key, .run_as = run_as,
+    struct sa_supervise s = {.spawn = {.node = node,
+                                       .api = api,
+                                       .runtime = runtime,
+                                       .data = data,
+                                       .key = key,
+                                       .run_as = run_as,
                                        .api_options = api_options(config)},
                              .listen = sa_config_string(config, "listen"),
                              .ready = on_ready,
@@ -238,8 +278,8 @@ static int run(int argc, char **argv)
     struct sa_error error;
     char *const *rest;
     struct sa_datadir data;
-    struct sa_config *config = sa_command_load(&usage, options, SA_COUNT(options), argc, argv,
-                                               SA_CONFIG_MIXED, &status);
+    struct sa_config *config =
+        sa_command_load(&usage, options, SA_COUNT(options), argc, argv, SA_CONFIG_MIXED, &status);
     if (!config)
         return status;
     if (sa_config_args(config, &rest)) {
