@@ -80,9 +80,17 @@ static void add_result(const struct exec *e, size_t left, struct sa_buf *out)
 static void finish(struct exec *e)
 {
     sa_autobuf result = SA_BUF_INIT;
-    add_result(e, sa_proc_signal_group(&e->group, 0), &result);
+    add_result(e, sa_proc_count_group(&e->group), &result);
     exec_io_finish(e);
     sa_stream_end(e->call.stream, result.data, result.length);
+    free_exec(e);
+}
+
+/* It could not be started. */
+static void fail(struct exec *e, const struct sa_error *error)
+{
+    exec_io_close(e);
+    sa_stream_end_error(e->call.stream, error);
     free_exec(e);
 }
 
@@ -230,9 +238,7 @@ static void start_known(struct exec *e)
         return;
     sa_watch_close(&e->result);
     if (known < 0) {
-        exec_io_finish(e);
-        sa_stream_end_error(e->call.stream, &error);
-        free_exec(e);
+        fail(e, &error);
         return;
     }
     free_request(e);
@@ -350,9 +356,7 @@ void sa_exec_open(struct sa_stream *stream, const void *body, size_t length)
     e->quiet.fire = quiet_fire;
     DL_APPEND(execs, e);
     if (exec_request_decode(e->request, body, length, &error) < 0 || start(e, &error) < 0) {
-        exec_io_finish(e);
-        sa_stream_end_error(stream, &error);
-        free_exec(e);
+        fail(e, &error);
         return;
     }
     e->grace_us = e->request->grace_ms * 1000;

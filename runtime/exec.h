@@ -101,6 +101,8 @@ bool exec_io_drained(const struct exec *exec); /* nothing from before the exit i
 bool exec_io_closed(const struct exec *exec);
 /* Close all; what background processes still hold open is read and dropped from now on. */
 void exec_io_finish(struct exec *exec);
+/* It never ran: just close. */
+void exec_io_close(struct exec *exec);
 void exec_io_data(struct exec *exec, const void *data, size_t length);
 void exec_io_eof(struct exec *exec);
 

@@ -196,6 +196,13 @@ void exec_io_finish(struct exec *e)
         }
         sa_stream_eof(e->call.stream, i ? SA_CHANNEL_ERR : SA_CHANNEL_OUT);
     }
+    exec_io_close(e);
+}
+
+void exec_io_close(struct exec *e)
+{
+    sa_watch_close(&e->pumps[0].watch);
+    sa_watch_close(&e->pumps[1].watch);
     sa_watch_close(&e->feed.watch);
     sa_buf_deinit(&e->feed.queue);
 }

@@ -113,12 +113,14 @@ int main(void)
 {
     check_descriptors();
     set_signals();
-    umask(022);
+    umask(0); /* modes are given explicitly; programs start with 022 */
     sa_spawn_open();
     harden();
     read_boot_block();
     sa_spawn_init(sa_boot.oom_score);
     sa_proc_init();
+    if (getpid() != 1) /* it signals "everybody", and its end must be everybody's */
+        refuse("start", "this must be process 1 of a pid namespace");
     if (chdir("/") < 0 || sa_poller_init() < 0)
         refuse("start", strerror(errno));
     watch_children();

@@ -35,13 +35,17 @@ void sa_proc_init(void)
 
 uint64_t sa_proc_new_mark(void)
 {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_RTTIME, &limit) < 0 || limit.rlim_max < MARK_FIRST)
+        return 0;
     return next_mark--;
 }
 
-bool sa_proc_set_mark(uint64_t mark)
+void sa_proc_set_mark(uint64_t mark)
 {
     struct rlimit limit = {mark, mark};
-    return setrlimit(RLIMIT_RTTIME, &limit) == 0;
+    if (mark)
+        setrlimit(RLIMIT_RTTIME, &limit);
 }
 
 static bool has_mark(pid_t pid, uint64_t mark)
@@ -158,13 +162,40 @@ static void close_over_children(struct table *table)
     }
 }
 
+/* Is there any process but us? The usual answer is no, without a look at /proc. */
+static bool alone(void)
+{
+    return kill(-1, 0) < 0 && errno == ESRCH;
+}
+
+struct marked {
+    uint64_t mark;
+    size_t count;
+};
+
+static void count_marked(pid_t pid, void *arg)
+{
+    struct marked *marked = arg;
+    char stat[512];
+    if (has_mark(pid, marked->mark) && read_small(pid, "stat", stat, sizeof stat))
+        marked->count += stat_state(stat) != 'Z' && stat_state(stat) != 'X';
+}
+
+size_t sa_proc_count_group(const struct sa_proc_group *group)
+{
+    struct marked marked = {group->mark, 0};
+    if (!group->mark)
+        return sa_proc_signal_group(group, 0);
+    if (!alone())
+        each_process(count_marked, &marked);
+    return marked.count;
+}
+
 /* Reads the table and marks the members; false when there is nobody or no /proc. */
 static bool find_members(const struct sa_proc_group *group, struct table *table)
 {
     size_t strangers = 0;
-    if (kill(-1, 0) < 0 && errno == ESRCH)
-        return false; /* nobody but us: the usual case, without a look at /proc */
-    if (!each_process(collect, table))
+    if (alone() || !each_process(collect, table))
         return false;
     for (size_t i = 0; i < table->count; i++) {
         struct process *p = &table->items[i];

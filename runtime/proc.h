@@ -24,10 +24,13 @@ struct sa_proc_group {
 /* Open /proc; without it groups are found by their session's process group only. */
 void sa_proc_init(void);
 
+/* 0 where marks cannot be had, as the limit is lower already. */
 uint64_t sa_proc_new_mark(void);
-/* In the child: put the mark on; false where the limit does not allow it. */
-bool sa_proc_set_mark(uint64_t mark);
+/* In the child: put the mark on. */
+void sa_proc_set_mark(uint64_t mark);
 
+/* Number of living members, quickly: by the mark alone where there is one. */
+size_t sa_proc_count_group(const struct sa_proc_group *group);
 /* Number of living members; each gets `signal` unless that is 0. */
 size_t sa_proc_signal_group(const struct sa_proc_group *group, int signal);
 /* SIGKILL to all members, also while they multiply: they are stopped first, as who is stopped does

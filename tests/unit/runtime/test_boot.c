@@ -123,6 +123,18 @@ static void test_no_link(void **state)
     sa_buf_deinit(&boot);
 }
 
+/* Outside of a pid namespace its SHUTDOWN would be everybody's. */
+static void test_not_process_1(void **state)
+{
+    (void)state;
+    char said[1000];
+    struct sa_buf boot = SA_BUF_INIT;
+    sa_fields_add_text(&boot, SA_BOOT_ROOT, "/tmp");
+    assert_int_equal(run_bad(&boot, true, said, sizeof said), 1);
+    assert_non_null(strstr(said, "must be process 1"));
+    sa_buf_deinit(&boot);
+}
+
 static void test_start_and_close(void **state)
 {
     (void)state;
@@ -332,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_bad_filter),
         cmocka_unit_test(test_huge_boot_block),
         cmocka_unit_test(test_no_link),
+        cmocka_unit_test(test_not_process_1),
         cmocka_unit_test(test_start_and_close),
         cmocka_unit_test(test_link_death_kills_all),
         cmocka_unit_test(test_protocol_violation),
