@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -29,6 +30,7 @@ noreturn static void child_failed(const char *what)
 static void become_child(const struct sa_spawn *spawn, pid_t supervisor, const int *keep,
                          size_t keep_count)
 {
+    struct rlimit files;
     int null = open("/dev/null", O_RDONLY);
     signal(SIGPIPE, SIG_DFL);
     if (null < 0 || dup2(null, 0) < 0 || dup2(2, 1) < 0)
@@ -38,6 +40,10 @@ static void become_child(const struct sa_spawn *spawn, pid_t supervisor, const i
     for (size_t i = 0; i < keep_count; i++)
         if (fcntl(keep[i], F_SETFD, 0) < 0)
             child_failed("passing a descriptor");
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) { /* each sandbox costs descriptors */
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     setsid();
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
         child_failed("setting the parent death signal");

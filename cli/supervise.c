@@ -182,14 +182,9 @@ static void died(struct supervisor *s, const char *which, int status)
     end(s, give_up ? AFTER_GIVE_UP : AFTER_RESTART, exit_status_of(status));
 }
 
-static void reap_one(struct supervisor *s, pid_t *pid, const char *which)
+static void gone(struct supervisor *s, pid_t *pid, const char *which, int status)
 {
-    int status;
-    if (*pid <= 0 || waitpid(*pid, &status, WNOHANG) != *pid)
-        return;
     *pid = 0;
-    if (pid == &s->children.node)
-        s->swept = !WIFSIGNALED(status);
     if (s->state == STARTING || s->state == SERVING) {
         died(s, which, status);
         return;
@@ -202,11 +197,23 @@ static void reap_one(struct supervisor *s, pid_t *pid, const char *which)
         s->deadline = sa_monotonic_ms() + END_NODE_MS;
 }
 
+/* Also orphans that became our children because we are process 1 of a container. */
 static void reap(struct supervisor *s)
 {
+    int status, node_status = -1, api_status = -1;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        if (pid == s->children.node)
+            node_status = status;
+        else if (pid == s->children.api)
+            api_status = status;
     /* The node first: when it could not start, that is the reason why the API ended too. */
-    reap_one(s, &s->children.node, "sandbox-node");
-    reap_one(s, &s->children.api, "agent-api");
+    if (node_status != -1) {
+        s->swept = !WIFSIGNALED(node_status);
+        gone(s, &s->children.node, "sandbox-node", node_status);
+    }
+    if (api_status != -1)
+        gone(s, &s->children.api, "agent-api", api_status);
 }
 
 /* ---- events ---- */

@@ -222,8 +222,9 @@ static int on_ready(void *user, const char *url, bool first, struct sa_error *er
         print_json(url, up->key);
     else
         print_text(url, up->key);
-    /* A reader that has gone is no reason to stop serving. */
-    (void)!fflush(stdout);
+    /* A reader that has gone is no reason to stop serving, nor to call that a failure. */
+    if (fflush(stdout) == EOF)
+        clearerr(stdout);
     return 0;
 }
 

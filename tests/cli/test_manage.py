@@ -9,9 +9,8 @@ import time
 import pytest
 
 from tests.helpers import server as servers
+from tests.helpers.cli import run_cli
 from tests.helpers.client import Api
-
-from conftest import run_cli
 
 COMMANDS = ["up", "run", "ps", "rm", "keys", "doctor"]
 

@@ -9,9 +9,8 @@ import time
 import pytest
 
 from tests.helpers import server as servers
+from tests.helpers.cli import environment, run_cli
 from tests.helpers.client import wait_until
-
-from conftest import environment, run_cli
 
 
 def script(folder, text, name="program.py"):

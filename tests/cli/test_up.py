@@ -12,9 +12,8 @@ import time
 import pytest
 
 from tests.helpers import server as servers
+from tests.helpers.cli import check_gone, environment, run_cli
 from tests.helpers.client import Api, wait_until
-
-from conftest import check_gone, environment, run_cli
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 API_UID = 0x5FFFFFFF
@@ -74,6 +73,20 @@ def test_text_for_people(tmp_path):
         process.stdout.close()
     found = json.loads((tmp_path / "d" / "cli.json").read_text())
     assert found["url"] in text and found["apiKey"] in text and "curl" in text
+
+
+def test_a_reader_that_has_gone_is_no_failure(tmp_path):
+    out, into = os.pipe()
+    os.close(out)
+    process = subprocess.Popen([servers.BIN / "secureagent", "up", "--listen", "127.0.0.1:0",
+                                "--data-dir", tmp_path / "d"], env=environment(), stdout=into,
+                               stderr=subprocess.DEVNULL)
+    os.close(into)
+    wait_until("it to serve", (tmp_path / "d" / "cli.json").exists)
+    time.sleep(0.2)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(servers.STOP_S) == 0
 
 
 def test_files_are_private_and_the_key_is_kept(new_server, tmp_path):
