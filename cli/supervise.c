@@ -182,9 +182,8 @@ static void died(struct supervisor *s, const char *which, int status)
     end(s, give_up ? AFTER_GIVE_UP : AFTER_RESTART, exit_status_of(status));
 }
 
-static void gone(struct supervisor *s, pid_t *pid, const char *which, int status)
+static void gone(struct supervisor *s, const char *which, int status)
 {
-    *pid = 0;
     if (s->state == STARTING || s->state == SERVING) {
         died(s, which, status);
         return;
@@ -207,13 +206,17 @@ static void reap(struct supervisor *s)
             node_status = status;
         else if (pid == s->children.api)
             api_status = status;
+    if (node_status != -1)
+        s->children.node = 0;
+    if (api_status != -1)
+        s->children.api = 0;
     /* The node first: when it could not start, that is the reason why the API ended too. */
     if (node_status != -1) {
         s->swept = !WIFSIGNALED(node_status);
-        gone(s, &s->children.node, "sandbox-node", node_status);
+        gone(s, "sandbox-node", node_status);
     }
     if (api_status != -1)
-        gone(s, &s->children.api, "agent-api", api_status);
+        gone(s, "agent-api", api_status);
 }
 
 /* ---- events ---- */
