@@ -65,8 +65,7 @@ static int bound(const char *from, const char *to, uint64_t attributes, struct s
     return 0;
 }
 
-static int bound_folder(const char *from, const char *to, uint64_t attributes,
-                        struct sa_error *err)
+static int bound_folder(const char *from, const char *to, uint64_t attributes, struct sa_error *err)
 {
     struct stat st;
     if (stat(from, &st) < 0 || !S_ISDIR(st.st_mode))
@@ -124,9 +123,12 @@ static int etc_folder(struct sa_error *err)
                                 "services: files\nprotocols: files\n"},
         {"t/etc/shells", "/bin/sh\n/bin/bash\n"},
     };
-    static const char *const copied[] = {"ld.so.cache", "ld.so.conf", "mime.types",   "localtime",
-                                         "timezone",    "services",   "protocols",    "os-release",
-                                         "debian_version"};
+    /* What programs of /usr look for, public on every host. matplotlib, for one, does not start
+     * without its file. */
+    static const char *const copied[] = {
+        "ld.so.cache",  "ld.so.conf", "mime.types",    "localtime", "timezone",
+        "services",     "protocols",  "os-release",    "magic",     "magic.mime",
+        "matplotlibrc", "inputrc",    "debian_version"};
     const uint64_t flags =
         MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
     if (folder("t/etc", err) < 0)
@@ -141,7 +143,7 @@ static int etc_folder(struct sa_error *err)
         if (copied_file(from, to, err) < 0)
             return -1;
     }
-    if (folder("t/etc/ssl", err) < 0 ||
+    if (folder("t/etc/ssl", err) < 0 || bound_folder("/etc/fonts", "t/etc/fonts", flags, err) < 0 ||
         bound_folder("/etc/ssl/certs", "t/etc/ssl/certs", flags, err) < 0)
         return -1;
     return bound_folder("/etc/alternatives", "t/etc/alternatives", flags, err);
@@ -172,7 +174,7 @@ static int dev_folder(struct sa_error *err)
     static const struct {
         const char *name;
         unsigned minor, major;
-    } devices[] = {{"null", 3, 1}, {"zero", 5, 1},    {"full", 7, 1},
+    } devices[] = {{"null", 3, 1},   {"zero", 5, 1},    {"full", 7, 1},
                    {"random", 8, 1}, {"urandom", 9, 1}, {"tty", 0, 5}};
     static const struct {
         const char *path, *target;
