@@ -1,0 +1,203 @@
+"""The section Files of the threat list."""
+import contextlib
+import os
+import pathlib
+import secrets
+import socket
+import tempfile
+
+from .harness import case
+
+FILES = "Files"
+
+
+@contextlib.contextmanager
+def marked():
+    """A file on the host, readable by all, with a name and a content that nothing else has."""
+    name = "escape-" + secrets.token_hex(12)
+    with tempfile.TemporaryDirectory(prefix="secureagent-test-") as folder:
+        os.chmod(folder, 0o755)
+        path = pathlib.Path(folder) / name
+        path.write_text(name)
+        path.chmod(0o644)
+        yield path
+
+
+@case(FILES, "read /etc/shadow", "A")
+def shadow(box):
+    box.fails([f"open({path!r})" for path in (
+        "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/sudoers", "/etc/ssh/sshd_config",
+        "/proc/self/root/etc/shadow", "/proc/1/root/etc/shadow", "/usr/../etc/shadow")], "ENOENT", "EACCES", "ENOTDIR")
+    assert box.sh("cut -d: -f1 /etc/passwd") == "root\nuser\nnobody\n"
+
+
+@case(FILES, "the host's home, /root, /var, /opt, /srv, /mnt, /boot", "A")
+def home(box):
+    assert box.sh("ls -A /root /var /home /home/user | tr '\\n' ' '; ls -d /opt /srv /mnt /boot /sys /media 2>/dev/null") in (
+        "/home: user  /home/user: attempt  /root:  /var: run tmp ", "/home: user  /home/user:  /root:  /var: run tmp ")
+
+
+@case(FILES, "a world-readable file of the host", "A")
+def host_file(box):
+    with marked() as path:
+        box.fails(f"open({str(path)!r})", "ENOENT")
+        box.fails(f"open('/proc/1/root{path}')", "EACCES", "ENOENT", "EPERM")
+        assert box.sh(f"find / -name '{path.name}' 2>/dev/null") == ""
+
+
+@case(FILES, "the server's database and key", "A")
+def data_folder(box):
+    folder = box.world.server.data_dir
+    box.fails(f"os.listdir({str(folder)!r})", "ENOENT")
+    assert box.sh("find / -name '*.db' -o -name cli.json 2>/dev/null | grep -v '^/usr/\\|^/proc/' ") == ""
+
+
+@case(FILES, "write /usr and /etc", "E")
+def write_system(box):
+    box.fails([f"open({path!r}, 'ab')" for path in (
+        "/usr/x", "/etc/x", "/bin/x", "/x", "/lib/x", "/etc/passwd", "/usr/bin/env", "/dev/x", "/var/x", "/root/x", "/home/x",
+        "/run/x", "/etc/ssl/certs/x")], "EROFS", "EACCES")
+    box.fails("open('/proc/x', 'ab')", "ENOENT", "EACCES")
+    box.fails(["os.chmod('/usr/bin/env', 0o777)", "os.unlink('/usr/bin/env')", "os.rename('/etc/hosts', '/tmp/h')",
+               "os.link('/etc/hosts', '/tmp/l')", "os.symlink('/tmp', '/etc/l')", "os.mkdir('/usr/d')",
+               "os.utime('/etc/hosts')", "os.setxattr('/etc/hosts', 'user.x', b'')", "os.chown('/etc/hosts', 1000, 1000)"],
+              "EROFS", "EACCES", "EPERM", "EXDEV")
+
+
+@case(FILES, "swap a bind source for a symlink", "E")
+def swap_bind(box):
+    folders = ("/workspace", "/tmp", "/home/user", "/dev/shm", "/proc", "/usr", "/dev/null")
+    box.fails([f"os.rename({f!r}, {f + '-old'!r})" for f in folders], "EBUSY", "EROFS", "EACCES", "EXDEV", "EPERM", "ENOENT")
+    box.fails([f"os.rmdir({f!r})" for f in folders], "EBUSY", "EROFS", "EACCES", "ENOTDIR", "EPERM")
+    box.fails([f"os.symlink('/etc', {f!r})" for f in folders], "EEXIST", "EROFS")
+    # A folder swapped under the API's hands leads nowhere else (tests/api has the race).
+    box.sh("rm -rf /workspace/s; ln -s /etc /workspace/s")
+    answer = box.api.request("PUT", box.api.file(box.id, "/workspace/s/passwd"), data=b"x")
+    assert answer.status_code in (400, 403, 404, 409), answer.text
+    box.sh("rm /workspace/s")
+
+
+@case(FILES, "inherited descriptors (CVE-2024-21626): only 0-2 are open", "A")
+def descriptors(box):
+    code = "import os; print(sorted(os.listdir('/proc/self/fd'), key=int)[:-1], os.getcwd())"
+    assert box.sh(["python3", "-c", code]) == "['0', '1', '2'] /workspace\n"
+    # The code of a language comes on 3: a sealed copy in memory, for reading only.
+    assert box.api.execute(box.id, language="bash", code="ls -l /proc/$$/fd | grep -c ' 255 \\| 3 -> '")["exitCode"] == 0
+    links = box.python("import os\nfor fd in sorted(os.listdir('/proc/self/fd')):\n"
+                       "    try: print(fd, os.readlink('/proc/self/fd/' + fd))\n    except OSError: pass")
+    for line in links.splitlines():
+        target = line.split(" ", 1)[1]
+        assert target.startswith(("pipe:", "/dev/null", "/memfd:code", "/proc/")) or "/fd" in target, links
+    box.fails("os.write(3, b'x')", "EBADF", "EPERM")
+    box.fails("os.listdir('/proc/1/fd')", "EACCES", "EPERM")
+
+
+@case(FILES, "the working folder and .. stay inside", "E")
+def dotdot(box):
+    code = ("import os\nfor _ in range(64): os.chdir('..')\nprint(os.getcwd(), os.path.samestat(os.stat('.'), os.stat('/')),"
+            "os.path.exists('/workspace'))")
+    assert box.python(code) == "/ True True"
+    code = "import os\nfd = os.open('/', os.O_RDONLY)\nos.fchdir(fd)\nos.chdir('../../..')\nprint(os.listdir('.') == os.listdir('/'))"
+    assert box.python(code) == "True"
+
+
+@case(FILES, "chroot", "E D")
+def chroot(box):
+    with box.told("chroot"):
+        box.refused("chroot")
+
+
+@case(FILES, "a Unix socket of the host by its path", "A")
+def unix_socket(box):
+    with tempfile.TemporaryDirectory(prefix="secureagent-test-") as folder:
+        os.chmod(folder, 0o755)
+        path = os.path.join(folder, "socket")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            os.chmod(path, 0o777)
+            listener.listen()
+            box.fails(f"socket.socket(socket.AF_UNIX).connect({path!r})", "ENOENT")
+    box.fails([f"socket.socket(socket.AF_UNIX).connect({path!r})" for path in (
+        "/run/docker.sock", "/var/run/docker.sock", "/run/systemd/private", "/run/dbus/system_bus_socket")], "ENOENT")
+    assert box.sh("find / -xdev -type s 2>/dev/null; find /run /dev /tmp /usr -type s 2>/dev/null") == ""
+
+
+@case(FILES, "an abstract Unix socket of the host", "E")
+def abstract_socket(box):
+    name = "\0escape-" + secrets.token_hex(8)
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
+        with socket.socket(socket.AF_UNIX, kind) as listener:
+            listener.bind(name)
+            if kind != socket.SOCK_DGRAM:
+                listener.listen()
+            box.fails(f"socket.socket(socket.AF_UNIX, {int(kind)}).connect({name!r})", "ECONNREFUSED", "EPERM")
+
+
+@case(FILES, "the loopback of the host", "E")
+def loopback(box):
+    port = box.api.port
+    for address in ("127.0.0.1", "::1", "0.0.0.0", "::ffff:127.0.0.1"):
+        family = "socket.AF_INET6" if ":" in address else "socket.AF_INET"
+        box.fails(f"socket.socket({family}).connect(({address!r}, {port}))", "ECONNREFUSED", "ENETUNREACH", "EADDRNOTAVAIL")
+
+
+@case(FILES, "mknod", "E")
+def mknod(box):
+    for name, outcome in box.attempt("mknod-block", "mknod-memory").items():
+        assert outcome in ("-1 EPERM", "-1 EACCES"), f"{name}: {outcome}"
+
+
+@case(FILES, "a set-uid program gains nothing", "E")
+def set_uid(box):
+    box.sh("cp /usr/bin/id /tmp/id; chmod 6755 /tmp/id")
+    assert box.sh("/tmp/id -u; /tmp/id -ru") == "1000\n1000\n"
+    # The set-uid programs of the system, if there are any: none runs as another user.
+    code = ("import os, subprocess\nn = 0\n"
+            "for folder in ('/usr/bin', '/usr/sbin'):\n"
+            "    for name in os.listdir(folder):\n"
+            "        path = os.path.join(folder, name)\n"
+            "        try: mode = os.stat(path).st_mode\n"
+            "        except OSError: continue\n"
+            "        if not mode & 0o6000 or not os.access(path, os.X_OK): continue\n"
+            "        p = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=-3, stderr=-3)\n"
+            "        try: text = open(f'/proc/{p.pid}/status').read()\n"
+            "        except OSError: text = ''\n"
+            "        for line in text.splitlines():\n"
+            "            if line.startswith(('Uid:', 'Gid:')): assert set(line.split()[1:]) == {'1000'}, (path, line)\n"
+            "        p.kill(); p.wait(); n += 1\n"
+            "print(n)\n")
+    assert int(box.python(code)) >= 0
+
+
+@case(FILES, "remount read-only as writable", "E D")
+def remount(box):
+    with box.told("mount", times=2):
+        box.refused("remount-usr", "remount-root")
+    box.fails("open('/usr/x', 'w')", "EROFS")
+
+
+@case(FILES, "uncover what is masked, leave the root", "E D")
+def uncover(box):
+    with box.told("umount2", "pivot_root"):
+        box.refused("umount-mask", "umount-usr", "pivot_root")
+
+
+@case(FILES, "open_by_handle_at", "E D")
+def handles(box):
+    with box.told("open_by_handle_at", "name_to_handle_at"):
+        box.refused("open_by_handle_at", "name_to_handle_at")
+
+
+@case(FILES, "another tenant's workspace", "A")
+def neighbours(box):
+    other = box.world.box()
+    try:
+        name = "escape-" + secrets.token_hex(12)
+        other.api.put(other.id, f"/workspace/{name}", b"theirs")
+        other.api.put(other.id, f"/tmp/{name}", b"theirs")
+        other.sh(f"(exec -a {name} sleep 60) >/dev/null 2>&1 & ")
+        assert box.sh(f"find / -name '{name}' 2>/dev/null; find /proc/*/root/ -maxdepth 2 -name '{name}' 2>/dev/null") == ""
+        assert name not in box.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+        assert box.sh("ls /workspace /tmp /dev/shm | grep escape-") == ""
+    finally:
+        other.delete()
