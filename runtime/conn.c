@@ -155,14 +155,14 @@ static void on_opened(void *owner, struct sa_stream *stream, uint16_t method, co
 void sa_conn_abandon(void)
 {
     struct sa_call *call;
-    DL_FOREACH(calls, call)
-    {
+    DL_FOREACH (calls, call) {
         if (call->method->abandon)
             call->method->abandon(call);
     }
 }
 
-/* This process is the first of its pid namespace: with it everything here ends (pid_namespaces(7)). */
+/* This process is the first of its pid namespace: with it everything here ends (pid_namespaces(7)).
+ */
 static _Noreturn void die(int status)
 {
     sa_conn_abandon();

@@ -197,8 +197,7 @@ static void on_exit_of(struct exec *e, int status, const struct rusage *ru)
 static struct exec *find(pid_t pid)
 {
     struct exec *e;
-    DL_FOREACH(execs, e)
-    {
+    DL_FOREACH (execs, e) {
         if (e->pid == pid)
             return e;
     }
@@ -257,8 +256,7 @@ static void result_ready(struct sa_watch *watch, uint32_t events)
 static void forget_session(pid_t pid)
 {
     struct exec *e;
-    DL_FOREACH(execs, e)
-    {
+    DL_FOREACH (execs, e) {
         if (e->group.session == pid)
             e->group.session = 0;
     }

@@ -1,4 +1,5 @@
-/* What the files of the EXEC method share: exec_request.c decodes, exec.c lives, exec_io.c pumps. */
+/* What the files of the EXEC method share: exec_request.c decodes, exec.c lives, exec_io.c pumps.
+ */
 #ifndef SA_RUNTIME_EXEC_H
 #define SA_RUNTIME_EXEC_H
 
@@ -67,7 +68,7 @@ enum exec_outcome { EXEC_RUNS, EXEC_TIMEOUT, EXEC_CANCELED };
 
 struct exec {
     struct sa_call call;
-    struct exec *prev, *next; /* all that run */
+    struct exec *prev, *next;     /* all that run */
     struct exec_request *request; /* until it runs */
     struct sa_spawn spawn;
     struct sa_watch result; /* of the start */

@@ -15,16 +15,17 @@
 
 static void append(struct exec_texts *list, char *text)
 {
-    if (list->count + 1 >= list->capacity) {
+    if (!list->items || list->count + 1 >= list->capacity) {
         list->capacity = list->capacity ? list->capacity * 2 : 32;
         list->items = sa_realloc(list->items, list->capacity * sizeof *list->items);
     }
-    list->items[list->count++] = text;
-    list->items[list->count] = NULL;
+    char **end = list->items + list->count++;
+    end[0] = text;
+    end[1] = NULL;
 }
 
-static int add_text(struct exec_texts *list, size_t max, const struct sa_field *f,
-                    const char *what, struct sa_error *err)
+static int add_text(struct exec_texts *list, size_t max, const struct sa_field *f, const char *what,
+                    struct sa_error *err)
 {
     char *text;
     if (list->count == max)

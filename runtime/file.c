@@ -203,15 +203,15 @@ static int move_it(struct sa_file_request *r, struct sa_buf *out, struct sa_erro
     if (sa_place_parse(&from, r->path, err) < 0 || sa_place_parse(&to, r->to, err) < 0)
         return -1;
     sa_autoclose int from_fd = sa_place_parent(&from, false, &from_name, err);
-    sa_autoclose int to_fd =
-        from_fd < 0 ? -1 : sa_place_parent(&to, r->parents, &to_name, err);
+    sa_autoclose int to_fd = from_fd < 0 ? -1 : sa_place_parent(&to, r->parents, &to_name, err);
     if (to_fd < 0)
         return -1;
     if (renameat(from_fd, from_name, to_fd, to_name) < 0) {
         if (errno == EXDEV)
             return sa_error_at(err, SA_EINVALID, "to",
                                "%.200s and %.200s are on different file systems: read and write "
-                               "it instead", from.root->path, to.root->path);
+                               "it instead",
+                               from.root->path, to.root->path);
         return sa_path_error(err, errno, errno == ENOENT ? from.full : to.full);
     }
     if (sa_file_add_entry_at(out, to_fd, to_name, to.full) < 0)

@@ -19,8 +19,7 @@ struct sa_file_request {
 int sa_file_request_decode(struct sa_file_request *request, const void *body, size_t length,
                            struct sa_error *err);
 void sa_file_request_deinit(struct sa_file_request *request);
-#define sa_auto_file_request                                                                       \
-    __attribute__((cleanup(sa_file_request_deinit))) struct sa_file_request
+#define sa_auto_file_request __attribute__((cleanup(sa_file_request_deinit))) struct sa_file_request
 
 /* "file", "directory", ... */
 const char *sa_file_kind(mode_t mode);

@@ -131,7 +131,7 @@ void sa_file_read_open(struct sa_stream *stream, const void *body, size_t length
     sa_auto_file_request request;
     struct sa_error error;
     struct sa_place place;
-    struct stat st;
+    struct stat st = {0};
     int fd = -1;
     if (sa_file_request_decode(&request, body, length, &error) == 0)
         fd = open_file(request.path, &place, &st, &error);

@@ -136,7 +136,7 @@ static int remove_entry(struct file_remove *r, struct level *level, const char *
     if (errno == ENOENT)
         return 0;
     if (errno == EACCES && fchmod(level->fd, 0700) == 0 && !level->rescans)
-        return 0; /* opened up: the next scan tries again */
+        return 0;           /* opened up: the next scan tries again */
     if (errno == ENOTDIR) { /* a file after all, that unlink refused: say why */
         unlinkat(level->fd, name, 0);
         return -1;

@@ -70,8 +70,8 @@ static int find_root(struct sa_place *place, struct sa_error *err)
         if (place->root && place->root->length >= r->length)
             continue;
         place->root = r;
-        place->rest = place->full[prefix] && place->full[prefix + 1] ? place->full + prefix + 1
-                                                                      : ".";
+        place->rest =
+            place->full[prefix] && place->full[prefix + 1] ? place->full + prefix + 1 : ".";
     }
     if (!place->root)
         return sa_error_at(err, SA_EFORBIDDEN, "path",
@@ -180,8 +180,8 @@ static int expand_link(struct sa_place *place, size_t end, struct sa_error *err)
 static int expand_links(struct sa_place *place, bool last, struct sa_error *err)
 {
     for (int links = 0; links < LINKS_MAX; links++) {
-        size_t at = sa_place_is_root(place) ? strlen(place->full)
-                                            : (size_t)(place->rest - place->full);
+        size_t at =
+            sa_place_is_root(place) ? strlen(place->full) : (size_t)(place->rest - place->full);
         int found = 0;
         while (place->full[at] && !found) {
             at += strcspn(place->full + at, "/");
@@ -269,6 +269,7 @@ static int make_until(struct sa_place *place, size_t end, unsigned mode, struct 
 
 int sa_place_parent(struct sa_place *place, bool parents, const char **name, struct sa_error *err)
 {
+    *name = "";
     if (expand_links(place, false, err) < 0 || check_writable(place, err) < 0)
         return -1;
     if (sa_place_is_root(place))

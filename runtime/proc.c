@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -57,14 +58,8 @@ static bool has_mark(pid_t pid, uint64_t mark)
 /* Up to size-1 bytes of /proc/PID/NAME, terminated; false when it is gone. */
 static bool read_small(pid_t pid, const char *name, char *out, size_t size)
 {
-    char path[48], *p = path, digits[12];
-    int n = 0;
-    for (pid_t rest = pid; rest; rest /= 10)
-        digits[n++] = (char)('0' + rest % 10);
-    while (n)
-        *p++ = digits[--n];
-    *p++ = '/';
-    strcpy(p, name);
+    char path[48];
+    snprintf(path, sizeof path, "%d/%s", pid, name);
     sa_autoclose int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
@@ -199,8 +194,8 @@ static bool find_members(const struct sa_proc_group *group, struct table *table)
         return false;
     for (size_t i = 0; i < table->count; i++) {
         struct process *p = &table->items[i];
-        p->member = has_mark(p->pid, group->mark) ||
-                    (group->session && p->session == group->session);
+        p->member =
+            has_mark(p->pid, group->mark) || (group->session && p->session == group->session);
         strangers += !p->member;
     }
     if (strangers)

@@ -134,8 +134,7 @@ static _Noreturn void child(const struct sa_spawn *s, int result_fd)
     const char *program = find_program(s->argv[0], s->env, path, sizeof path);
     if (!program)
         fail(result_fd, STEP_PROGRAM, errno, 0);
-    if (s->filter &&
-        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &s->filter->program) < 0)
+    if (s->filter && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &s->filter->program) < 0)
         fail(result_fd, STEP_FILTER, errno, 0);
     execve(program, s->argv, s->env);
     fail(result_fd, STEP_EXEC, errno, 0);
@@ -174,7 +173,8 @@ static int describe_program(const char *name, int error, struct sa_error *err)
     case ENOEXEC:
         return sa_error_at(err, SA_EINVALID, "command",
                            "\"%.200s\" is not a program: it lacks a \"#!\" line or is of another "
-                           "machine", name);
+                           "machine",
+                           name);
     case E2BIG:
         return sa_error_at(err, SA_ETOOLARGE, "command", "arguments and environment are too large");
     case ENOMEM:

@@ -16,7 +16,7 @@ struct sa_spawn {
     char **argv;
     char **env; /* whole */
     const char *cwd;
-    const struct sa_filter *filter;      /* NULL: none */
+    const struct sa_filter *filter; /* NULL: none */
     const struct sa_rlimits *boot_limits, *limits;
     uint64_t mark;
     int stdin_fd, stdout_fd, stderr_fd; /* of the child */

@@ -21,8 +21,9 @@ char *sa_arena_printf(struct sa_arena *arena, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* malloc family that aborts when memory is out; free() with free(). Zeroed. */
-void *sa_alloc(size_t bytes);
-void *sa_realloc(void *pointer, size_t bytes); /* new bytes are not zeroed */
+void *sa_alloc(size_t bytes) __attribute__((returns_nonnull));
+/* New bytes are not zeroed. */
+void *sa_realloc(void *pointer, size_t bytes) __attribute__((returns_nonnull));
 char *sa_strdup(const char *text);
 char *sa_strndup(const char *text, size_t length);
 char *sa_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -34,15 +34,15 @@ struct sa_stream {
     struct sa_link *link;
     void *user;
     uint32_t id;
-    bool mine;     /* this side opened it */
-    bool canceled; /* by the opener, whoever that is */
+    bool mine;                      /* this side opened it */
+    bool canceled;                  /* by the opener, whoever that is */
     uint8_t eof_sent, eof_received; /* bit per channel */
     enum stream_wait wait;
     struct sa_stream *wait_prev, *wait_next; /* link->waiting, while WAIT_ROOM */
-    size_t credit;     /* we may send so many more bytes */
-    size_t allowance;  /* the peer may send so many more bytes */
-    size_t unconsumed; /* delivered to the application, not given back yet */
-    size_t owed;       /* given back by the application, not yet sent as CREDIT */
+    size_t credit;                           /* we may send so many more bytes */
+    size_t allowance;                        /* the peer may send so many more bytes */
+    size_t unconsumed;                       /* delivered to the application, not given back yet */
+    size_t owed; /* given back by the application, not yet sent as CREDIT */
     UT_hash_handle hh;
 };
 
@@ -70,7 +70,7 @@ struct sa_link {
     size_t header_have;
     bool in_payload;
     struct frame frame;
-    size_t payload_left; /* of DATA, delivered piece by piece */
+    size_t payload_left;   /* of DATA, delivered piece by piece */
     struct sa_buf payload; /* of anything else that came in pieces */
 };
 

@@ -10,12 +10,9 @@ static void add_header(struct sa_buf *out, uint16_t tag, size_t length)
 {
     if (length > UINT32_MAX)
         abort(); /* every caller has a far lower cap */
-    uint8_t header[SA_FIELD_HEADER_BYTES] = {(uint8_t)tag,
-                                             (uint8_t)(tag >> 8),
-                                             (uint8_t)length,
-                                             (uint8_t)(length >> 8),
-                                             (uint8_t)(length >> 16),
-                                             (uint8_t)(length >> 24)};
+    uint8_t header[SA_FIELD_HEADER_BYTES] = {
+        (uint8_t)tag,           (uint8_t)(tag >> 8),     (uint8_t)length,
+        (uint8_t)(length >> 8), (uint8_t)(length >> 16), (uint8_t)(length >> 24)};
     sa_buf_add(out, header, sizeof header);
 }
 
@@ -79,6 +76,8 @@ static int check_text(const struct sa_field *field, size_t cap, struct sa_error 
     if (field->length > cap)
         return sa_error_set(err, SA_EPROTOCOL, "field %u: text of %zu bytes, at most %zu fit",
                             field->tag, field->length, cap);
+    if (field->length == 0)
+        return 0;
     if (memchr(field->data, 0, field->length) ||
         !sa_utf8_valid((const char *)field->data, field->length))
         return sa_error_set(err, SA_EPROTOCOL, "field %u: expected UTF-8 text without NUL",
@@ -98,7 +97,8 @@ int sa_field_text_into(const struct sa_field *field, char *out, size_t size, str
 {
     if (check_text(field, size - 1, err) < 0)
         return -1;
-    memcpy(out, field->data, field->length);
+    if (field->length)
+        memcpy(out, field->data, field->length);
     out[field->length] = '\0';
     return 0;
 }

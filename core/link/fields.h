@@ -51,7 +51,12 @@ int sa_field_text(const struct sa_field *field, size_t cap, char **text, struct 
 int sa_field_text_into(const struct sa_field *field, char *out, size_t size, struct sa_error *err);
 
 /* Errors travel as a body of these tags (code is the API code's number in enum sa_code). */
-enum sa_error_tag { SA_ERRTAG_CODE = 1, SA_ERRTAG_MESSAGE = 2, SA_ERRTAG_PATH = 3, SA_ERRTAG_ERRNO = 4 };
+enum sa_error_tag {
+    SA_ERRTAG_CODE = 1,
+    SA_ERRTAG_MESSAGE = 2,
+    SA_ERRTAG_PATH = 3,
+    SA_ERRTAG_ERRNO = 4
+};
 void sa_fields_add_error(struct sa_buf *out, uint16_t tag, const struct sa_error *error);
 int sa_field_error(const struct sa_field *field, struct sa_error *value, struct sa_error *err);
 

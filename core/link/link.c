@@ -47,8 +47,7 @@ void sa_link_free(struct sa_link *link)
     if (!link)
         return;
     struct sa_stream *s, *next;
-    HASH_ITER(hh, link->streams, s, next)
-    {
+    HASH_ITER (hh, link->streams, s, next) {
         stream_free(s);
     }
     sa_queue_deinit(&link->output);

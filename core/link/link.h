@@ -128,11 +128,11 @@ struct sa_link_events {
 
 struct sa_link_options {
     enum sa_link_role role;
-    const char *name;             /* for HELLO, e.g. "execution-runtime/0.1.0" */
-    size_t window_bytes;          /* 0: SA_LINK_WINDOW_BYTES */
-    size_t output_high_bytes;     /* sa_stream_write() stops above this; 0: 1 MiB */
+    const char *name;                    /* for HELLO, e.g. "execution-runtime/0.1.0" */
+    size_t window_bytes;                 /* 0: SA_LINK_WINDOW_BYTES */
+    size_t output_high_bytes;            /* sa_stream_write() stops above this; 0: 1 MiB */
     const struct sa_link_events *events; /* must outlive the link; members may be NULL */
-    void *owner;                  /* first argument of each event */
+    void *owner;                         /* first argument of each event */
 };
 
 /* HELLO is queued at once. Options are copied, but `events`. */

@@ -33,21 +33,21 @@ enum sa_link_method {
 };
 
 enum sa_exec_tag {
-    SA_EXEC_ARGV = 2,        /* repeated; the program is looked up in PATH of the environment */
-    SA_EXEC_ENV = 3,         /* repeated "NAME=value"; on top of the boot environment */
-    SA_EXEC_CWD = 4,         /* default /workspace */
-    SA_EXEC_STDIN = 5,       /* 1: a pipe fed by the opener; absent or 0: /dev/null */
-    SA_EXEC_TIMEOUT_MS = 6,  /* wall time; absent: none */
-    SA_EXEC_GRACE_MS = 7,    /* between TERM and KILL; default 500 */
-    SA_EXEC_FILTER = 8,      /* name of a seccomp filter of the boot block; default "default" */
-    SA_EXEC_CODE = 9,        /* bytes offered to the program as read-only descriptor 3 */
-    SA_EXEC_OUT_MAX = 10,    /* most bytes forwarded on each of stdout, stderr; the rest is read,
-                                counted, and dropped; default 1 GiB */
-    SA_EXEC_RLIMIT = 11,     /* repeated "nofile=1024:2048" (getrlimit(2) names, lower case) */
-    SA_EXEC_SIGNAL = 20,     /* NOTE to the runtime: signal number to the process group */
-    SA_EXEC_PID = 21,        /* NOTE from the runtime: pid inside the sandbox */
-    SA_EXEC_STATUS = 30,     /* END: "exited", "signaled", "timeout", "canceled" */
-    SA_EXEC_EXIT_CODE = 31,  /* when exited */
+    SA_EXEC_ARGV = 2,         /* repeated; the program is looked up in PATH of the environment */
+    SA_EXEC_ENV = 3,          /* repeated "NAME=value"; on top of the boot environment */
+    SA_EXEC_CWD = 4,          /* default /workspace */
+    SA_EXEC_STDIN = 5,        /* 1: a pipe fed by the opener; absent or 0: /dev/null */
+    SA_EXEC_TIMEOUT_MS = 6,   /* wall time; absent: none */
+    SA_EXEC_GRACE_MS = 7,     /* between TERM and KILL; default 500 */
+    SA_EXEC_FILTER = 8,       /* name of a seccomp filter of the boot block; default "default" */
+    SA_EXEC_CODE = 9,         /* bytes offered to the program as read-only descriptor 3 */
+    SA_EXEC_OUT_MAX = 10,     /* most bytes forwarded on each of stdout, stderr; the rest is read,
+                                 counted, and dropped; default 1 GiB */
+    SA_EXEC_RLIMIT = 11,      /* repeated "nofile=1024:2048" (getrlimit(2) names, lower case) */
+    SA_EXEC_SIGNAL = 20,      /* NOTE to the runtime: signal number to the process group */
+    SA_EXEC_PID = 21,         /* NOTE from the runtime: pid inside the sandbox */
+    SA_EXEC_STATUS = 30,      /* END: "exited", "signaled", "timeout", "canceled" */
+    SA_EXEC_EXIT_CODE = 31,   /* when exited */
     SA_EXEC_EXIT_SIGNAL = 32, /* when it died by a signal (any status) */
     SA_EXEC_DURATION_US = 33,
     SA_EXEC_CPU_US = 34,
@@ -61,18 +61,18 @@ enum sa_file_tag {
     SA_FILE_PATH = 2,
     SA_FILE_TO = 3,
     SA_FILE_RECURSIVE = 4,
-    SA_FILE_MODE = 5,      /* permission bits; for a new file 0644, kept for a replaced one */
-    SA_FILE_PARENTS = 6,   /* FILE_WRITE: 1 makes missing folders */
-    SA_FILE_OFFSET = 7,    /* FILE_READ */
-    SA_FILE_LENGTH = 8,    /* FILE_READ */
-    SA_FILE_ENTRY = 20,    /* body of the following: */
-    SA_FILE_NAME = 21,     /* last component; bytes that are not UTF-8 are replaced */
-    SA_FILE_TYPE = 22,     /* "file" "directory" "symlink" "fifo" "socket" "device" */
+    SA_FILE_MODE = 5,    /* permission bits; for a new file 0644, kept for a replaced one */
+    SA_FILE_PARENTS = 6, /* FILE_WRITE: 1 makes missing folders */
+    SA_FILE_OFFSET = 7,  /* FILE_READ */
+    SA_FILE_LENGTH = 8,  /* FILE_READ */
+    SA_FILE_ENTRY = 20,  /* body of the following: */
+    SA_FILE_NAME = 21,   /* last component; bytes that are not UTF-8 are replaced */
+    SA_FILE_TYPE = 22,   /* "file" "directory" "symlink" "fifo" "socket" "device" */
     SA_FILE_SIZE = 23,
     SA_FILE_MODIFIED_MS = 24,
-    SA_FILE_TARGET = 25,   /* of a symlink */
-    SA_FILE_INODE = 26,    /* with size and time: the etag */
-    SA_FILE_FULL_PATH = 27, /* canonical, absolute */
+    SA_FILE_TARGET = 25,      /* of a symlink */
+    SA_FILE_INODE = 26,       /* with size and time: the etag */
+    SA_FILE_FULL_PATH = 27,   /* canonical, absolute */
     SA_FILE_PERMISSIONS = 28, /* mode & 07777 */
     SA_FILE_CREATED = 30,
     SA_FILE_COUNT = 31,
@@ -94,12 +94,12 @@ enum sa_usage_tag {
  * once, closes it, makes itself non-dumpable, and sends HELLO.
  */
 enum sa_boot_tag {
-    SA_BOOT_ENV = 2,         /* repeated "NAME=value": environment of every program */
-    SA_BOOT_ROOT = 3,        /* repeated: writable roots: "/workspace" first, "/tmp", the home */
-    SA_BOOT_READ_ROOT = 4,   /* repeated: roots that may be read but not written, e.g. "/usr" */
-    SA_BOOT_FILTER = 5,      /* repeated: a body of SA_FILTER_NAME and SA_FILTER_PROGRAM */
-    SA_BOOT_OOM_SCORE = 6,   /* oom_score_adj of started programs; default 500 */
-    SA_BOOT_RLIMIT = 7,      /* repeated, as SA_EXEC_RLIMIT: of every program */
+    SA_BOOT_ENV = 2,       /* repeated "NAME=value": environment of every program */
+    SA_BOOT_ROOT = 3,      /* repeated: writable roots: "/workspace" first, "/tmp", the home */
+    SA_BOOT_READ_ROOT = 4, /* repeated: roots that may be read but not written, e.g. "/usr" */
+    SA_BOOT_FILTER = 5,    /* repeated: a body of SA_FILTER_NAME and SA_FILTER_PROGRAM */
+    SA_BOOT_OOM_SCORE = 6, /* oom_score_adj of started programs; default 500 */
+    SA_BOOT_RLIMIT = 7,    /* repeated, as SA_EXEC_RLIMIT: of every program */
 };
 enum sa_filter_tag {
     SA_FILTER_NAME = 1,

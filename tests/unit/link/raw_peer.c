@@ -104,7 +104,7 @@ void raw_init(struct raw_peer *p, enum sa_link_role role, int greet)
     sa_autobuf body = SA_BUF_INIT;
     raw_hello_body(&body, SA_LINK_MAGIC, 1, 1, SA_LINK_WINDOW_MIN, 256);
     assert_int_equal(raw_feed(p, SA_LINK_HELLO, 0, 0, body.data, body.length), 0);
-    struct raw_frame f;
+    struct raw_frame f = {0};
     assert_true(raw_next(p, &f));
     assert_int_equal(f.type, SA_LINK_HELLO);
     expect_log(p, "ready raw\n");
@@ -120,8 +120,8 @@ void raw_deinit(struct raw_peer *p)
 void raw_frame(struct sa_buf *to, int type, uint32_t stream, int channel, const void *payload,
                size_t length)
 {
-    uint8_t h[12] = {(uint8_t)length,         (uint8_t)(length >> 8), (uint8_t)(length >> 16),
-                     (uint8_t)(length >> 24), (uint8_t)stream,        (uint8_t)(stream >> 8),
+    uint8_t h[12] = {(uint8_t)length,         (uint8_t)(length >> 8),  (uint8_t)(length >> 16),
+                     (uint8_t)(length >> 24), (uint8_t)stream,         (uint8_t)(stream >> 8),
                      (uint8_t)(stream >> 16), (uint8_t)(stream >> 24), (uint8_t)type,
                      (uint8_t)channel};
     sa_buf_add(to, h, sizeof h);

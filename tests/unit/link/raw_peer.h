@@ -18,13 +18,13 @@
 
 struct raw_peer {
     struct sa_link *link;
-    struct sa_buf log;    /* "opened 1 7\n", "data 1 0 hello\n", ... */
-    struct sa_buf out;    /* bytes the engine queued, taken by raw_next() */
+    struct sa_buf log; /* "opened 1 7\n", "data 1 0 hello\n", ... */
+    struct sa_buf out; /* bytes the engine queued, taken by raw_next() */
     size_t taken;
     struct sa_error err;
-    struct sa_stream *last;     /* of the last event */
-    size_t auto_consume;        /* give credit back at once */
-    int end_in_data;            /* end the stream from within `data` */
+    struct sa_stream *last; /* of the last event */
+    size_t auto_consume;    /* give credit back at once */
+    int end_in_data;        /* end the stream from within `data` */
 };
 
 struct raw_frame {

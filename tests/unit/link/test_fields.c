@@ -131,9 +131,12 @@ static void test_error_of_unknown_code(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),      cmocka_unit_test(test_wire_format),
-        cmocka_unit_test(test_every_cut),       cmocka_unit_test(test_length_overflow),
-        cmocka_unit_test(test_wrong_types),     cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_wire_format),
+        cmocka_unit_test(test_every_cut),
+        cmocka_unit_test(test_length_overflow),
+        cmocka_unit_test(test_wrong_types),
+        cmocka_unit_test(test_errors),
         cmocka_unit_test(test_error_of_unknown_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -241,8 +241,8 @@ static void test_wrong_place(void **state)
         int type;
         uint32_t stream;
         size_t length;
-    } cases[] = {{SA_LINK_OPEN, 0, 14}, {SA_LINK_DATA, 0, 1},   {SA_LINK_CREDIT, 0, 4},
-                 {SA_LINK_EOF, 0, 0},   {SA_LINK_NOTE, 0, 0},   {SA_LINK_END, 0, 0},
+    } cases[] = {{SA_LINK_OPEN, 0, 14},  {SA_LINK_DATA, 0, 1},  {SA_LINK_CREDIT, 0, 4},
+                 {SA_LINK_EOF, 0, 0},    {SA_LINK_NOTE, 0, 0},  {SA_LINK_END, 0, 0},
                  {SA_LINK_CANCEL, 0, 0}, {SA_LINK_PING, 1, 8},  {SA_LINK_PONG, 1, 8},
                  {SA_LINK_GOAWAY, 1, 0}, {SA_LINK_HELLO, 1, 10}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -162,7 +162,7 @@ static void test_reserve(void **state)
     memcpy(room, "short", 5);
     sa_stream_commit(s, 5);
     n = 100;
-    room = sa_stream_reserve(s, SA_CHANNEL_ERR, &n);
+    assert_non_null(sa_stream_reserve(s, SA_CHANNEL_ERR, &n));
     assert_int_equal(n, 100);
     sa_stream_commit(s, 0); /* dropped */
     memcpy(sa_stream_reserve(s, SA_CHANNEL_ERR, &n), "more", 4);

@@ -178,11 +178,8 @@ static bool is_ready(void *arg)
     return sa_link_is_ready(box->link);
 }
 
-static const struct sa_link_events events = {.data = on_data,
-                                             .eof = on_eof,
-                                             .note = on_note,
-                                             .writable = on_writable,
-                                             .ended = on_ended};
+static const struct sa_link_events events = {
+    .data = on_data, .eof = on_eof, .note = on_note, .writable = on_writable, .ended = on_ended};
 
 void box_start(struct box *box, const struct box_options *options)
 {
@@ -195,8 +192,8 @@ void box_start(struct box *box, const struct box_options *options)
     must(binary >= 0, RUNTIME_PATH);
     must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0, "socketpair");
     must(pipe2(go, O_CLOEXEC) == 0, "pipe");
-    box->pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | SIGCHLD,
-                              NULL, NULL, NULL, NULL);
+    box->pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, NULL,
+                              NULL, NULL, NULL);
     must(box->pid >= 0, "clone");
     if (box->pid == 0)
         become_runtime(box, options, pair[1], boot, binary, go[0]);

@@ -28,10 +28,10 @@
 #include <cmocka.h>
 
 struct box_options {
-    const char *ws_size; /* of tmpfs(5), default "256m" */
-    int max_pids;        /* RLIMIT_NPROC of programs; 0: none */
+    const char *ws_size;                   /* of tmpfs(5), default "256m" */
+    int max_pids;                          /* RLIMIT_NPROC of programs; 0: none */
     void (*add_boot)(struct sa_buf *boot); /* more fields for the boot block */
-    bool no_filter;      /* no filter "default" */
+    bool no_filter;                        /* no filter "default" */
 };
 
 struct box {
@@ -112,7 +112,7 @@ const char *shell_out(struct box *box, const char *script);
                      sa_code_name((reply)->error.code), (reply)->error.message);                   \
     } while (0)
 #define assert_out(reply, text)                                                                    \
-    assert_string_equal((reply)->out[SA_CHANNEL_OUT].data ? (reply)->out[SA_CHANNEL_OUT].data : "", \
-                        text)
+    assert_string_equal(                                                                           \
+        (reply)->out[SA_CHANNEL_OUT].data ? (reply)->out[SA_CHANNEL_OUT].data : "", text)
 
 #endif

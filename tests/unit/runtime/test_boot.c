@@ -149,9 +149,11 @@ static void test_link_death_kills_all(void **state)
     (void)state;
     struct box box;
     box_start(&box, NULL);
-    struct reply *r = exec_start(
-        &box, "sh", "-c", "for i in 1 2 3; do setsid sh -c 'trap \"\" TERM; sleep 1000' & done; "
-        "echo up; exec sleep 1000", NULL);
+    struct reply *r =
+        exec_start(&box, "sh", "-c",
+                   "for i in 1 2 3; do setsid sh -c 'trap \"\" TERM; sleep 1000' & done; "
+                   "echo up; exec sleep 1000",
+                   NULL);
     reply_wait_bytes(r, 1, 3);
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/task/%d/children", box.pid, box.pid);
@@ -231,13 +233,14 @@ static void test_usage(void **state)
     assert_in_range(reply_int(before, SA_USAGE_MEMORY_BYTES), 4096, 1024 * 1024);
     struct reply *r = exec_start(&box, "sh", "-c",
                                  "head -c 3000000 /dev/zero > f; x=$(head -c 9000000 /dev/zero | "
-                                 "tr '\\0' x); sleep 1000 & echo up; wait", NULL);
+                                 "tr '\\0' x); sleep 1000 & echo up; wait",
+                                 NULL);
     reply_wait_bytes(r, 1, 3);
     struct reply *after = box_open(&box, SA_METHOD_USAGE, NULL);
     reply_wait(after);
     assert_int_equal(reply_int(after, SA_USAGE_PROCESSES), 3);
-    assert_in_range(reply_int(after, SA_USAGE_DISK_BYTES) -
-                        reply_int(before, SA_USAGE_DISK_BYTES), 3000000, 3100000);
+    assert_in_range(reply_int(after, SA_USAGE_DISK_BYTES) - reply_int(before, SA_USAGE_DISK_BYTES),
+                    3000000, 3100000);
     assert_int_equal(reply_int(after, SA_USAGE_INODES) - reply_int(before, SA_USAGE_INODES), 1);
     assert_true(reply_int(after, SA_USAGE_MEMORY_BYTES) > 9000000);
     assert_true(reply_int(after, SA_USAGE_CPU_US) > reply_int(before, SA_USAGE_CPU_US));
@@ -255,8 +258,10 @@ static void test_shutdown(void **state)
     struct box box;
     int status;
     box_start(&box, NULL);
-    struct reply *r = exec_start(&box, "sh", "-c", "trap 'echo bye; exit 7' TERM; echo up; "
-                                                   "while :; do sleep 0.01; done", NULL);
+    struct reply *r = exec_start(&box, "sh", "-c",
+                                 "trap 'echo bye; exit 7' TERM; echo up; "
+                                 "while :; do sleep 0.01; done",
+                                 NULL);
     reply_wait_bytes(r, 1, 3);
     struct reply *s = box_open(&box, SA_METHOD_SHUTDOWN, NULL);
     reply_wait(s);
@@ -280,8 +285,8 @@ static void test_shutdown_of_the_stubborn(void **state)
     struct box box;
     int status;
     box_start(&box, NULL);
-    struct reply *r = exec_start(&box, "sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done",
-                                 NULL);
+    struct reply *r =
+        exec_start(&box, "sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done", NULL);
     reply_wait_bytes(r, 1, 3);
     int64_t begin = sa_monotonic_ms();
     struct reply *s = box_open(&box, SA_METHOD_SHUTDOWN, NULL);

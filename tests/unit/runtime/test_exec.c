@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fdio.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -108,8 +109,10 @@ static void test_signal_note(void **state)
 {
     (void)state;
     sa_autobuf note = SA_BUF_INIT;
-    struct reply *r = exec_start(&box, "sh", "-c", "trap 'echo got it; exit 5' USR1; echo up; "
-                                                   "while :; do sleep 0.01; done", NULL);
+    struct reply *r = exec_start(&box, "sh", "-c",
+                                 "trap 'echo got it; exit 5' USR1; echo up; "
+                                 "while :; do sleep 0.01; done",
+                                 NULL);
     reply_wait_bytes(r, 1, 3);
     sa_fields_add_int(&note, SA_EXEC_SIGNAL, SIGUSR1);
     assert_int_equal(sa_stream_note(r->stream, note.data, note.length), 0);
@@ -208,8 +211,9 @@ static void test_rlimits(void **state)
     r = shell_with("true", SA_EXEC_RLIMIT, "nofile=4000:8000");
     assert_failed(r, SA_EFORBIDDEN, "nofile");
     reply_free(r);
-    static const char *const bad[] = {"nofile", "nofile=", "nofile=1:", "nofile=-1", "nofile=2:1",
-                                      "nofile=1x", "rttime=5", "=5", "nofile=99999999999999999999"};
+    static const char *const bad[] = {"nofile",    "nofile=",    "nofile=1:",
+                                      "nofile=-1", "nofile=2:1", "nofile=1x",
+                                      "rttime=5",  "=5",         "nofile=99999999999999999999"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         r = shell_with("true", SA_EXEC_RLIMIT, bad[i]);
         assert_failed(r, SA_EINVALID, bad[i]);
@@ -272,7 +276,8 @@ static void test_cannot_start(void **state)
 {
     (void)state;
     assert_string_equal(shell_out(&box, "echo data > plain; printf '\\1\\2\\3' > junk; "
-                                        "chmod +x junk; mkdir -p folder"), "");
+                                        "chmod +x junk; mkdir -p folder"),
+                        "");
     static const struct {
         const char *program;
         enum sa_code code;
@@ -341,7 +346,8 @@ static void test_path_of_the_program(void **state)
 {
     (void)state;
     sa_autobuf body = SA_BUF_INIT;
-    shell_out(&box, "mkdir -p bin; printf '#!/bin/sh\\necho mine' > bin/mytool; chmod +x bin/mytool");
+    shell_out(&box,
+              "mkdir -p bin; printf '#!/bin/sh\\necho mine' > bin/mytool; chmod +x bin/mytool");
     char path[200];
     snprintf(path, sizeof path, "PATH=/nowhere::%s/bin:/usr/bin:/bin", box.ws);
     add_argv(&body, "mytool", NULL);
@@ -472,7 +478,8 @@ static void test_slow_reader(void **state)
     (void)state;
     struct reply *r = exec_start(&box, "sh", "-c",
                                  "i=0; while [ $i -lt 2000000 ]; do echo $i; i=$((i+1)); done | "
-                                 "head -c 5000000; echo written > done-mark", NULL);
+                                 "head -c 5000000; echo written > done-mark",
+                                 NULL);
     r->hold = true;
     reply_wait_bytes(r, 1, CREDIT);
     box_idle(&box, 100);
@@ -591,15 +598,26 @@ static void test_256_at_once(void **state)
         reply_free(replies[i]);
 }
 
+/* Only root may look: the runtime is not dumpable. -1: not allowed. */
+static int open_descriptors(void)
+{
+    char path[64];
+    int count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", box.pid);
+    DIR *dir = opendir(path);
+    if (!dir)
+        return -1;
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
 static void test_nothing_is_left_open(void **state)
 {
     (void)state;
-    char command[100];
-    snprintf(command, sizeof command, "ls /proc/%d/fd | wc -l", box.pid);
-    FILE *f = popen(command, "r");
-    int before = 0, after = 0;
-    assert_int_equal(fscanf(f, "%d", &before), 1);
-    pclose(f);
+    int before = open_descriptors();
+    assert_true(before > 0 || getuid() != 0);
     for (int i = 0; i < 50; i++) {
         reply_free(shell(&box, "true", NULL));
         struct reply *r = exec_start(&box, "no-such-program", NULL);
@@ -608,10 +626,7 @@ static void test_nothing_is_left_open(void **state)
         r = shell_with("true", SA_EXEC_CODE, "code");
         reply_free(r);
     }
-    f = popen(command, "r");
-    assert_int_equal(fscanf(f, "%d", &after), 1);
-    pclose(f);
-    assert_true(after <= before);
+    assert_true(open_descriptors() <= before);
 }
 
 int main(void)

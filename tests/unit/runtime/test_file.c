@@ -157,8 +157,8 @@ static void test_read_of_a_fifo_goes_unnoticed(void **state)
 {
     (void)state;
     shell_out(&box, "mkfifo p");
-    struct reply *writer = exec_start(&box, "sh", "-c", "echo ready; echo data > p; echo sent",
-                                      NULL);
+    struct reply *writer =
+        exec_start(&box, "sh", "-c", "echo ready; echo data > p; echo sent", NULL);
     reply_wait_bytes(writer, 1, 6);
     for (int i = 0; i < 20; i++)
         expect_failure_of(ask(SA_METHOD_FILE_READ, "p"), SA_EINVALID, "is a fifo");
@@ -249,8 +249,7 @@ static void test_bad_paths(void **state)
     memset(long_path, 'a', sizeof long_path - 1);
     shell_out(&box, "echo x > f; mkdir d");
     static const int methods[] = {SA_METHOD_FILE_READ, SA_METHOD_FILE_WRITE, SA_METHOD_FILE_STAT,
-                                  SA_METHOD_FILE_LIST, SA_METHOD_FILE_MKDIR,
-                                  SA_METHOD_FILE_REMOVE};
+                                  SA_METHOD_FILE_LIST, SA_METHOD_FILE_MKDIR, SA_METHOD_FILE_REMOVE};
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         sa_autobuf nul = SA_BUF_INIT, none = SA_BUF_INIT, latin = SA_BUF_INIT;
         expect_failure_of(ask(methods[i], "../etc/passwd"), SA_EINVALID, "\"..\" is not allowed");
@@ -301,13 +300,14 @@ static void test_links_inside(void **state)
     (void)state;
     char script[1000];
     shell_out(&box, "mkdir -p d/e; echo target > d/e/f; ln -s d/e/f rel; ln -s ../../d d/e/up");
-    snprintf(script, sizeof script, "ln -s %s/d/e/f abs; ln -s %s/d absdir; ln -s %s other; "
+    snprintf(script, sizeof script,
+             "ln -s %s/d/e/f abs; ln -s %s/d absdir; ln -s %s other; "
              "echo over > %s/o; ln -s /usr/bin/env tool; ln -s rel chain; ln -s abs chain2",
              box.ws, box.ws, box.tmp, box.tmp);
     shell_out(&box, script);
     static const struct {
         const char *path, *content, *full;
-    } cases[] = {{"rel", "target\n", "d/e/f"},       {"abs", "target\n", "d/e/f"},
+    } cases[] = {{"rel", "target\n", "d/e/f"},        {"abs", "target\n", "d/e/f"},
                  {"absdir/e/f", "target\n", "d/e/f"}, {"d/e/up/e/f", "target\n", "d/e/f"},
                  {"chain", "target\n", "d/e/f"},      {"chain2", "target\n", "d/e/f"},
                  {"other/o", "over\n", NULL}};
@@ -330,11 +330,18 @@ static void test_links_inside(void **state)
 static void test_links_that_lead_out(void **state)
 {
     (void)state;
-    shell_out(&box, "ln -s /etc/passwd abs; ln -s ../../../../../../etc/passwd rel; ln -s /etc dir; "
-                    "ln -s .. up; ln -s loop loop; ln -s / root; ln -s /proc/self/root magic; "
-                    "ln -s /proc/1/cwd cwd; ln -s ../..//.. d");
-    static const char *const paths[] = {"abs", "rel", "dir/passwd", "up/etc/passwd", "root/etc/passwd",
-                                        "magic/etc/passwd", "cwd/etc/passwd", "d/etc/passwd"};
+    shell_out(&box,
+              "ln -s /etc/passwd abs; ln -s ../../../../../../etc/passwd rel; ln -s /etc dir; "
+              "ln -s .. up; ln -s loop loop; ln -s / root; ln -s /proc/self/root magic; "
+              "ln -s /proc/1/cwd cwd; ln -s ../..//.. d");
+    static const char *const paths[] = {"abs",
+                                        "rel",
+                                        "dir/passwd",
+                                        "up/etc/passwd",
+                                        "root/etc/passwd",
+                                        "magic/etc/passwd",
+                                        "cwd/etc/passwd",
+                                        "d/etc/passwd"};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         expect_failure_of(ask(SA_METHOD_FILE_READ, paths[i]), SA_EFORBIDDEN, "leads out");
         struct reply *w = ask(SA_METHOD_FILE_WRITE, paths[i]);
@@ -579,7 +586,7 @@ static void test_stat(void **state)
     shell_out(&box, "mkdir d; mkfifo p; ln -s where l; ln -s d ld");
     static const struct {
         const char *path, *type, *target;
-    } cases[] = {{"d", "directory", ""}, {"p", "fifo", ""}, {"l", "symlink", "where"},
+    } cases[] = {{"d", "directory", ""}, {"p", "fifo", ""},      {"l", "symlink", "where"},
                  {"ld", "symlink", "d"}, {".", "directory", ""}, {"/usr/bin", "directory", ""}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct reply *r = ask(SA_METHOD_FILE_STAT, cases[i].path);
@@ -717,14 +724,16 @@ static void test_list(void **state)
 static void test_list_odd_names(void **state)
 {
     (void)state;
-    shell_out(&box, "perl -e 'open F, \">\", \"bad\\xff\\xfename\"; open F, \">\", \"tab\\tand\\\\\"'");
+    shell_out(&box,
+              "perl -e 'open F, \">\", \"bad\\xff\\xfename\"; open F, \">\", \"tab\\tand\\\\\"'");
     expect_list(".", false, false, "bad\xef\xbf\xbd\xef\xbf\xbdname\ntab\tand\\\n");
 }
 
 static void test_large_list(void **state)
 {
     (void)state;
-    shell_out(&box, "perl -e 'mkdir q(d); for (1..20000) { open F, q(>), sprintf(q(d/file-%05d), $_) }'");
+    shell_out(&box,
+              "perl -e 'mkdir q(d); for (1..20000) { open F, q(>), sprintf(q(d/file-%05d), $_) }'");
     struct reply *r = ask_with(SA_METHOD_FILE_LIST, ".", SA_FILE_RECURSIVE, 1);
     r->hold = true;
     assert_string_equal(shell_out(&box, "echo alive"), "alive\n");
@@ -777,8 +786,9 @@ static void expect_removed(const char *path, bool recursive, int64_t count)
 static void test_remove(void **state)
 {
     (void)state;
-    shell_out(&box, "echo x > f; mkdir -p d/e g; touch d/a d/e/b keep; ln -s keep l; ln -s ../keep d/l; "
-                    "mkfifo p");
+    shell_out(&box,
+              "echo x > f; mkdir -p d/e g; touch d/a d/e/b keep; ln -s keep l; ln -s ../keep d/l; "
+              "mkfifo p");
     expect_failure_of(remove_it("d", false), SA_ECONFLICT, "not empty");
     expect_failure_of(remove_it("nope", true), SA_ENOTFOUND, "no such");
     expect_failure_of(remove_it(".", true), SA_EFORBIDDEN, "root");
@@ -823,8 +833,9 @@ static void test_remove_what_is_being_filled(void **state)
 {
     (void)state;
     struct reply *filler = exec_start(&box, "perl", "-e",
-        "mkdir q(d); $| = 1; print qq(up\\n); while (1) { mkdir q(d); $i++; open F, q(>), qq(d/$i) }",
-        NULL);
+                                      "mkdir q(d); $| = 1; print qq(up\\n); while (1) { mkdir "
+                                      "q(d); $i++; open F, q(>), qq(d/$i) }",
+                                      NULL);
     reply_wait_bytes(filler, 1, 3);
     struct reply *r = ask_with(SA_METHOD_FILE_REMOVE, "d", SA_FILE_RECURSIVE, 1);
     reply_wait(r); /* it ends, in one way or another */

@@ -79,7 +79,8 @@ static void test_timeout_obeyed(void **state)
 {
     (void)state;
     struct reply *r = run_limited("trap 'echo cleaned up; exit 4' TERM; while :; do sleep 0.01; "
-                                  "done", 100, 5000);
+                                  "done",
+                                  100, 5000);
     assert_status(r, "timeout");
     assert_int_equal(reply_int(r, SA_EXEC_EXIT_CODE), 4);
     assert_out(r, "cleaned up\n");
@@ -139,11 +140,13 @@ static void test_timeout_takes_the_whole_execution(void **state)
 {
     (void)state;
     struct reply *r = run_limited(
-        "trap '' TERM; (sleep 1000 &); setsid sh -c 'trap \"\" TERM; setsid sleep 1001 & sleep 1002' &\n"
+        "trap '' TERM; (sleep 1000 &); setsid sh -c 'trap \"\" TERM; setsid sleep 1001 & sleep "
+        "1002' &\n"
         "perl -e 'exit if fork; setpgrp; exit if fork; require POSIX; POSIX::setsid(); "
         "exit if fork; $SIG{TERM}=q(IGNORE); sleep 1000'\n"
         "env -i setsid sh -c 'sleep 1003 & exec sleep 1004' > /dev/null 2>&1 < /dev/null &\n"
-        "echo up; sleep 1000", 300, 100);
+        "echo up; sleep 1000",
+        300, 100);
     assert_status(r, "timeout");
     assert_out(r, "up\n");
     assert_int_equal(reply_int(r, SA_EXEC_LEFT), -1);
@@ -293,8 +296,10 @@ static void test_cancel_while_the_background_writes(void **state)
 static void test_orphans_are_reaped(void **state)
 {
     (void)state;
-    struct reply *r = shell(&box, "i=0; while [ $i -lt 200 ]; do (setsid true &) ; "
-                                  "i=$((i+1)); done", NULL);
+    struct reply *r = shell(&box,
+                            "i=0; while [ $i -lt 200 ]; do (setsid true &) ; "
+                            "i=$((i+1)); done",
+                            NULL);
     assert_exit(r, 0);
     reply_free(r);
     expect_alone();
@@ -369,10 +374,14 @@ static void test_marks(void **state)
 {
     (void)state;
     char script[500];
-    snprintf(script, sizeof script,
-        "perl -e '$c = %ld; $l = pack(\"QQ\", 1000, 1000); syscall($c, 15, $l) == 0 or die; " /* setrlimit, RTTIME */
+    snprintf(
+        script, sizeof script,
+        "perl -e '$c = %ld; $l = pack(\"QQ\", 1000, 1000); syscall($c, 15, $l) == 0 or die; " /* setrlimit,
+                                                                                                 RTTIME
+                                                                                               */
         "$u = pack(\"QQ\", -1, -1); syscall($c, 15, $u) == -1 or die \"raised\"; "
-        "print \"low\"; $| = 1; print \"er\\n\"; sleep 1000' & sleep 1000", (long)SYS_setrlimit);
+        "print \"low\"; $| = 1; print \"er\\n\"; sleep 1000' & sleep 1000",
+        (long)SYS_setrlimit);
     struct reply *r = run_limited(script, 400, 100);
     assert_status(r, "timeout");
     assert_out(r, "lower\n");
@@ -393,8 +402,8 @@ static void test_killer_of_all(void **state)
 static void test_stopper(void **state)
 {
     (void)state;
-    struct reply *stopper = exec_start(
-        &box, "perl", "-e", "$| = 1; print \"up\\n\"; kill STOP => -1 while 1", NULL);
+    struct reply *stopper =
+        exec_start(&box, "perl", "-e", "$| = 1; print \"up\\n\"; kill STOP => -1 while 1", NULL);
     reply_wait_bytes(stopper, 1, 3);
     struct reply *r[10];
     for (int i = 0; i < 10; i++)
