@@ -71,8 +71,7 @@ static void fail_calls(struct sa_node_client *c)
 static void drop_unsent(struct sa_node_client *c)
 {
     struct unsent *u, *tmp;
-    DL_FOREACH_SAFE(c->unsent, u, tmp)
-    {
+    DL_FOREACH_SAFE (c->unsent, u, tmp) {
         DL_DELETE(c->unsent, u);
         free(u);
     }
@@ -102,8 +101,7 @@ static void set_poll(struct sa_node_client *c)
 static void flush(struct sa_node_client *c)
 {
     struct unsent *u, *tmp;
-    DL_FOREACH_SAFE(c->unsent, u, tmp)
-    {
+    DL_FOREACH_SAFE (c->unsent, u, tmp) {
         if (sa_send_fds(c->fd, u->data, u->length, NULL, 0, MSG_DONTWAIT) < 0) {
             if (errno != EAGAIN)
                 lose(c);

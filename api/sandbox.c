@@ -186,8 +186,7 @@ static void add_waiter(struct waiter **list, sa_sandbox_done done, void *user)
 static void forget(struct waiter **list, const void *user)
 {
     struct waiter *w, *tmp;
-    DL_FOREACH_SAFE(*list, w, tmp)
-    {
+    DL_FOREACH_SAFE (*list, w, tmp) {
         if (w->user == user) {
             DL_DELETE(*list, w);
             free(w);
@@ -616,8 +615,8 @@ static void on_node_closed(void *owner)
     struct sa_sandbox *sandbox, *tmp;
     struct sa_error error;
     sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox-node ended, and its sandboxes with it");
-    DL_FOREACH_SAFE(all->list, sandbox, tmp)
-    fail(sandbox, SA_EVENT_LOST, "NodeLost", &error);
+    DL_FOREACH_SAFE (all->list, sandbox, tmp)
+        fail(sandbox, SA_EVENT_LOST, "NodeLost", &error);
     if (all->node_lost && !all->stopping)
         all->node_lost(all->owner);
 }
@@ -629,7 +628,7 @@ void sa_sandboxes_stop(struct sa_sandboxes *all, const char *reason, int64_t dea
     all->stopping = true;
     all->stopped = done;
     all->stopped_user = user;
-    DL_FOREACH_SAFE(all->list, sandbox, tmp)
-    sa_sandbox_delete(sandbox, reason, "the server was stopped", NULL, NULL);
+    DL_FOREACH_SAFE (all->list, sandbox, tmp)
+        sa_sandbox_delete(sandbox, reason, "the server was stopped", NULL, NULL);
     uv_timer_start(&all->stop_timer, on_stop_deadline, all->count ? (uint64_t)deadline_ms : 0, 0);
 }

@@ -211,8 +211,7 @@ static void transfer(const char *host, const char *key, int mib)
     uint64_t bytes = (uint64_t)mib << 20, got;
     double up[3], down[3], out[3], payload[3];
     snprintf(spec, sizeof spec,
-             "{\"runtime\":\"python\",\"resources\":{\"memory\":\"%dMi\",\"cpu\":\"2\"}}",
-             mib * 6);
+             "{\"runtime\":\"python\",\"resources\":{\"memory\":\"%dMi\",\"cpu\":\"2\"}}", mib * 6);
     client_open(c, host, key);
     create(c, spec, id);
     for (int i = 0; i < 3; i++) {

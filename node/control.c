@@ -29,7 +29,7 @@ struct sa_node {
     uv_poll_t poll;
     int fd;
     struct sa_native *native;
-    struct sa_buf out;  /* the message being made */
+    struct sa_buf out; /* the message being made */
     struct waiting *first, **last;
     size_t queued_bytes;
     bool closed;
@@ -297,8 +297,8 @@ static void receive(struct sa_node *node)
     for (int turn = 0; turn < REQUESTS_A_TURN && !node->closed; turn++) {
         int fds[SA_FDS_MAX];
         size_t count = 0;
-        ssize_t n = sa_recv_fds(node->fd, node->packet, sizeof node->packet, fds, &count,
-                                MSG_DONTWAIT);
+        ssize_t n =
+            sa_recv_fds(node->fd, node->packet, sizeof node->packet, fds, &count, MSG_DONTWAIT);
         for (size_t i = 0; i < count; i++)
             close(fds[i]); /* no request brings one */
         if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == EMSGSIZE))

@@ -21,8 +21,11 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
-enum { NOBODY = 65534, ALL_NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
-                                        CLONE_NEWIPC | CLONE_NEWUTS };
+enum {
+    NOBODY = 65534,
+    ALL_NAMESPACES =
+        CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
+};
 
 struct doctor {
     struct sa_buf json;
@@ -44,8 +47,8 @@ static void add_text(struct sa_buf *out, const char *text)
     sa_buf_addc(out, '"');
 }
 
-static void add(struct doctor *d, enum weight weight, const char *name, bool ok,
-                const char *detail, const char *hint)
+static void add(struct doctor *d, enum weight weight, const char *name, bool ok, const char *detail,
+                const char *hint)
 {
     sa_buf_adds(&d->json, d->json.length ? ",\n  {\"name\": " : "[\n  {\"name\": ");
     add_text(&d->json, name);
@@ -101,8 +104,8 @@ static int probe_namespaces(void)
 
 static int probe_as_nobody(void)
 {
-    if (geteuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-                           setresuid(NOBODY, NOBODY, NOBODY) < 0))
+    if (geteuid() == 0 &&
+        (setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
         return -1;
     return unshare(CLONE_NEWUSER | CLONE_NEWNS);
 }
@@ -231,8 +234,8 @@ static void kernel(struct doctor *d)
     add(d, NEEDED, "memfd", strcmp(noexec, "2") != 0, "executable memfds",
         "sysctl vm.memfd_noexec=1");
     sa_read_file(AT_FDCWD, "/proc/filesystems", 1 << 16, &filesystems, NULL);
-    add(d, FACT, "overlay", strstr(filesystems.data, "\toverlay\n") != NULL,
-        "overlay file system", "modprobe overlay; only images will need it");
+    add(d, FACT, "overlay", strstr(filesystems.data, "\toverlay\n") != NULL, "overlay file system",
+        "modprobe overlay; only images will need it");
     add(d, FACT, "cap_sys_resource", has_capability(CAP_SYS_RESOURCE),
         "the capability SYS_RESOURCE; the node does without", "nothing to do");
 }

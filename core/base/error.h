@@ -58,7 +58,6 @@ int sa_error_at(struct sa_error *err, enum sa_code code, const char *path, const
 int sa_error_sys(struct sa_error *err, enum sa_code code, int sys_errno, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* Put "context: " in front of the message. Returns -1. */
-int sa_error_wrap(struct sa_error *err, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+int sa_error_wrap(struct sa_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -11,8 +11,7 @@
 /* Write all of it (blocking descriptors). 0, or -1 with errno. */
 int sa_write_all(int fd, const void *data, size_t length);
 /* Append the whole file to `out`, at most `cap` bytes (SA_ETOOLARGE beyond). dirfd as openat. */
-int sa_read_file(int dirfd, const char *path, size_t cap, struct sa_buf *out,
-                 struct sa_error *err);
+int sa_read_file(int dirfd, const char *path, size_t cap, struct sa_buf *out, struct sa_error *err);
 /* Write to an existing file in one write(2), as /proc and cgroup files want it. */
 int sa_write_file(int dirfd, const char *path, const char *text, struct sa_error *err);
 

@@ -7,7 +7,7 @@
 enum source { UNSET, DEFAULT, FROM_FILE, FROM_ENV, FROM_FLAG };
 
 struct setting {
-    char *text; /* as given; the string itself for strings and paths; the last one of a list */
+    char *text;   /* as given; the string itself for strings and paths; the last one of a list */
     char **items; /* of a list */
     size_t item_count;
     int64_t number;

@@ -175,8 +175,7 @@ static int append(struct setting *setting, const char *text, enum source source,
         clear(setting);
     if (setting->item_count >= SA_CONFIG_LIST_MAX)
         return sa_error_set(err, SA_ETOOLARGE, "given more than %d times", SA_CONFIG_LIST_MAX);
-    setting->items =
-        sa_realloc(setting->items, (setting->item_count + 1) * sizeof *setting->items);
+    setting->items = sa_realloc(setting->items, (setting->item_count + 1) * sizeof *setting->items);
     setting->items[setting->item_count++] = sa_strdup(text);
     return 0;
 }

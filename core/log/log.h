@@ -63,9 +63,10 @@ struct sa_log_field { /* make it with the macros below */
 };
 
 /* Keys are literals of lower-case letters, digits and `_`. */
-#define SA_LOG_S(k, v) SA_LOG_FIELD_(k, SA_LOG_KIND_STRING, SIZE_MAX, .text = (v)) /* may be NULL  \
-                                                                                    */
-#define SA_LOG_N(k, v, n) SA_LOG_FIELD_(k, SA_LOG_KIND_STRING, (n), .text = (v))   /* n bytes */
+#define SA_LOG_S(k, v)                                                                             \
+    SA_LOG_FIELD_(k, SA_LOG_KIND_STRING, SIZE_MAX, .text = (v))                  /* may be NULL    \
+                                                                                  */
+#define SA_LOG_N(k, v, n) SA_LOG_FIELD_(k, SA_LOG_KIND_STRING, (n), .text = (v)) /* n bytes */
 #define SA_LOG_I(k, v) SA_LOG_FIELD_(k, SA_LOG_KIND_INT, 0, .i = (v))
 #define SA_LOG_U(k, v) SA_LOG_FIELD_(k, SA_LOG_KIND_UINT, 0, .u = (v))
 #define SA_LOG_D(k, v) SA_LOG_FIELD_(k, SA_LOG_KIND_DOUBLE, 0, .d = (v))

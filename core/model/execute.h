@@ -13,14 +13,14 @@ enum {
     SA_EXECUTE_TIMEOUT_MAX_MS = 24 * 3600 * 1000,
 };
 
-struct sa_execute { /* strings belong to the arena */
+struct sa_execute {     /* strings belong to the arena */
     const char *kind;   /* "python", "node", "bash" or "command" */
     const char *filter; /* seccomp filter inside the sandbox */
     const char *const *argv;
     size_t argc;
     const char *code; /* offered on descriptor 3; NULL for commands */
     size_t code_length;
-    const char *cwd; /* NULL: the default */
+    const char *cwd;        /* NULL: the default */
     const char *stdin_text; /* NULL: none */
     struct sa_json_map env;
     int64_t timeout_ms;

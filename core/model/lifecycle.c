@@ -19,10 +19,10 @@ static const enum sa_phase table[SA_PHASE_COUNT][SA_EVENT_COUNT] = {
                            [SA_EVENT_REFUSED] = SA_PHASE_FAILED,
                            [SA_EVENT_LOST] = SA_PHASE_FAILED,
                            [SA_EVENT_DELETE] = SA_PHASE_TERMINATING},
-    [SA_PHASE_RUNNING] = {[SA_EVENT_LOST] = SA_PHASE_FAILED,
-                          [SA_EVENT_DELETE] = SA_PHASE_TERMINATING},
-    [SA_PHASE_PAUSED] = {[SA_EVENT_LOST] = SA_PHASE_FAILED,
-                         [SA_EVENT_DELETE] = SA_PHASE_TERMINATING},
+    [SA_PHASE_RUNNING] =
+        {[SA_EVENT_LOST] = SA_PHASE_FAILED, [SA_EVENT_DELETE] = SA_PHASE_TERMINATING},
+    [SA_PHASE_PAUSED] =
+        {[SA_EVENT_LOST] = SA_PHASE_FAILED, [SA_EVENT_DELETE] = SA_PHASE_TERMINATING},
     [SA_PHASE_TERMINATING] = {[SA_EVENT_LOST] = SA_PHASE_TERMINATED,
                               [SA_EVENT_REFUSED] = SA_PHASE_TERMINATED,
                               [SA_EVENT_DESTROYED] = SA_PHASE_TERMINATED},

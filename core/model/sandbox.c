@@ -65,8 +65,7 @@ static int check_env(const struct sa_json_obj *root, const struct sa_json_map *e
     return 0;
 }
 
-static int decode_labels(struct sa_json_obj *root, struct sa_json_map *labels,
-                         struct sa_error *err)
+static int decode_labels(struct sa_json_obj *root, struct sa_json_map *labels, struct sa_error *err)
 {
     if (sa_json_opt_map(root, "labels", SA_LABELS_MAX_COUNT, 253, labels, NULL, err) < 0)
         return -1;
@@ -90,8 +89,8 @@ static int decode(struct sa_json_obj *root, struct sa_sandbox_spec *spec, struct
         sa_json_opt_map(root, "env", SA_ENV_MAX, 16384, &spec->env, NULL, err) < 0 ||
         check_env(root, &spec->env, err) < 0 || decode_labels(root, &spec->labels, err) < 0 ||
         sa_json_opt_enum(root, "warm", warms, &warm, NULL, err) < 0 ||
-        sa_json_opt_strings(root, "requiredControls", 64, 64, &spec->required_controls, NULL,
-                            err) < 0 ||
+        sa_json_opt_strings(root, "requiredControls", 64, 64, &spec->required_controls, NULL, err) <
+            0 ||
         sa_json_finish(root, err) < 0)
         return -1;
     if (spec->name && !sa_name_valid(spec->name))
@@ -179,9 +178,7 @@ static void put_time(struct sa_json_w *w, const char *key, int64_t wall_ms)
 static void put_ready(struct sa_json_w *w, const struct sa_sandbox_view *view)
 {
     bool running = strcmp(view->phase, "Running") == 0;
-    int64_t when = running          ? view->ready_ms
-                   : view->ended_ms ? view->ended_ms
-                                    : view->created_ms;
+    int64_t when = running ? view->ready_ms : view->ended_ms ? view->ended_ms : view->created_ms;
     sa_json_put_array(w, "conditions");
     sa_json_w_begin_object(w);
     sa_json_put_string(w, "type", "Ready");

@@ -6,9 +6,9 @@
 #define SA_MODEL_SANDBOX_H
 
 #include "base/arena.h"
+#include "model/lifecycle.h"
 #include "json/json.h"
 #include "json/write.h"
-#include "model/lifecycle.h"
 
 enum sa_security_level { SA_LEVEL_STANDARD, SA_LEVEL_HIGH, SA_LEVEL_CUSTOM };
 enum sa_warm { SA_WARM_PREFER, SA_WARM_REQUIRE, SA_WARM_NEVER };
@@ -67,8 +67,8 @@ void sa_labels_print(const struct sa_json_map *labels, struct sa_buf *out);
 
 struct sa_sandbox_view {
     const char *id, *runtime, *phase, *reason, *message;
-    const char *fixed_json;  /* of sa_sandbox_fixed_print */
-    const char *labels_json; /* an object, or "" */
+    const char *fixed_json;                   /* of sa_sandbox_fixed_print */
+    const char *labels_json;                  /* an object, or "" */
     int64_t created_ms, expires_ms, ended_ms; /* 0: none */
     int64_t ready_ms;
 };

@@ -51,8 +51,7 @@ static int append(const struct sa_field *field, char ***list, size_t *count, str
     return 0;
 }
 
-static int append_env(const struct sa_field *field, struct sa_node_spec *spec,
-                      struct sa_error *err)
+static int append_env(const struct sa_field *field, struct sa_node_spec *spec, struct sa_error *err)
 {
     if (append(field, &spec->env, &spec->env_count, err) < 0)
         return -1;
@@ -130,10 +129,14 @@ bad:
 
 void sa_node_message(struct sa_buf *out, enum sa_node_type type, uint32_t call)
 {
-    uint8_t header[SA_NODE_HEADER_BYTES] = {(uint8_t)type,        (uint8_t)((unsigned)type >> 8),
-                                            0,                    0,
-                                            (uint8_t)call,        (uint8_t)(call >> 8),
-                                            (uint8_t)(call >> 16), (uint8_t)(call >> 24)};
+    uint8_t header[SA_NODE_HEADER_BYTES] = {(uint8_t)type,
+                                            (uint8_t)((unsigned)type >> 8),
+                                            0,
+                                            0,
+                                            (uint8_t)call,
+                                            (uint8_t)(call >> 8),
+                                            (uint8_t)(call >> 16),
+                                            (uint8_t)(call >> 24)};
     out->length = 0;
     sa_buf_add(out, header, sizeof header);
 }

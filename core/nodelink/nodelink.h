@@ -62,15 +62,15 @@ enum sa_node_tag {
     SA_NODE_REASON = 5,
     SA_NODE_OOM_KILLS = 6,
     /* spec of CREATE */
-    SA_NODE_RUNTIME = 10,     /* "python", "node", "bash", "go", "base" */
+    SA_NODE_RUNTIME = 10, /* "python", "node", "bash", "go", "base" */
     SA_NODE_MEMORY_BYTES = 11,
     SA_NODE_CPU_MILLICORES = 12,
     SA_NODE_PIDS = 13,
     SA_NODE_STORAGE_BYTES = 14,
     SA_NODE_INODES = 15,
-    SA_NODE_ENV = 16,         /* repeated "NAME=value" */
+    SA_NODE_ENV = 16, /* repeated "NAME=value" */
     SA_NODE_HOSTNAME = 17,
-    SA_NODE_REQUIRE = 18,     /* repeated: a control that must be in force, or CREATE fails */
+    SA_NODE_REQUIRE = 18, /* repeated: a control that must be in force, or CREATE fails */
     /* stats */
     SA_NODE_CPU_US = 30,
     SA_NODE_MEMORY_USED = 31,
@@ -80,10 +80,10 @@ enum sa_node_tag {
     SA_NODE_PIDS_LIMIT = 35,
     SA_NODE_THROTTLED_US = 36,
     /* security event */
-    SA_NODE_SYSCALL = 40,     /* name, "mount" */
-    SA_NODE_PID = 41,         /* on the host */
-    SA_NODE_COMM = 42,        /* name of the program, made printable */
-    SA_NODE_COUNT = 43,       /* how many of these since the last such event (rate-limited) */
+    SA_NODE_SYSCALL = 40, /* name, "mount" */
+    SA_NODE_PID = 41,     /* on the host */
+    SA_NODE_COMM = 42,    /* name of the program, made printable */
+    SA_NODE_COUNT = 43,   /* how many of these since the last such event (rate-limited) */
 };
 
 /* What CREATE asks for, decoded. Strings are malloc'd; sa_node_spec_deinit() frees. */

@@ -21,7 +21,7 @@ enum { PATH_BYTES = 512, LEFTOVER_WAIT_MS = 3000 };
 
 /* One hierarchy that we use. */
 struct tree {
-    int fd;             /* folder secureagent-<state> */
+    int fd; /* folder secureagent-<state> */
     bool v2;
     char path[PATH_BYTES]; /* where it was found, for messages and for finding it again */
 };
@@ -271,7 +271,8 @@ static int open_controller(struct sa_cgroups *g, enum sa_controller c, const cha
         return -1;
     int tree = open_tree_at(g, path, v2);
     snprintf(below, sizeof below, "%s/%s", path, g->name);
-    if (tree >= 0 && v2 && needs_enabling(c) && enable(below, sa_controller_name((enum sa_controller)c)) < 0)
+    if (tree >= 0 && v2 && needs_enabling(c) &&
+        enable(below, sa_controller_name((enum sa_controller)c)) < 0)
         return -1;
     return tree;
 }
@@ -408,8 +409,7 @@ bool sa_cgroup_rename(struct sa_cgroups *g, const char *from, const char *to)
     size_t done = 0;
     if (sa_cgroups_birth(g))
         return false;
-    while (done < g->count &&
-           renameat(g->trees[done].fd, from, g->trees[done].fd, to) == 0)
+    while (done < g->count && renameat(g->trees[done].fd, from, g->trees[done].fd, to) == 0)
         done++;
     if (done == g->count)
         return true;

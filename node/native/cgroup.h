@@ -18,7 +18,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum sa_controller { SA_CG_MEMORY, SA_CG_PIDS, SA_CG_CPU, SA_CG_CPUACCT, SA_CG_FREEZER, SA_CG_COUNT };
+enum sa_controller {
+    SA_CG_MEMORY,
+    SA_CG_PIDS,
+    SA_CG_CPU,
+    SA_CG_CPUACCT,
+    SA_CG_FREEZER,
+    SA_CG_COUNT
+};
 
 struct sa_cgroups;
 

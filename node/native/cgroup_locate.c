@@ -54,8 +54,7 @@ static bool mount_matches(const char *line, const char *controller, char *root, 
     char type[32], options[256];
     const char *dash = strstr(line, " - ");
     const char *end = strchr(line, '\n');
-    if (!dash || (end && dash > end) ||
-        sscanf(line, "%*d %*d %*s %255s %255s", root, at) != 2 ||
+    if (!dash || (end && dash > end) || sscanf(line, "%*d %*d %*s %255s %255s", root, at) != 2 ||
         sscanf(dash, " - %31s %*s %255s", type, options) != 2)
         return false;
     if (!controller)
@@ -63,8 +62,8 @@ static bool mount_matches(const char *line, const char *controller, char *root, 
     return strcmp(type, "cgroup") == 0 && listed(options, controller);
 }
 
-static bool locate_in(const char *mountinfo, const char *cgroup, const char *controller,
-                      char *path, size_t size)
+static bool locate_in(const char *mountinfo, const char *cgroup, const char *controller, char *path,
+                      size_t size)
 {
     char own[PATH_BYTES], root[256], at[256];
     if (!own_path(cgroup, controller, own, sizeof own))

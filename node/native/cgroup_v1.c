@@ -51,8 +51,7 @@ static int limit(int fd, const char *id, enum sa_controller controller,
     }
 }
 
-static void stats(int fd, const char *id, enum sa_controller controller,
-                  struct sa_native_stats *s)
+static void stats(int fd, const char *id, enum sa_controller controller, struct sa_native_stats *s)
 {
     int64_t n;
     switch (controller) {
@@ -91,8 +90,7 @@ static int oom_watch(int fd, const char *id, bool *priority)
     sa_autoclose int control = openat(fd, path, O_RDONLY | O_CLOEXEC);
     sa_autoclose int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     snprintf(text, sizeof text, "%d %d", event, control);
-    if (control < 0 || event < 0 ||
-        sa_cgroup_write(fd, id, "cgroup.event_control", text, NULL) < 0)
+    if (control < 0 || event < 0 || sa_cgroup_write(fd, id, "cgroup.event_control", text, NULL) < 0)
         return -1;
     *priority = false;
     return sa_steal_fd(&event);

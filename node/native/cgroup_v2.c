@@ -33,8 +33,7 @@ static int limit(int fd, const char *id, enum sa_controller controller,
     }
 }
 
-static void stats(int fd, const char *id, enum sa_controller controller,
-                  struct sa_native_stats *s)
+static void stats(int fd, const char *id, enum sa_controller controller, struct sa_native_stats *s)
 {
     switch (controller) {
     case SA_CG_MEMORY:

@@ -27,7 +27,7 @@ struct sandbox {
     int64_t memory_bytes, oom_kills;
     uint64_t pid_namespace; /* for the watchdog; 0 without one */
     int64_t watched_bytes, watched_peak, watched_processes;
-    int link;            /* the control plane's end, until `created` */
+    int link;             /* the control plane's end, until `created` */
     struct sa_error *why; /* the first failure of a start */
     uint32_t destroy_calls[CALLS_MAX];
     size_t destroy_count;
@@ -52,9 +52,9 @@ struct sa_native {
     struct sa_child_handle *spares;
     unsigned spare_count, spare_goal;
     unsigned spare_number; /* counts up, for the names of their groups */
-    uv_timer_t watchdog; /* active while there are sandboxes that need it */
-    uv_timer_t refill; /* makes spares when the loop has nothing better to do */
-    size_t closing;    /* sandboxes that are gone but have handles to close */
+    uv_timer_t watchdog;   /* active while there are sandboxes that need it */
+    uv_timer_t refill;     /* makes spares when the loop has nothing better to do */
+    size_t closing;        /* sandboxes that are gone but have handles to close */
     unsigned timers_closed;
     bool stopping, stopped;
 };

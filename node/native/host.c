@@ -120,14 +120,15 @@ int sa_host_load_runtime(struct sa_host *host, const char *path, struct sa_error
 static void probe_masks(struct sa_host *host)
 {
     static const char *const paths[] = {
-        "acpi",       "allocinfo",   "asound",     "bootconfig",  "buddyinfo",   "bus",
-        "cmdline",    "config.gz",   "consoles",   "crypto",      "diskstats",   "dma",
-        "driver",     "execdomains", "fs",         "interrupts",  "iomem",       "ioports",
-        "irq",        "kallsyms",    "kcore",      "key-users",   "keys",        "kmsg",
-        "kpagecgroup", "kpagecount", "kpageflags", "latency_stats", "locks",     "modules",
-        "mtrr",       "pagetypeinfo", "partitions", "sched_debug", "schedstat",  "scsi",
-        "slabinfo",   "softirqs",    "sysrq-trigger", "timer_list", "tty",       "vmallocinfo",
-        "zoneinfo",
+        "acpi",       "allocinfo",    "asound",        "bootconfig",    "buddyinfo",
+        "bus",        "cmdline",      "config.gz",     "consoles",      "crypto",
+        "diskstats",  "dma",          "driver",        "execdomains",   "fs",
+        "interrupts", "iomem",        "ioports",       "irq",           "kallsyms",
+        "kcore",      "key-users",    "keys",          "kmsg",          "kpagecgroup",
+        "kpagecount", "kpageflags",   "latency_stats", "locks",         "modules",
+        "mtrr",       "pagetypeinfo", "partitions",    "sched_debug",   "schedstat",
+        "scsi",       "slabinfo",     "softirqs",      "sysrq-trigger", "timer_list",
+        "tty",        "vmallocinfo",  "zoneinfo",
     };
     for (size_t i = 0; i < SA_COUNT(paths); i++) {
         struct sa_mask *mask = &host->masks[host->mask_count];
@@ -151,12 +152,12 @@ void sa_host_missing(struct sa_host *host, enum sa_control control, char *why)
 
 void sa_host_probe(struct sa_host *host)
 {
-    const enum sa_control always[] = {
-        SA_C_USERNS,    SA_C_USERNS_RANGE, SA_C_USERNS_LIMITS, SA_C_MOUNTNS,
-        SA_C_PIDNS,     SA_C_NETNS,        SA_C_IPCNS,         SA_C_UTSNS,
-        SA_C_CGROUPNS,  SA_C_ROOTFS_READONLY, SA_C_PROC_MASKED, SA_C_TMPFS_SIZE,
-        SA_C_TMPFS_INODES, SA_C_CAPABILITIES, SA_C_NO_NEW_PRIVS, SA_C_SECCOMP,
-        SA_C_SECCOMP_NOTIFY};
+    const enum sa_control always[] = {SA_C_USERNS,          SA_C_USERNS_RANGE,  SA_C_USERNS_LIMITS,
+                                      SA_C_MOUNTNS,         SA_C_PIDNS,         SA_C_NETNS,
+                                      SA_C_IPCNS,           SA_C_UTSNS,         SA_C_CGROUPNS,
+                                      SA_C_ROOTFS_READONLY, SA_C_PROC_MASKED,   SA_C_TMPFS_SIZE,
+                                      SA_C_TMPFS_INODES,    SA_C_CAPABILITIES,  SA_C_NO_NEW_PRIVS,
+                                      SA_C_SECCOMP,         SA_C_SECCOMP_NOTIFY};
     for (size_t i = 0; i < SA_COUNT(always); i++)
         host->can |= sa_control_bit(always[i]);
     if (!host->ranges)

@@ -23,8 +23,8 @@ struct sa_program {
 
 /* The compiled filters (seccomp.c). */
 struct sa_filters {
-    struct sa_program guard;    /* refuses by argument; everything else goes to */
-    struct sa_program base;     /* the allow-list, which has the listener */
+    struct sa_program guard; /* refuses by argument; everything else goes to */
+    struct sa_program base;  /* the allow-list, which has the listener */
     struct sa_program language[SA_LANGUAGES];
 };
 
@@ -35,13 +35,13 @@ struct sa_mask {
 };
 
 struct sa_host {
-    bool ranges;        /* may map ranges of ids (root); else one id, the caller's */
-    bool root;          /* started as root: a missing control is fatal */
-    uint32_t uid_base;  /* of slot 0 */
+    bool ranges;               /* may map ranges of ids (root); else one id, the caller's */
+    bool root;                 /* started as root: a missing control is fatal */
+    uint32_t uid_base;         /* of slot 0 */
     uint32_t own_uid, own_gid; /* what 1000 maps to where `ranges` is false */
     int state_lock, range_lock;
-    int runtime;        /* sealed memfd */
-    int landlock_abi;   /* 0: none */
+    int runtime;      /* sealed memfd */
+    int landlock_abi; /* 0: none */
     struct sa_mask masks[SA_MASKS_MAX];
     size_t mask_count;
     struct sa_filters filters;

@@ -25,14 +25,15 @@ struct sa_groups {
     size_t join_count;
 };
 
-/* clone3 and the id maps, with what `groups` says; the child goes on up to waiting for its order. On failure the path of
- * the error is the step's name and nothing is left, except perhaps a child to be reaped: then
- * handle->pidfd is not -1. */
+/* clone3 and the id maps, with what `groups` says; the child goes on up to waiting for its order.
+ * On failure the path of the error is the step's name and nothing is left, except perhaps a child
+ * to be reaped: then handle->pidfd is not -1. */
 int sa_launch(const struct sa_host *host, const struct sa_groups *groups,
               struct sa_child_handle *handle, struct sa_error *err);
 
 /* The link and the boot block of this spec, and the order, to a launched child. *link is the
- * control plane's end. `rlimits`: "nproc" and "data" stand in for control groups. `groups` are to be joined. */
+ * control plane's end. `rlimits`: "nproc" and "data" stand in for control groups. `groups` are to
+ * be joined. */
 int sa_launch_order(const struct sa_host *host, const struct sa_child_handle *handle,
                     const struct sa_node_spec *spec, bool limit_processes, bool limit_memory,
                     const struct sa_groups *groups, int *link, struct sa_error *err);

@@ -161,8 +161,7 @@ void sa_sandbox_on_timer(uv_timer_t *timer)
     if (sb->state == REMOVING) {
         try_remove(sb);
     } else if (sb->state == STARTING) {
-        sa_error_set(&why, SA_ETIMEOUT, "the sandbox did not start within %d ms",
-                     START_TIMEOUT_MS);
+        sa_error_set(&why, SA_ETIMEOUT, "the sandbox did not start within %d ms", START_TIMEOUT_MS);
         sa_sandbox_fail(sb, &why);
     } else if (sb->state == RUNNING) {
         sa_memory_look_again(sb);

@@ -45,7 +45,7 @@ static void on_tick(uv_timer_t *timer)
     size_t count = 0;
     sa_autofree struct sa_watched *list =
         sa_alloc((HASH_COUNT(native->sandboxes) + 1) * sizeof *list);
-    HASH_ITER(hh, native->sandboxes, sb, next)
+    HASH_ITER (hh, native->sandboxes, sb, next)
         if (sb->state == RUNNING && sb->pid_namespace)
             list[count++] = (struct sa_watched){
                 .pid = sb->child.pid, .namespace = sb->pid_namespace, .owner = sb};

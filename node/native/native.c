@@ -121,11 +121,11 @@ static void watch(struct sandbox *sb)
 
 static sa_controls group_controls(const struct sa_native *native)
 {
-    const sa_controls mask =
-        sa_control_bit(SA_C_CGROUP_MEMORY) | sa_control_bit(SA_C_CGROUP_PIDS) |
-        sa_control_bit(SA_C_CGROUP_CPU) | sa_control_bit(SA_C_CGROUP_FREEZER) |
-        sa_control_bit(SA_C_RLIMIT_NPROC) | sa_control_bit(SA_C_RLIMIT_MEMORY) |
-        sa_control_bit(SA_C_WATCHDOG_MEMORY);
+    const sa_controls mask = sa_control_bit(SA_C_CGROUP_MEMORY) | sa_control_bit(SA_C_CGROUP_PIDS) |
+                             sa_control_bit(SA_C_CGROUP_CPU) | sa_control_bit(SA_C_CGROUP_FREEZER) |
+                             sa_control_bit(SA_C_RLIMIT_NPROC) |
+                             sa_control_bit(SA_C_RLIMIT_MEMORY) |
+                             sa_control_bit(SA_C_WATCHDOG_MEMORY);
     return native->host.can & mask;
 }
 
@@ -145,10 +145,9 @@ static int confine(struct sandbox *sb, const struct sa_node_spec *spec, struct s
     if (rc == 0)
         rc = sa_cgroup_limit(native->groups, sb->child.group, &limits, err);
     if (rc == 0)
-        rc = sa_launch_order(&native->host, &sb->child, spec,
-                             sa_controls_has(native->host.can, SA_C_RLIMIT_NPROC),
-                             sa_controls_has(native->host.can, SA_C_RLIMIT_MEMORY), &groups,
-                             &sb->link, err);
+        rc = sa_launch_order(
+            &native->host, &sb->child, spec, sa_controls_has(native->host.can, SA_C_RLIMIT_NPROC),
+            sa_controls_has(native->host.can, SA_C_RLIMIT_MEMORY), &groups, &sb->link, err);
     sa_groups_close(&groups);
     sb->in_force |= group_controls(native);
     return rc;
@@ -315,7 +314,7 @@ void sa_native_stop(struct sa_native *native)
     native->stopping = true;
     while (native->spare_count)
         sa_child_discard(native, &native->spares[--native->spare_count]);
-    HASH_ITER(hh, native->sandboxes, sb, next)
+    HASH_ITER (hh, native->sandboxes, sb, next)
         sa_sandbox_kill(sb);
     uv_close((uv_handle_t *)&native->refill, on_timer_closed);
     uv_close((uv_handle_t *)&native->watchdog, on_timer_closed);

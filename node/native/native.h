@@ -72,8 +72,8 @@ struct sa_native_events {
 struct sa_native *sa_native_start(uv_loop_t *loop, const struct sa_native_options *options,
                                   const struct sa_native_events *events, void *owner,
                                   struct sa_error *err);
-/* Destroy every sandbox and close every handle; `stopped` follows (once), after which the loop holds
- * nothing of the driver and sa_native_free() may be called. */
+/* Destroy every sandbox and close every handle; `stopped` follows (once), after which the loop
+ * holds nothing of the driver and sa_native_free() may be called. */
 void sa_native_stop(struct sa_native *native);
 void sa_native_free(struct sa_native *native);
 

@@ -26,7 +26,7 @@ struct sa_notify {
     int fd, closing;
     sa_notify_cb *denied;
     void *owner;
-    unsigned served;    /* in this tick */
+    unsigned served; /* in this tick */
     bool paused;
     unsigned idle_ticks;
     uint64_t tick;
@@ -34,7 +34,7 @@ struct sa_notify {
         uint64_t reported; /* tick of the last report + 1; 0: never */
         int64_t count;     /* since then */
         int32_t pid;
-        char comm[17];     /* of the first of them: looked up while it waits for its answer */
+        char comm[17]; /* of the first of them: looked up while it waits for its answer */
     } kinds[SA_TELLING_MAX];
 };
 
@@ -54,9 +54,8 @@ static void read_comm(pid_t pid, char out[17])
 
 static void report(struct sa_notify *n, int kind)
 {
-    struct sa_native_denial denial = {.syscall = sa_telling_name(kind),
-                                      .pid = n->kinds[kind].pid,
-                                      .count = n->kinds[kind].count};
+    struct sa_native_denial denial = {
+        .syscall = sa_telling_name(kind), .pid = n->kinds[kind].pid, .count = n->kinds[kind].count};
     memcpy(denial.comm, n->kinds[kind].comm, sizeof denial.comm);
     n->kinds[kind].count = 0;
     n->kinds[kind].reported = n->tick + 1;
@@ -125,8 +124,7 @@ static void on_call(uv_poll_t *poll_handle, int status, int events)
 static void flush(struct sa_notify *n, bool all)
 {
     for (int kind = 0; kind < SA_TELLING_MAX; kind++)
-        if (n->kinds[kind].count &&
-            (all || n->tick >= n->kinds[kind].reported - 1 + REPORT_TICKS))
+        if (n->kinds[kind].count && (all || n->tick >= n->kinds[kind].reported - 1 + REPORT_TICKS))
             report(n, kind);
 }
 
@@ -144,8 +142,7 @@ static void on_tick(uv_timer_t *timer)
     }
 }
 
-struct sa_notify *sa_notify_start(uv_loop_t *loop, int listener, sa_notify_cb *denied,
-                                  void *owner)
+struct sa_notify *sa_notify_start(uv_loop_t *loop, int listener, sa_notify_cb *denied, void *owner)
 {
     struct sa_notify *n = sa_alloc(sizeof *n);
     n->fd = listener;

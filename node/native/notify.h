@@ -16,8 +16,7 @@ struct sa_notify;
 typedef void sa_notify_cb(void *owner, const struct sa_native_denial *denial);
 
 /* Takes the descriptor. */
-struct sa_notify *sa_notify_start(uv_loop_t *loop, int listener, sa_notify_cb *denied,
-                                  void *owner);
+struct sa_notify *sa_notify_start(uv_loop_t *loop, int listener, sa_notify_cb *denied, void *owner);
 /* Reports what is still counted, then closes; NULL is allowed. */
 void sa_notify_stop(struct sa_notify *notify);
 

@@ -12,6 +12,7 @@
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,7 +20,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <netinet/in.h>
 
 #define NO_PERMISSION SCMP_ACT_ERRNO(EPERM)
 #define NO_SUCH_CALL SCMP_ACT_ERRNO(ENOSYS)
@@ -61,9 +61,9 @@ static void rule1(struct rules *r, uint32_t action, const char *name, struct scm
 
 static void allow_socket(struct rules *r, int family, int type, int protocol)
 {
-    const struct scmp_arg_cmp compare[] = {
-        INT_IS(0, (unsigned)family), SCMP_CMP(1, SCMP_CMP_MASKED_EQ, 0xf, (unsigned)type),
-        INT_IS(2, (unsigned)protocol)};
+    const struct scmp_arg_cmp compare[] = {INT_IS(0, (unsigned)family),
+                                           SCMP_CMP(1, SCMP_CMP_MASKED_EQ, 0xf, (unsigned)type),
+                                           INT_IS(2, (unsigned)protocol)};
     rule(r, SCMP_ACT_ALLOW, number_of("socket"), 3, compare);
 }
 
@@ -149,8 +149,7 @@ static void add_guard(struct rules *r)
     rule1(r, NO_PERMISSION, "tgkill", INT_IS(1, 1));
     rule1(r, NO_PERMISSION, "rt_tgsigqueueinfo", INT_IS(1, 1));
     /* RLIMIT_CORE stays what it is (steps_ids.c). */
-    const struct scmp_arg_cmp core[] = {INT_IS(1, RLIMIT_CORE),
-                                        SCMP_CMP(2, SCMP_CMP_NE, 0, 0)};
+    const struct scmp_arg_cmp core[] = {INT_IS(1, RLIMIT_CORE), SCMP_CMP(2, SCMP_CMP_NE, 0, 0)};
     rule1(r, NO_PERMISSION, "setrlimit", INT_IS(0, RLIMIT_CORE));
     rule(r, NO_PERMISSION, number_of("prlimit64"), 2, core);
 }

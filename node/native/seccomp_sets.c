@@ -5,27 +5,31 @@
 #include "native/host.h"
 
 static const char *const io[] = {
-    "close", "close_range", "copy_file_range", "dup", "dup2", "dup3", "fallocate", "fadvise64",
-    "fcntl", "fdatasync", "flock", "fstat", "fstatfs", "fsync", "ftruncate", "getdents",
-    "getdents64", "ioctl", "lseek", "pipe", "pipe2", "pread64", "preadv", "preadv2", "pwrite64",
-    "pwritev", "pwritev2", "read", "readahead", "readv", "sendfile", "splice", "sync_file_range",
-    "syncfs", "sync", "tee", "vmsplice", "write", "writev"};
+    "close",     "close_range", "copy_file_range", "dup",       "dup2",       "dup3",
+    "fallocate", "fadvise64",   "fcntl",           "fdatasync", "flock",      "fstat",
+    "fstatfs",   "fsync",       "ftruncate",       "getdents",  "getdents64", "ioctl",
+    "lseek",     "pipe",        "pipe2",           "pread64",   "preadv",     "preadv2",
+    "pwrite64",  "pwritev",     "pwritev2",        "read",      "readahead",  "readv",
+    "sendfile",  "splice",      "sync_file_range", "syncfs",    "sync",       "tee",
+    "vmsplice",  "write",       "writev"};
 
 static const char *const files[] = {
-    "access", "chdir", "chmod", "chown", "creat", "faccessat", "faccessat2", "fchdir", "fchmod",
-    "fchmodat", "fchown", "fchownat", "futimesat", "getcwd", "lchown", "link", "linkat", "lstat",
-    "mkdir", "mkdirat", "mknod", "mknodat", "newfstatat", "open", "openat", "openat2", "readlink",
-    "readlinkat", "rename", "renameat", "renameat2", "rmdir", "stat", "statfs", "statx",
-    "symlink", "symlinkat", "truncate", "umask", "unlink", "unlinkat", "utime", "utimensat",
-    "utimes"};
+    "access",    "chdir",      "chmod",     "chown",  "creat",    "faccessat", "faccessat2",
+    "fchdir",    "fchmod",     "fchmodat",  "fchown", "fchownat", "futimesat", "getcwd",
+    "lchown",    "link",       "linkat",    "lstat",  "mkdir",    "mkdirat",   "mknod",
+    "mknodat",   "newfstatat", "open",      "openat", "openat2",  "readlink",  "readlinkat",
+    "rename",    "renameat",   "renameat2", "rmdir",  "stat",     "statfs",    "statx",
+    "symlink",   "symlinkat",  "truncate",  "umask",  "unlink",   "unlinkat",  "utime",
+    "utimensat", "utimes"};
 
-static const char *const xattr[] = {
-    "fgetxattr", "flistxattr", "fremovexattr", "fsetxattr", "getxattr", "lgetxattr", "listxattr",
-    "llistxattr", "lremovexattr", "lsetxattr", "removexattr", "setxattr"};
+static const char *const xattr[] = {"fgetxattr",    "flistxattr", "fremovexattr", "fsetxattr",
+                                    "getxattr",     "lgetxattr",  "listxattr",    "llistxattr",
+                                    "lremovexattr", "lsetxattr",  "removexattr",  "setxattr"};
 
-static const char *const memory[] = {
-    "brk", "madvise", "membarrier", "memfd_create", "mincore", "mlock", "mlock2", "mlockall",
-    "mmap", "mprotect", "mremap", "msync", "munlock", "munlockall", "munmap", "remap_file_pages"};
+static const char *const memory[] = {"brk",     "madvise",    "membarrier", "memfd_create",
+                                     "mincore", "mlock",      "mlock2",     "mlockall",
+                                     "mmap",    "mprotect",   "mremap",     "msync",
+                                     "munlock", "munlockall", "munmap",     "remap_file_pages"};
 
 static const char *const numa[] = {"get_mempolicy", "mbind",         "move_pages",
                                    "set_mempolicy", "migrate_pages", "set_mempolicy_home_node"};
@@ -33,27 +37,79 @@ static const char *const numa[] = {"get_mempolicy", "mbind",         "move_pages
 static const char *const pkeys[] = {"pkey_alloc", "pkey_free", "pkey_mprotect"};
 
 /* clone, personality and prlimit64 are allowed by their arguments (seccomp.c). */
-static const char *const process[] = {
-    "arch_prctl", "capget", "capset", "clone", "execve", "execveat", "exit", "exit_group", "fork",
-    "getegid", "geteuid", "getgid", "getgroups", "getpgid", "getpgrp", "getpid", "getppid",
-    "getpriority", "getresgid", "getresuid", "getrlimit", "getrusage", "getsid", "gettid",
-    "getuid", "getcpu", "getrandom", "ioprio_get", "ioprio_set", "personality", "pidfd_open",
-    "prctl", "prlimit64", "set_thread_area", "get_thread_area", "set_tid_address", "setpgid",
-    "setpriority", "setrlimit", "setsid", "sysinfo", "times", "uname", "vfork", "wait4",
-    "waitid", "waitpid"};
+static const char *const process[] = {"arch_prctl",
+                                      "capget",
+                                      "capset",
+                                      "clone",
+                                      "execve",
+                                      "execveat",
+                                      "exit",
+                                      "exit_group",
+                                      "fork",
+                                      "getegid",
+                                      "geteuid",
+                                      "getgid",
+                                      "getgroups",
+                                      "getpgid",
+                                      "getpgrp",
+                                      "getpid",
+                                      "getppid",
+                                      "getpriority",
+                                      "getresgid",
+                                      "getresuid",
+                                      "getrlimit",
+                                      "getrusage",
+                                      "getsid",
+                                      "gettid",
+                                      "getuid",
+                                      "getcpu",
+                                      "getrandom",
+                                      "ioprio_get",
+                                      "ioprio_set",
+                                      "personality",
+                                      "pidfd_open",
+                                      "prctl",
+                                      "prlimit64",
+                                      "set_thread_area",
+                                      "get_thread_area",
+                                      "set_tid_address",
+                                      "setpgid",
+                                      "setpriority",
+                                      "setrlimit",
+                                      "setsid",
+                                      "sysinfo",
+                                      "times",
+                                      "uname",
+                                      "vfork",
+                                      "wait4",
+                                      "waitid",
+                                      "waitpid"};
 
-static const char *const ids[] = {"setfsgid", "setfsuid", "setgid",    "setgroups", "setregid",
+static const char *const ids[] = {"setfsgid",  "setfsuid",  "setgid",   "setgroups", "setregid",
                                   "setresgid", "setresuid", "setreuid", "setuid"};
 
-static const char *const signals[] = {
-    "alarm", "kill", "pause", "pidfd_send_signal", "restart_syscall", "rt_sigaction",
-    "rt_sigpending", "rt_sigprocmask", "rt_sigqueueinfo", "rt_sigreturn", "rt_sigsuspend",
-    "rt_sigtimedwait", "rt_tgsigqueueinfo", "sigaltstack", "signalfd", "signalfd4", "tgkill",
-    "tkill"};
+static const char *const signals[] = {"alarm",
+                                      "kill",
+                                      "pause",
+                                      "pidfd_send_signal",
+                                      "restart_syscall",
+                                      "rt_sigaction",
+                                      "rt_sigpending",
+                                      "rt_sigprocmask",
+                                      "rt_sigqueueinfo",
+                                      "rt_sigreturn",
+                                      "rt_sigsuspend",
+                                      "rt_sigtimedwait",
+                                      "rt_tgsigqueueinfo",
+                                      "sigaltstack",
+                                      "signalfd",
+                                      "signalfd4",
+                                      "tgkill",
+                                      "tkill"};
 
-static const char *const time_[] = {"clock_getres", "clock_gettime", "clock_nanosleep",
-                                    "getitimer",    "gettimeofday",  "nanosleep",
-                                    "setitimer",    "time",          "timerfd_create",
+static const char *const time_[] = {"clock_getres",    "clock_gettime",  "clock_nanosleep",
+                                    "getitimer",       "gettimeofday",   "nanosleep",
+                                    "setitimer",       "time",           "timerfd_create",
                                     "timerfd_gettime", "timerfd_settime"};
 
 static const char *const timers[] = {"timer_create", "timer_delete", "timer_getoverrun",
@@ -63,31 +119,32 @@ static const char *const sync_[] = {"futex", "futex_waitv", "get_robust_list", "
                                     "set_robust_list"};
 
 static const char *const sched[] = {
-    "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getattr",
-    "sched_getparam", "sched_getscheduler", "sched_rr_get_interval", "sched_setaffinity",
-    "sched_setattr", "sched_setparam", "sched_setscheduler", "sched_yield"};
+    "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity",
+    "sched_getattr",          "sched_getparam",         "sched_getscheduler",
+    "sched_rr_get_interval",  "sched_setaffinity",      "sched_setattr",
+    "sched_setparam",         "sched_setscheduler",     "sched_yield"};
 
-static const char *const poll_[] = {
-    "_newselect", "epoll_create", "epoll_create1", "epoll_ctl", "epoll_ctl_old", "epoll_pwait",
-    "epoll_pwait2", "epoll_wait", "epoll_wait_old", "eventfd", "eventfd2", "poll", "ppoll",
-    "pselect6", "select"};
+static const char *const poll_[] = {"_newselect",     "epoll_create", "epoll_create1", "epoll_ctl",
+                                    "epoll_ctl_old",  "epoll_pwait",  "epoll_pwait2",  "epoll_wait",
+                                    "epoll_wait_old", "eventfd",      "eventfd2",      "poll",
+                                    "ppoll",          "pselect6",     "select"};
 
 /* socket is allowed by its arguments (seccomp.c). */
 static const char *const net[] = {
-    "accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen",
-    "recvfrom", "recvmmsg", "recvmsg", "sendmmsg", "sendmsg", "sendto", "setsockopt", "shutdown",
-    "socket", "socketpair"};
+    "accept",     "accept4", "bind",       "connect",  "getpeername", "getsockname",
+    "getsockopt", "listen",  "recvfrom",   "recvmmsg", "recvmsg",     "sendmmsg",
+    "sendmsg",    "sendto",  "setsockopt", "shutdown", "socket",      "socketpair"};
 
 static const char *const inotify[] = {"inotify_add_watch", "inotify_init", "inotify_init1",
                                       "inotify_rm_watch"};
 
-static const char *const aio[] = {"io_cancel", "io_destroy", "io_getevents", "io_pgetevents",
-                                  "io_setup", "io_submit"};
+static const char *const aio[] = {"io_cancel",     "io_destroy", "io_getevents",
+                                  "io_pgetevents", "io_setup",   "io_submit"};
 
 static const char *const sysv[] = {"msgctl", "msgget", "msgrcv",     "msgsnd", "semctl", "semget",
                                    "semop",  "shmat",  "semtimedop", "shmctl", "shmdt",  "shmget"};
 
-static const char *const mqueue[] = {"mq_getsetattr", "mq_notify",       "mq_open",
+static const char *const mqueue[] = {"mq_getsetattr",   "mq_notify",    "mq_open",
                                      "mq_timedreceive", "mq_timedsend", "mq_unlink"};
 
 static const char *const self[] = {"landlock_add_rule", "landlock_create_ruleset",

@@ -8,8 +8,8 @@
 #include <stddef.h>
 
 enum sa_set {
-    SA_SET_IO,      /* descriptors that are open */
-    SA_SET_FILES,   /* paths */
+    SA_SET_IO,    /* descriptors that are open */
+    SA_SET_FILES, /* paths */
     SA_SET_XATTR,
     SA_SET_MEMORY,
     SA_SET_NUMA,
@@ -18,16 +18,16 @@ enum sa_set {
     SA_SET_IDS,     /* change user or group (among the mapped ones, without privilege: nothing) */
     SA_SET_SIGNALS,
     SA_SET_TIME,
-    SA_SET_TIMERS,  /* POSIX timers */
+    SA_SET_TIMERS, /* POSIX timers */
     SA_SET_SYNC,
     SA_SET_SCHED,
     SA_SET_POLL,
     SA_SET_NET,
     SA_SET_INOTIFY,
     SA_SET_AIO,
-    SA_SET_SYSV,    /* System V IPC */
+    SA_SET_SYSV, /* System V IPC */
     SA_SET_MQUEUE,
-    SA_SET_SELF,    /* restrict oneself further: seccomp, Landlock */
+    SA_SET_SELF, /* restrict oneself further: seccomp, Landlock */
     SA_SET_COUNT
 };
 

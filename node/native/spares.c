@@ -59,7 +59,7 @@ void sa_groups_close(struct sa_groups *groups)
 
 /* Make the child's control groups and open the ways into them. */
 int sa_child_groups(struct sa_native *native, const char *name, struct sa_child_handle *child,
-                       struct sa_groups *groups, struct sa_error *err)
+                    struct sa_groups *groups, struct sa_error *err)
 {
     if (sa_cgroup_make(native->groups, name, err) < 0)
         return -1;
@@ -116,7 +116,7 @@ void sa_spares_want(struct sa_native *native)
 
 /* A spare whose process died meanwhile is noticed when the order cannot be sent. */
 int sa_child_take(struct sa_native *native, const char *id, struct sa_child_handle *child,
-                      struct sa_error *err)
+                  struct sa_error *err)
 {
     if (native->spare_count == 0)
         return spawn(native, id, child, err);

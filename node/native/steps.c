@@ -218,8 +218,8 @@ static void report(struct sa_child *child, uint32_t step, int error, sa_controls
 {
     const struct sa_report message = {.step = step, .error = error, .in_force = in_force};
     /* EPIPE: the node is gone, and nobody else would end us. */
-    if (sa_send_fds(child->setup, &message, sizeof message, &child->listener,
-                    child->listener >= 0, MSG_NOSIGNAL) < 0)
+    if (sa_send_fds(child->setup, &message, sizeof message, &child->listener, child->listener >= 0,
+                    MSG_NOSIGNAL) < 0)
         _exit(0);
 }
 
@@ -250,8 +250,13 @@ static int run(struct sa_child *child)
 
 noreturn void sa_child_main(const struct sa_host *host, int setup)
 {
-    struct sa_child child = {.host = host, .setup = setup, .runtime = host->runtime, .link = -1,
-                             .boot = -1, .rules = -1, .listener = -1};
+    struct sa_child child = {.host = host,
+                             .setup = setup,
+                             .runtime = host->runtime,
+                             .link = -1,
+                             .boot = -1,
+                             .rules = -1,
+                             .listener = -1};
     for (uint32_t i = 0; i < SA_COUNT(steps); i++)
         if (steps[i].run(&child) < 0) {
             report(&child, i, errno, 0);

@@ -7,8 +7,9 @@
  *
  *     node                                       sandbox
  *     clone3                                     descriptors, session
- *     writes the id maps;  SA_GO_IDS     ->      joins groups; everything that does not depend on the spec
- *     struct sa_order + link + boot + groups -> joins; sizes, host name, then the locks fall shut
+ *     writes the id maps;  SA_GO_IDS     ->      joins groups; everything that does not depend on
+ * the spec struct sa_order + link + boot + groups -> joins; sizes, host name, then the locks fall
+ * shut
  *                                        <-      struct sa_report (+ listener)
  *                                        <-      end of file: exec has happened
  *
@@ -32,8 +33,8 @@ struct sa_order {
 };
 
 struct sa_report {
-    uint32_t step;  /* index of the failed step, or sa_step_count() when all went well */
-    int32_t error;  /* errno of the failure */
+    uint32_t step; /* index of the failed step, or sa_step_count() when all went well */
+    int32_t error; /* errno of the failure */
     sa_controls in_force;
 };
 

@@ -99,8 +99,8 @@ int sa_step_data(struct sa_child *child)
                  {"/d/home", "home/user", 0755},
                  {"/d/shm", "dev/shm", 01777}};
     (void)child;
-    if (mount("tmpfs", "/d", "tmpfs", DATA_FLAGS, "mode=0755,uid=1000,gid=1000,size=1m,nr_inodes=16") <
-        0)
+    if (mount("tmpfs", "/d", "tmpfs", DATA_FLAGS,
+              "mode=0755,uid=1000,gid=1000,size=1m,nr_inodes=16") < 0)
         return -1;
     for (size_t i = 0; i < SA_COUNT(binds); i++)
         if (mkdir(binds[i].folder, 0700) < 0 || chmod(binds[i].folder, binds[i].mode) < 0 ||

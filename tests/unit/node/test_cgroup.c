@@ -100,8 +100,11 @@ static void test_cpu_quota(void **state)
 {
     static const struct {
         int64_t millicores, quota_us, period_us;
-    } cases[] = {{1000, 100000, 100000}, {2500, 250000, 100000}, {10, 1000, 100000},
-                 {9, 9000, 1000000},     {1, 1000, 1000000}};
+    } cases[] = {{1000, 100000, 100000},
+                 {2500, 250000, 100000},
+                 {10, 1000, 100000},
+                 {9, 9000, 1000000},
+                 {1, 1000, 1000000}};
     (void)state;
     for (size_t i = 0; i < SA_COUNT(cases); i++) {
         int64_t quota, period;

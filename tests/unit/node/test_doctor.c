@@ -52,9 +52,9 @@ static cJSON *doctor(uid_t uid, int *status)
 static const cJSON *entry(const cJSON *list, const char *name)
 {
     const cJSON *item;
-    cJSON_ArrayForEach(item, list)
-        if (strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(item, "name")), name) == 0)
-            return item;
+    cJSON_ArrayForEach(item,
+                       list) if (strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(item, "name")),
+                                        name) == 0) return item;
     fail_msg("%s is missing", name);
     return NULL;
 }

@@ -11,8 +11,8 @@
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -60,19 +60,20 @@ static void assert_status(pid_t pid, const char *key, const char *value)
 static void test_controls_are_listed(void **state)
 {
     static const char *const always[] = {
-        "userns", "userns.limits", "mountns", "pidns", "netns", "ipcns", "utsns", "cgroupns",
-        "rootfs.readonly", "proc.masked", "tmpfs.size", "tmpfs.inodes", "capabilities",
-        "no_new_privs", "seccomp", "seccomp.notify"};
-    static const char *const root[] = {"userns.range", "cgroup.memory", "cgroup.pids",
-                                       "cgroup.cpu", "cgroup.freezer"};
+        "userns",          "userns.limits", "mountns",    "pidns",
+        "netns",           "ipcns",         "utsns",      "cgroupns",
+        "rootfs.readonly", "proc.masked",   "tmpfs.size", "tmpfs.inodes",
+        "capabilities",    "no_new_privs",  "seccomp",    "seccomp.notify"};
+    static const char *const root[] = {"userns.range", "cgroup.memory", "cgroup.pids", "cgroup.cpu",
+                                       "cgroup.freezer"};
     static const char *const user[] = {"rlimit.nproc", "rlimit.memory", "watchdog.memory"};
     struct sa_node_spec spec;
     struct reply r;
     (void)state;
     int link = create(&spec, &r);
     for (size_t i = 0; i < SA_COUNT(always) + 5; i++) {
-        const char *name = i < SA_COUNT(always)        ? always[i]
-                           : privileged()              ? root[i - SA_COUNT(always)]
+        const char *name = i < SA_COUNT(always)       ? always[i]
+                           : privileged()             ? root[i - SA_COUNT(always)]
                            : i < SA_COUNT(always) + 3 ? user[i - SA_COUNT(always)]
                                                       : "userns";
         char word[64];
@@ -180,8 +181,9 @@ static void test_root_holds_only_what_we_put(void **state)
     expect(link, "cat /etc/shadow /etc/gshadow 2>&1 | grep -c 'No such'", "2\n");
     expect(link, "cat /proc/cmdline /proc/keys /proc/kallsyms | wc -c; ls /proc/irq /proc/bus",
            "0\n/proc/bus:\n\n/proc/irq:\n");
-    expect(link, "for f in /x /usr/x /etc/x /dev/x /run/x /home/x; do touch $f 2>&1; done | "
-                 "grep -vc 'Read-only file system'",
+    expect(link,
+           "for f in /x /usr/x /etc/x /dev/x /run/x /home/x; do touch $f 2>&1; done | "
+           "grep -vc 'Read-only file system'",
            "0\n");
     expect(link, "for d in /tmp /workspace /home/user /dev/shm; do echo a >$d/f && cat $d/f; done",
            "a\na\na\na\n");
@@ -202,7 +204,7 @@ static void test_nothing_is_inherited(void **state)
     expect(link, "awk '/core file size/ {print $5, $6}' /proc/1/limits", "1 1\n");
     expect(link, "!core_limit", "EPERM\n");
     expect(link, "ulimit -n 512 && ulimit -n", "512\n");
-    expect(link, "awk '/^Sig(Blk|Ign)/ {print $2}' /proc/1/status", 
+    expect(link, "awk '/^Sig(Blk|Ign)/ {print $2}' /proc/1/status",
            "0000000000000000\n0000000000000000\n");
     close(link);
 }
@@ -211,14 +213,52 @@ static void test_nothing_is_inherited(void **state)
 
 static void test_system_calls_are_refused(void **state)
 {
-    static const char *const no_permission[] = {
-        "mount", "umount", "remount", "fsopen", "open_tree", "move_mount", "mount_setattr",
-        "pivot_root", "chroot", "unshare_user", "unshare_net", "setns", "clone_user", "ptrace",
-        "ptrace_init", "vm_readv", "bpf", "keyctl", "add_key", "perf", "uffd", "io_uring",
-        "handle", "pidfd_getfd", "kcmp", "kexec", "module", "clock", "hostname", "memfd_secret",
-        "tiocsti", "tiocsti_high", "tioclinux", "packet", "vsock", "alg", "raw", "sctp",
-        "netfilter", "kill_init", "kill_init_high", "tgkill_init", "queue_init", "prlimit_other",
-        "personality_odd", "caps_back"};
+    static const char *const no_permission[] = {"mount",
+                                                "umount",
+                                                "remount",
+                                                "fsopen",
+                                                "open_tree",
+                                                "move_mount",
+                                                "mount_setattr",
+                                                "pivot_root",
+                                                "chroot",
+                                                "unshare_user",
+                                                "unshare_net",
+                                                "setns",
+                                                "clone_user",
+                                                "ptrace",
+                                                "ptrace_init",
+                                                "vm_readv",
+                                                "bpf",
+                                                "keyctl",
+                                                "add_key",
+                                                "perf",
+                                                "uffd",
+                                                "io_uring",
+                                                "handle",
+                                                "pidfd_getfd",
+                                                "kcmp",
+                                                "kexec",
+                                                "module",
+                                                "clock",
+                                                "hostname",
+                                                "memfd_secret",
+                                                "tiocsti",
+                                                "tiocsti_high",
+                                                "tioclinux",
+                                                "packet",
+                                                "vsock",
+                                                "alg",
+                                                "raw",
+                                                "sctp",
+                                                "netfilter",
+                                                "kill_init",
+                                                "kill_init_high",
+                                                "tgkill_init",
+                                                "queue_init",
+                                                "prlimit_other",
+                                                "personality_odd",
+                                                "caps_back"};
     static const char *const no_such_call[] = {"clone3", "future", "listmount", "i386", "x32"};
     static const char *const allowed[] = {"route", "tcp", "personality_query", "fifo",
                                           "memfd_exec"};
@@ -276,8 +316,9 @@ static void test_flood_of_denials_is_bounded(void **state)
     (void)state;
     int link = create(&spec, NULL);
     int64_t began = sa_monotonic_ms();
-    const char flood[] = "for i in 1 2 3 4 5 6 7 8; do (timeout 3 sh -c 'while :; do unshare -U true"
-                         " 2>/dev/null; done') & done; wait\n";
+    const char flood[] =
+        "for i in 1 2 3 4 5 6 7 8; do (timeout 3 sh -c 'while :; do unshare -U true"
+        " 2>/dev/null; done') & done; wait\n";
     assert_int_equal(sa_write_all(link, flood, sizeof flood - 1), 0);
     usleep(300000);
     int64_t before = sa_monotonic_ms();
@@ -307,10 +348,12 @@ static void test_storage_is_capped(void **state)
     int link = create(&spec, NULL);
     assert_int_not_equal(run(link, got, sizeof got, "dd if=/dev/zero of=/tmp/x bs=1M count=64"), 0);
     assert_non_null(strstr(got, "No space left"));
-    expect(link, "rm /tmp/x; fallocate -l 1G /dev/shm/y 2>&1 | grep -c 'No space'; rm -f /dev/shm/y",
+    expect(link,
+           "rm /tmp/x; fallocate -l 1G /dev/shm/y 2>&1 | grep -c 'No space'; rm -f /dev/shm/y",
            "1\n");
     run(link, got, sizeof got,
-        "i=0; while [ $i -lt 1200 ] && : 2>/dev/null >/workspace/f$i; do i=$((i+1)); done; echo $i");
+        "i=0; while [ $i -lt 1200 ] && : 2>/dev/null >/workspace/f$i; do i=$((i+1)); done; echo "
+        "$i");
     assert_in_range(strtol(got, NULL, 10), 0, 999);
     expect(link, "ls /workspace | wc -l | awk '{print ($1 > 900 && $1 < 1000)}'", "1\n");
     close(link);
@@ -413,7 +456,7 @@ static void test_destroy_leaves_nothing(void **state)
     run(link, NULL, 0, "setsid sleep 1000 & setsid sh -c 'trap \"\" TERM; sleep 1000' &");
     node_destroy(&node, spec.id);
     assert_int_equal(kill(pid, 0), -1);
-    assert_true(count_processes_of(node.pid) <= 1); /* a spare */
+    assert_true(count_processes_of(node.pid) <= 1);                        /* a spare */
     node_answer(&node, node_send_id(&node, SA_NODE_DESTROY, spec.id), &r); /* again: no error */
     assert_int_equal(r.type, SA_NODE_DESTROYED);
     char c;
