@@ -22,7 +22,7 @@ struct sa_call {
 
 struct sa_runtime_conn {
     uv_poll_t poll;
-    uv_prepare_t flusher; /* writes what a loop turn queued */
+    uv_idle_t flusher; /* writes what a loop turn queued */
     int fd;
     int open_handles;
     int polled; /* events asked for */
@@ -64,7 +64,7 @@ static void disconnect(struct sa_runtime_conn *c, const struct sa_error *error)
     int fd = c->fd;
     c->fd = -1;
     uv_poll_stop(&c->poll);
-    uv_prepare_stop(&c->flusher);
+    uv_idle_stop(&c->flusher);
     uv_close((uv_handle_t *)&c->poll, on_handle_closed);
     uv_close((uv_handle_t *)&c->flusher, on_handle_closed);
     close(fd);
@@ -116,10 +116,12 @@ static void flush(struct sa_runtime_conn *c)
     set_poll(c, UV_READABLE);
 }
 
-static void on_flush(uv_prepare_t *prepare)
+/* An idle handle, not a prepare one: output may be wanted during the prepare phase (an HTTP answer
+ * went out and made room), and an active idle handle keeps the loop from sleeping before it. */
+static void on_flush(uv_idle_t *idle)
 {
-    struct sa_runtime_conn *c = prepare->data;
-    uv_prepare_stop(prepare);
+    struct sa_runtime_conn *c = idle->data;
+    uv_idle_stop(idle);
     if (c->flush_wanted)
         flush(c);
 }
@@ -130,7 +132,7 @@ static void on_wants_output(void *owner)
     if (c->flush_wanted || c->fd < 0)
         return;
     c->flush_wanted = true;
-    uv_prepare_start(&c->flusher, on_flush);
+    uv_idle_start(&c->flusher, on_flush);
 }
 
 static void read_some(struct sa_runtime_conn *c)
@@ -251,7 +253,7 @@ struct sa_runtime_conn *sa_runtime_conn_new(uv_loop_t *loop, int fd,
     c->owner = owner;
     c->poll.data = c->flusher.data = c;
     uv_poll_init(loop, &c->poll, fd);
-    uv_prepare_init(loop, &c->flusher);
+    uv_idle_init(loop, &c->flusher);
     c->open_handles = 2;
     set_poll(c, UV_READABLE);
     c->link = sa_link_new(&(struct sa_link_options){.role = SA_LINK_CONTROL,
