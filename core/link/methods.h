@@ -1,8 +1,14 @@
 /*
  * What is asked of an execution-runtime over the link: methods, their fields, and the boot block
  * that the launcher hands over. Encoding: link/fields.h. Times are milliseconds, sizes bytes.
- * Paths are absolute inside the sandbox or relative to /workspace; every path is resolved beneath
- * one of the roots of the boot block with openat2(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS).
+ * Paths are absolute inside the sandbox or relative to the first root (/workspace); ".." is
+ * refused. Every path is resolved beneath one of the roots of the boot block with
+ * openat2(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS); the target of a link that leaves its root is
+ * looked up as a path of its own, so links lead from root to root but never out.
+ *
+ * Errors of files: SA_EINVALID (bad path, not a file), SA_ENOTFOUND, SA_EFORBIDDEN (outside of the
+ * roots, permissions, read-only), SA_ECONFLICT (exists, not empty, changed meanwhile), SA_EQUOTA
+ * (no space), SA_ETOOLARGE, SA_ECANCELED after a CANCEL.
  */
 #ifndef SA_LINK_METHODS_H
 #define SA_LINK_METHODS_H
@@ -13,19 +19,31 @@ enum sa_link_method {
     /* Run a program. OPEN: exec tags. Opener sends DATA/EOF on channel 0 (stdin) when
      * SA_EXEC_STDIN is set, and NOTEs with SA_EXEC_SIGNAL. Runtime sends a NOTE with
      * SA_EXEC_PID once it runs, DATA and EOF on channels 1 and 2, then END with the result tags.
-     * CANCEL kills it (TERM, then KILL) and END has status "canceled". */
+     * CANCEL kills it (TERM, then KILL) and END has status "canceled"; so does the timeout
+     * ("timeout"). Both end all that the program started, background too, and END comes when
+     * nothing of it lives.
+     *
+     * When the program exits by itself, END waits until both pipes are closed, or until whoever
+     * holds them in the background has been quiet for 50 ms, at most 500 ms; what the program
+     * wrote is never lost. Background processes live on (SA_EXEC_LEFT); their output is dropped.
+     *
+     * When it cannot be started END is an error and no NOTE came. Its path names what is wrong:
+     * "command" (SA_ENOTFOUND, SA_EFORBIDDEN, SA_EINVALID, SA_ETOOLARGE), "cwd", "env", "rlimit",
+     * "timeoutMs", "seccomp" (SA_ECONTROL). SA_EQUOTA: there can be no more processes. */
     SA_METHOD_EXEC = 1,
     /* Runtime sends a NOTE with the entry (SA_FILE_* below), DATA on 0, EOF, END. */
     SA_METHOD_FILE_READ = 10,
     /* Opener sends DATA on 0 and EOF; the file is replaced atomically at EOF, or untouched when
      * the stream ends otherwise. END: the entry, SA_FILE_CREATED 1 when it is new. */
     SA_METHOD_FILE_WRITE = 11,
-    SA_METHOD_FILE_STAT = 12, /* END: the entry */
+    SA_METHOD_FILE_STAT = 12, /* END: the entry; a link is not followed */
     /* NOTEs, each one SA_FILE_ENTRY body per entry (several fields a note), sorted by name within
      * a folder; then END with SA_FILE_COUNT. */
     SA_METHOD_FILE_LIST = 13,
-    SA_METHOD_FILE_MKDIR = 14,  /* parents too; END: the entry */
-    SA_METHOD_FILE_MOVE = 15,   /* SA_FILE_PATH to SA_FILE_TO; END: the entry */
+    SA_METHOD_FILE_MKDIR = 14, /* parents too; END: the entry */
+    /* SA_FILE_PATH to SA_FILE_TO, as rename(2): replaces a file; SA_EINVALID between file systems.
+     * END: the entry. */
+    SA_METHOD_FILE_MOVE = 15,
     SA_METHOD_FILE_REMOVE = 16, /* SA_FILE_RECURSIVE; END: SA_FILE_COUNT of what was removed */
     SA_METHOD_USAGE = 20,       /* END: SA_USAGE_* */
     /* Wipe nothing, just stop: TERM to all, KILL after the grace, then PID 1 exits 0. */
@@ -37,10 +55,12 @@ enum sa_exec_tag {
     SA_EXEC_ENV = 3,          /* repeated "NAME=value"; on top of the boot environment */
     SA_EXEC_CWD = 4,          /* default /workspace */
     SA_EXEC_STDIN = 5,        /* 1: a pipe fed by the opener; absent or 0: /dev/null */
-    SA_EXEC_TIMEOUT_MS = 6,   /* wall time; absent: none */
+    SA_EXEC_TIMEOUT_MS = 6,   /* wall time, 1 ms to 7 days; absent: none */
     SA_EXEC_GRACE_MS = 7,     /* between TERM and KILL; default 500 */
-    SA_EXEC_FILTER = 8,       /* name of a seccomp filter of the boot block; default "default" */
-    SA_EXEC_CODE = 9,         /* bytes offered to the program as read-only descriptor 3 */
+    SA_EXEC_FILTER = 8,       /* name of a seccomp filter of the boot block; default
+                               "default"; without it nothing is started */
+    SA_EXEC_CODE = 9,         /* bytes offered to the program as read-only descriptor 3; more than
+                               fits in a frame must go through a file */
     SA_EXEC_OUT_MAX = 10,     /* most bytes forwarded on each of stdout, stderr; the rest is read,
                                  counted, and dropped; default 1 GiB */
     SA_EXEC_RLIMIT = 11,      /* repeated "nofile=1024:2048" (getrlimit(2) names, lower case) */
@@ -91,7 +111,9 @@ enum sa_usage_tag {
 /*
  * The boot block: the launcher starts the runtime with the link on descriptor 3 and this body in
  * a sealed memfd on descriptor 4; no argument and no environment matters. The runtime reads it
- * once, closes it, makes itself non-dumpable, and sends HELLO.
+ * once, closes it, makes itself non-dumpable, and sends HELLO. It must be process 1 of its pid
+ * namespace, and see /proc of it; when something is wrong with the block it says so on standard
+ * error and exits with 1. It exits when the link closes, and that is the end of the sandbox.
  */
 enum sa_boot_tag {
     SA_BOOT_ENV = 2,       /* repeated "NAME=value": environment of every program */

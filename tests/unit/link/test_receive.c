@@ -189,8 +189,13 @@ static void test_type_zero(void **state)
 static void test_reserved_bytes(void **state)
 {
     (void)state;
-    static const uint8_t frame[12] = {0, 0, 0, 0, 1, 0, 0, 0, SA_LINK_EOF, 0, 1, 0};
-    expect_violation(&peer, sa_link_feed(peer.link, frame, 12, &peer.err), "reserved");
+    for (size_t i = 10; i < 12; i++) {
+        uint8_t frame[12] = {0, 0, 0, 0, 1, 0, 0, 0, SA_LINK_EOF};
+        frame[i] = 1;
+        raw_deinit(&peer);
+        raw_init(&peer, SA_LINK_RUNTIME, 1);
+        expect_violation(&peer, sa_link_feed(peer.link, frame, 12, &peer.err), "reserved");
+    }
 }
 
 static void test_payload_too_long(void **state)

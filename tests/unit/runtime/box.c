@@ -87,7 +87,7 @@ static _Noreturn void become_runtime(const struct box *box, const struct box_opt
     boot_fd = fcntl(boot_fd, F_DUPFD_CLOEXEC, 10);
     binary = fcntl(binary, F_DUPFD_CLOEXEC, 10);
     child_must(dup2(boot_fd, 4) == 4 && dup2(link_fd, 3) == 3, "descriptors");
-    char *argv[] = {"execution-runtime", NULL}, *env[] = {NULL};
+    char *argv[] = {"execution-runtime", NULL}, *env[] = {"ASAN_OPTIONS=detect_leaks=0", NULL};
     fexecve(binary, argv, env); /* its folder may be closed to that user */
     child_must(false, RUNTIME_PATH);
     _exit(99);
