@@ -72,7 +72,7 @@ static void drop_unsent(struct sa_node_client *c)
 {
     struct unsent *u, *tmp;
     DL_FOREACH_SAFE (c->unsent, u, tmp) {
-        DL_DELETE(c->unsent, u);
+        DL_DELETE(c->unsent, u); /* NOLINT: utlist */
         free(u);
     }
     c->unsent_count = 0;
@@ -107,7 +107,7 @@ static void flush(struct sa_node_client *c)
                 lose(c);
             return;
         }
-        DL_DELETE(c->unsent, u);
+        DL_DELETE(c->unsent, u); /* NOLINT: utlist */
         free(u);
         c->unsent_count--;
     }

@@ -71,7 +71,7 @@ static void disconnect(struct sa_runtime_conn *c, const struct sa_error *error)
     struct sa_fields none;
     sa_fields_init(&none, "", 0);
     while (c->calls)
-        finish_call(c->calls, error, &none);
+        finish_call(c->calls, error, &none); /* NOLINT: it takes the call off the list */
 }
 
 static void lose(struct sa_runtime_conn *c, const struct sa_error *error)

@@ -188,7 +188,7 @@ static void forget(struct waiter **list, const void *user)
     struct waiter *w, *tmp;
     DL_FOREACH_SAFE (*list, w, tmp) {
         if (w->user == user) {
-            DL_DELETE(*list, w);
+            DL_DELETE(*list, w); /* NOLINT: utlist */
             free(w);
         }
     }

@@ -113,10 +113,10 @@ void sa_sandbox_event(struct sa_sandbox *sandbox, const char *type, const char *
                             .message = sa_strdup(message)};
     snprintf(event->type, sizeof event->type, "%s", type);
     snprintf(event->reason, sizeof event->reason, "%s", reason);
-    DL_APPEND(sandbox->events, event);
+    DL_APPEND(sandbox->events, event); /* NOLINT: utlist */
     if (++sandbox->event_count > EVENTS_KEPT)
         event_free(sandbox, sandbox->events);
-    store_event(sandbox, event);
+    store_event(sandbox, event); /* NOLINT: the oldest was freed, not this one */
 }
 
 void sa_event_print(const struct sa_store_event *event, struct sa_json_w *w)

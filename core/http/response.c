@@ -4,7 +4,9 @@
 #include "base/cleanup.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -34,9 +36,10 @@ void sa_http_response_header(struct sa_http_request *r, const char *name, const 
     if (!sound)
         return;
     if (!strcasecmp(name, "content-length")) {
-        long long length;
-        char end;
-        if (sscanf(value, "%lld%c", &length, &end) == 1 && length >= 0)
+        char *end;
+        errno = 0;
+        long long length = strtoll(value, &end, 10);
+        if (!errno && end != value && !*end && length >= 0)
             r->own_length = length;
         return;
     }

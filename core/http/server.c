@@ -205,7 +205,7 @@ static int bind_and_listen(struct listener *l, const struct sockaddr_storage *ad
 
 int sa_http_server_listen(struct sa_http_server *s, const char *address, struct sa_error *err)
 {
-    struct sockaddr_storage sockaddr;
+    struct sockaddr_storage sockaddr = {0};
     int length = sizeof sockaddr;
     if (parse_address(address, &sockaddr, err) < 0)
         return -1;

@@ -16,7 +16,7 @@ const char *sa_json_excerpt(const char *text, char out[SA_JSON_EXCERPT_BYTES])
 {
     size_t room = SA_JSON_EXCERPT_BYTES - 6, n = 0;
     out[n++] = '"';
-    for (; *text && n < room; text++)
+    for (; *text && n < room; text++) /* NOLINT: text is a string of cJSON's */
         out[n++] = (unsigned char)*text < 0x20 || *text == 0x7F ? '?' : *text;
     while (*text && n > 1 && ((unsigned char)*text & 0xC0) == 0x80) {
         text--; /* not in the middle of a character */

@@ -80,7 +80,7 @@ static int to_strings(const struct sa_json_at *at, const cJSON *node, struct sa_
                       size_t max_count, size_t max_bytes, struct sa_json_strings *out,
                       struct sa_error *err)
 {
-    struct sa_json_arr arr;
+    struct sa_json_arr arr = {0};
     if (to_arr(at, node, arena, max_count, &arr, err) < 0)
         return -1;
     struct sa_json_strings list = {.count = arr.count};

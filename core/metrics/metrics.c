@@ -31,7 +31,7 @@ static void free_metric(struct sa_metric *metric)
 {
     struct sa_series *s, *next;
     HASH_ITER (hh, metric->series, s, next) {
-        HASH_DEL(metric->series, s);
+        HASH_DEL(metric->series, s); /* NOLINT: uthash */
         free_series(s);
     }
     if (metric->overflow)
