@@ -16,8 +16,9 @@ struct sa_execution {
     struct sa_call *call;            /* NULL once ended */
     const struct sa_exec_sink *sink; /* NULL once abandoned */
     void *user;
-    char *stdin_text; /* what is left to write */
-    size_t stdin_at, stdin_length;
+    struct sa_buf input; /* code, then stdin; bytes before input_at are written */
+    size_t input_at;
+    bool input_ends; /* with an EOF: there is stdin */
     struct sa_exec_result result;
     struct sa_error error;
     char status[16];
@@ -66,7 +67,7 @@ static void finish(struct sa_execution *e, const char *status)
     record(e, true);
     if (e->sink)
         e->sink->finished(e->user, &e->result);
-    free(e->stdin_text);
+    sa_buf_deinit(&e->input);
     free(e->kind);
     free(e->summary);
     free(e);
@@ -156,22 +157,22 @@ static void on_note(void *user, struct sa_fields *fields)
             e->sink->started(e->user, pid);
 }
 
-static void write_stdin(void *user)
+static void write_input(void *user)
 {
     struct sa_execution *e = user;
-    if (!e->stdin_text)
+    if (!e->input.data)
         return;
-    e->stdin_at +=
-        sa_call_write(e->call, e->stdin_text + e->stdin_at, e->stdin_length - e->stdin_at);
-    if (e->stdin_at < e->stdin_length)
+    e->input_at +=
+        sa_call_write(e->call, e->input.data + e->input_at, e->input.length - e->input_at);
+    if (e->input_at < e->input.length)
         return;
-    sa_call_eof(e->call);
-    free(e->stdin_text);
-    e->stdin_text = NULL;
+    sa_buf_deinit(&e->input);
+    if (e->input_ends)
+        sa_call_eof(e->call);
 }
 
 static const struct sa_call_events call_events = {
-    .data = on_data, .note = on_note, .writable = write_stdin, .ended = on_ended};
+    .data = on_data, .note = on_note, .writable = write_input, .ended = on_ended};
 
 static void encode(const struct sa_execute *x, int64_t output_max, struct sa_buf *body)
 {
@@ -183,7 +184,7 @@ static void encode(const struct sa_execute *x, int64_t output_max, struct sa_buf
         sa_fields_add_text(body, SA_EXEC_ENV, pair.data);
     }
     if (x->code)
-        sa_fields_add_bytes(body, SA_EXEC_CODE, x->code, x->code_length);
+        sa_fields_add_int(body, SA_EXEC_CODE_BYTES, (int64_t)x->code_length);
     if (x->cwd)
         sa_fields_add_text(body, SA_EXEC_CWD, x->cwd);
     if (x->stdin_text)
@@ -220,11 +221,14 @@ struct sa_execution *sa_execution_start(struct sa_sandbox *sandbox,
     }
     e->kind = sa_strdup(execute->kind);
     e->summary = sa_strndup(execute->summary, strnlen(execute->summary, SA_STORE_COMMAND_MAX));
-    if (execute->stdin_text) {
-        e->stdin_text = sa_strdup(execute->stdin_text);
-        e->stdin_length = strlen(e->stdin_text);
-        write_stdin(e);
-    }
+    if (execute->code)
+        sa_buf_add(&e->input, execute->code, execute->code_length);
+    if (execute->stdin_text)
+        sa_buf_adds(&e->input, execute->stdin_text);
+    e->input_ends = execute->stdin_text != NULL;
+    if (e->input.length || e->input_ends)
+        sa_buf_reserve(&e->input, 0);
+    write_input(e);
     record(e, false);
     return e;
 }

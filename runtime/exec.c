@@ -94,6 +94,12 @@ static void fail(struct exec *e, const struct sa_error *error)
     free_exec(e);
 }
 
+/* Its code has not all arrived, so it was not started yet. */
+static bool waits_for_code(const struct exec *e)
+{
+    return e->request && e->request->code_left > 0;
+}
+
 void exec_check(struct exec *e)
 {
     bool stopped = e->outcome != EXEC_RUNS;
@@ -163,6 +169,12 @@ static void deadline_fire(struct sa_timer *timer)
 static void on_canceled(struct sa_call *call)
 {
     struct exec *e = (struct exec *)call;
+    if (waits_for_code(e)) {
+        struct sa_error error;
+        sa_error_set(&error, SA_ECANCELED, "canceled before it started");
+        fail(e, &error);
+        return;
+    }
     if (e->exited && e->outcome == EXEC_RUNS) {
         e->quiet_over = true; /* only its background keeps it open */
         for (int i = 0; i < 2; i++)
@@ -294,21 +306,55 @@ static int start(struct exec *e, struct sa_error *err)
     return result;
 }
 
+static int begin(struct exec *e, struct sa_error *err)
+{
+    if (start(e, err) < 0)
+        return -1;
+    e->grace_us = e->request->grace_ms * 1000;
+    if (e->request->timeout_ms)
+        sa_timer_set(&e->deadline, e->request->timeout_ms * 1000);
+    sa_watch_set(&e->result, EPOLLIN);
+    return 0;
+}
+
 /* --- what arrives on the stream --- */
 
 static void on_data(struct sa_call *call, enum sa_link_channel channel, const void *data,
                     size_t length)
 {
-    if (channel == SA_CHANNEL_IN)
-        exec_io_data((struct exec *)call, data, length);
-    else
+    struct exec *e = (struct exec *)call;
+    if (channel != SA_CHANNEL_IN) {
         sa_stream_consume(call->stream, length);
+        return;
+    }
+    if (waits_for_code(e)) {
+        struct sa_error error;
+        ssize_t took = exec_request_code(e->request, data, length, &error);
+        if (took < 0 || (!waits_for_code(e) && begin(e, &error) < 0)) {
+            fail(e, &error);
+            return;
+        }
+        sa_stream_consume(call->stream, (size_t)took);
+        data = (const char *)data + took;
+        length -= (size_t)took;
+    }
+    if (length)
+        exec_io_data(e, data, length);
 }
 
 static void on_eof(struct sa_call *call, enum sa_link_channel channel)
 {
-    if (channel == SA_CHANNEL_IN)
-        exec_io_eof((struct exec *)call);
+    struct exec *e = (struct exec *)call;
+    struct sa_error error;
+    if (channel != SA_CHANNEL_IN)
+        return;
+    if (waits_for_code(e)) {
+        sa_error_at(&error, SA_EPROTOCOL, "code", "ended %lld bytes too early",
+                    (long long)e->request->code_left);
+        fail(e, &error);
+        return;
+    }
+    exec_io_eof(e);
 }
 
 static void on_note(struct sa_call *call, const void *body, size_t length)
@@ -353,12 +399,7 @@ void sa_exec_open(struct sa_stream *stream, const void *body, size_t length)
     e->killer.fire = killer_fire;
     e->quiet.fire = quiet_fire;
     DL_APPEND(execs, e);
-    if (exec_request_decode(e->request, body, length, &error) < 0 || start(e, &error) < 0) {
+    if (exec_request_decode(e->request, body, length, &error) < 0 ||
+        (!waits_for_code(e) && begin(e, &error) < 0))
         fail(e, &error);
-        return;
-    }
-    e->grace_us = e->request->grace_ms * 1000;
-    if (e->request->timeout_ms)
-        sa_timer_set(&e->deadline, e->request->timeout_ms * 1000);
-    sa_watch_set(&e->result, EPOLLIN);
 }

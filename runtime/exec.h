@@ -36,11 +36,16 @@ struct exec_request {
     int64_t timeout_ms, grace_ms, out_max;
     const struct sa_filter *filter;
     struct sa_rlimits limits;
-    int code_fd;
+    int code_fd; /* a memfd that is being filled while code_left > 0 */
+    int64_t code_left;
 };
 
 int exec_request_decode(struct exec_request *request, const void *body, size_t length,
                         struct sa_error *err);
+/* Take code that has arrived, at most code_left of it; returns how much, or -1. With the last of
+ * it the code is sealed. */
+ssize_t exec_request_code(struct exec_request *request, const void *data, size_t length,
+                          struct sa_error *err);
 void exec_request_deinit(struct exec_request *request);
 
 struct exec;

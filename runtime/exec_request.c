@@ -75,35 +75,33 @@ static void add_boot_env(struct exec_request *r)
         append(&r->env, NULL);
 }
 
-/* A sealed memfd, opened for reading only where /proc allows it. */
-static int make_code(const struct sa_field *f, struct sa_error *err)
+/* Seal the memfd, and open it for reading only where /proc allows it. */
+static int seal_code(struct exec_request *r, struct sa_error *err)
 {
-    int fd = memfd_create("code", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-    if (fd < 0)
-        fd = memfd_create("code", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return sa_error_sys(err, SA_EUNAVAILABLE, errno, "code: memfd");
-    if (sa_write_all(fd, f->data, f->length) < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
-        fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
-        int error = errno;
-        close(fd);
-        return sa_error_sys(err, error == ENOSPC ? SA_EQUOTA : SA_EUNAVAILABLE, error, "code");
-    }
     char path[32];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (lseek(r->code_fd, 0, SEEK_SET) < 0 ||
+        fcntl(r->code_fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) <
+            0)
+        return sa_error_sys(err, SA_EUNAVAILABLE, errno, "code");
+    snprintf(path, sizeof path, "/proc/self/fd/%d", r->code_fd);
     int reader = open(path, O_RDONLY | O_CLOEXEC);
-    if (reader < 0)
-        return fd;
-    close(fd);
-    return reader;
+    if (reader >= 0) {
+        close(r->code_fd);
+        r->code_fd = reader;
+    }
+    return 0;
 }
 
-static int get_code(struct exec_request *r, const struct sa_field *f, struct sa_error *err)
+ssize_t exec_request_code(struct exec_request *r, const void *data, size_t length,
+                          struct sa_error *err)
 {
-    if (r->code_fd >= 0)
-        return sa_error_at(err, SA_EINVALID, "code", "given twice");
-    r->code_fd = make_code(f, err);
-    return r->code_fd < 0 ? -1 : 0;
+    size_t take = length < (size_t)r->code_left ? length : (size_t)r->code_left;
+    if (sa_write_all(r->code_fd, data, take) < 0)
+        return sa_error_sys(err, errno == ENOSPC ? SA_EQUOTA : SA_EUNAVAILABLE, errno, "code");
+    r->code_left -= (int64_t)take;
+    if (r->code_left == 0 && seal_code(r, err) < 0)
+        return -1;
+    return (ssize_t)take;
 }
 
 static int get_number(const struct sa_field *f, const char *what, int64_t min, int64_t max,
@@ -114,6 +112,20 @@ static int get_number(const struct sa_field *f, const char *what, int64_t min, i
     if (*value < min || *value > max)
         return sa_error_at(err, SA_EINVALID, what, "%lld is not from %lld to %lld",
                            (long long)*value, (long long)min, (long long)max);
+    return 0;
+}
+
+static int get_code(struct exec_request *r, const struct sa_field *f, struct sa_error *err)
+{
+    if (r->code_fd >= 0)
+        return sa_error_at(err, SA_EINVALID, "code", "given twice");
+    if (get_number(f, "code", 1, SA_EXEC_CODE_MAX, &r->code_left, err) < 0)
+        return -1;
+    r->code_fd = memfd_create("code", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (r->code_fd < 0)
+        r->code_fd = memfd_create("code", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (r->code_fd < 0)
+        return sa_error_sys(err, SA_EUNAVAILABLE, errno, "code: memfd");
     return 0;
 }
 
@@ -159,7 +171,7 @@ static int get_field(struct exec_request *r, const struct sa_field *f, struct sa
         return get_number(f, "graceMs", 0, EXEC_TIME_MAX_MS, &r->grace_ms, err);
     case SA_EXEC_FILTER:
         return get_filter(r, f, err);
-    case SA_EXEC_CODE:
+    case SA_EXEC_CODE_BYTES:
         return get_code(r, f, err);
     case SA_EXEC_OUT_MAX:
         return get_number(f, "outMax", 0, INT64_MAX, &r->out_max, err);

@@ -17,9 +17,10 @@
 
 enum sa_link_method {
     /* Run a program. OPEN: exec tags. Opener sends DATA/EOF on channel 0 (stdin) when
-     * SA_EXEC_STDIN is set, and NOTEs with SA_EXEC_SIGNAL. Runtime sends a NOTE with
-     * SA_EXEC_PID once it runs, DATA and EOF on channels 1 and 2, then END with the result tags.
-     * CANCEL kills it (TERM, then KILL) and END has status "canceled"; so does the timeout
+     * SA_EXEC_STDIN or SA_EXEC_CODE_BYTES is set, and NOTEs with SA_EXEC_SIGNAL. Runtime sends a
+     * NOTE with SA_EXEC_PID once it runs, DATA and EOF on channels 1 and 2, then END with the
+     * result tags. CANCEL kills it (TERM, then KILL) and END has status "canceled"; so does the
+     * timeout
      * ("timeout"). Both end all that the program started, background too, and END comes when
      * nothing of it lives.
      *
@@ -59,8 +60,9 @@ enum sa_exec_tag {
     SA_EXEC_GRACE_MS = 7,     /* between TERM and KILL; default 500 */
     SA_EXEC_FILTER = 8,       /* name of a seccomp filter of the boot block; default
                                "default"; without it nothing is started */
-    SA_EXEC_CODE = 9,         /* bytes offered to the program as read-only descriptor 3; more than
-                               fits in a frame must go through a file */
+    SA_EXEC_CODE_BYTES = 9,   /* the first so many bytes on channel 0 (1 to SA_EXEC_CODE_MAX) are
+                                 code, offered to the program as read-only descriptor 3; it starts
+                                 once they are there, and what follows is stdin */
     SA_EXEC_OUT_MAX = 10,     /* most bytes forwarded on each of stdout, stderr; the rest is read,
                                  counted, and dropped; default 1 GiB */
     SA_EXEC_RLIMIT = 11,      /* repeated "nofile=1024:2048" (getrlimit(2) names, lower case) */
@@ -76,6 +78,8 @@ enum sa_exec_tag {
     SA_EXEC_ERR_TOTAL = 37,
     SA_EXEC_LEFT = 38, /* processes of it that still run in the background */
 };
+
+enum { SA_EXEC_CODE_MAX = 16 * 1024 * 1024 };
 
 enum sa_file_tag {
     SA_FILE_PATH = 2,

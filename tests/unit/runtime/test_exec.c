@@ -1,6 +1,7 @@
 /* EXEC: what a program gets, what comes back. */
 #include "box.h"
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/fdio.h"
 
@@ -251,22 +252,72 @@ static void test_no_default_filter(void **state)
     box_stop(&bare, 0);
 }
 
+/* Run `sh SCRIPT-ARGS` with code, whatever follows it being stdin. */
+static struct reply *with_code(const char *command, const char *code, const char *input)
+{
+    sa_autobuf body = SA_BUF_INIT;
+    add_argv(&body, "sh", "-c", command, NULL);
+    sa_fields_add_int(&body, SA_EXEC_CODE_BYTES, (int64_t)strlen(code));
+    sa_fields_add_int(&body, SA_EXEC_STDIN, 1);
+    sa_autobuf all = SA_BUF_INIT;
+    sa_buf_adds(&all, code);
+    sa_buf_adds(&all, input);
+    struct reply *r = exec_body(&box, &body);
+    reply_send(r, all.data, all.length, true);
+    reply_wait(r);
+    return r;
+}
+
 static void test_code(void **state)
 {
     (void)state;
-    sa_autobuf extra = SA_BUF_INIT;
-    sa_fields_add_text(&extra, SA_EXEC_CODE, "echo from code $((6*7)); cat <&3; echo x >&3");
-    sa_autobuf body = SA_BUF_INIT;
-    add_argv(&body, "sh", "/dev/fd/3", NULL);
-    sa_buf_add(&body, extra.data, extra.length);
-    struct reply *r = exec_body(&box, &body);
-    reply_wait(r);
+    const char *code = "echo from code $((6*7)); cat <&3; echo x >&3";
+    struct reply *r = with_code("exec sh /dev/fd/3", code, "");
     assert_int_not_equal(reply_int(r, SA_EXEC_EXIT_CODE), 0); /* it cannot be written */
     assert_non_null(strstr(r->out[1].data, "from code 42\n"));
-    assert_non_null(r->out[2].data);
     reply_free(r);
-    r = shell(&box, "ls /proc/self/fd | tr '\\n' ' '; cat <&3", &extra);
+    r = with_code("ls /proc/self/fd | tr '\\n' ' '; cat <&3", code, "");
     assert_out(r, "0 1 2 3 4 echo from code $((6*7)); cat <&3; echo x >&3");
+    reply_free(r);
+    r = with_code("cat <&3; echo; cat", "the code", "the input");
+    assert_out(r, "the code\nthe input");
+    reply_free(r);
+}
+
+static void test_large_code(void **state)
+{
+    (void)state;
+    const size_t length = 3 * 1024 * 1024; /* many frames, more than the window */
+    char *code = sa_alloc(length + 1);
+    memset(code, 'c', length);
+    struct reply *r = with_code("wc -c <&3; cat", code, "input");
+    assert_out(r, "3145728\ninput");
+    reply_free(r);
+    free(code);
+}
+
+static void test_code_that_does_not_come(void **state)
+{
+    (void)state;
+    for (int cancel = 0; cancel < 2; cancel++) {
+        sa_autobuf body = SA_BUF_INIT;
+        add_argv(&body, "true", NULL);
+        sa_fields_add_int(&body, SA_EXEC_CODE_BYTES, 10);
+        struct reply *r = exec_body(&box, &body);
+        reply_send(r, "short", 5, !cancel);
+        if (cancel) {
+            box_idle(&box, 20);
+            sa_stream_cancel(r->stream);
+        }
+        reply_wait(r);
+        if (cancel)
+            assert_failed(r, SA_ECANCELED, "before it started");
+        else
+            assert_failed(r, SA_EPROTOCOL, "5 bytes too early");
+        reply_free(r);
+    }
+    struct reply *r = shell_with_int("true", SA_EXEC_CODE_BYTES, SA_EXEC_CODE_MAX + 1);
+    assert_failed(r, SA_EINVALID, "is not from");
     reply_free(r);
 }
 
@@ -623,8 +674,7 @@ static void test_nothing_is_left_open(void **state)
         struct reply *r = exec_start(&box, "no-such-program", NULL);
         reply_wait(r);
         reply_free(r);
-        r = shell_with("true", SA_EXEC_CODE, "code");
-        reply_free(r);
+        reply_free(with_code("true", "code", ""));
     }
     assert_true(open_descriptors() <= before);
 }
@@ -645,6 +695,8 @@ int main(void)
         cmocka_unit_test(test_filter),
         cmocka_unit_test(test_no_default_filter),
         cmocka_unit_test(test_code),
+        cmocka_unit_test(test_large_code),
+        cmocka_unit_test(test_code_that_does_not_come),
         cmocka_unit_test(test_cannot_start),
         cmocka_unit_test(test_bad_requests),
         cmocka_unit_test(test_path_of_the_program),
