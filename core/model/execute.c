@@ -44,6 +44,8 @@ static int decode_language(struct sa_json_obj *root, struct sa_execute *e, struc
     if (sa_json_get_enum(root, "language", language_names, &index, err) < 0 ||
         sa_json_get_string(root, "code", SA_EXECUTE_CODE_MAX, &e->code, err) < 0)
         return -1;
+    if (!e->code[0])
+        e->code = "\n"; /* there is no descriptor 3 without a byte of code */
     e->code_length = strlen(e->code);
     e->kind = e->filter = languages[index].name;
     e->argv = languages[index].argv;
