@@ -48,8 +48,13 @@ static _Noreturn void refuse(const char *what, const char *why)
 static void set_signals(void)
 {
     sigset_t set;
+    /* The kernel's own struct sigaction: handler, flags, restorer, mask. The C library refuses to
+     * touch the two signals that it keeps for itself, which posix_spawn(3) leaves ignored. */
+    const struct {
+        unsigned long handler, flags, restorer, mask;
+    } action = {0};
     for (int i = 1; i < NSIG; i++)
-        signal(i, SIG_DFL);
+        syscall(SYS_rt_sigaction, i, &action, NULL, sizeof action.mask);
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGPIPE);

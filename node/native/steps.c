@@ -89,11 +89,16 @@ static int descriptors(struct sa_child *child)
 static int session(struct sa_child *child)
 {
     sigset_t none;
-    struct sigaction action = {.sa_handler = SIG_DFL};
+    /* The kernel's own struct sigaction: handler, flags, restorer, mask. The C library refuses to
+     * touch the two signals that it keeps for itself, which posix_spawn(3) leaves ignored. */
+    const struct {
+        unsigned long handler, flags, restorer, mask;
+    } action = {0};
     (void)child;
     umask(022);
+    /* What the node ignores would be ignored in here. */
     for (int number = 1; number < NSIG; number++)
-        sigaction(number, &action, NULL); /* what the node ignores would be ignored in here */
+        syscall(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask);
     sigemptyset(&none);
     if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
         return -1;

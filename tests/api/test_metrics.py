@@ -58,8 +58,9 @@ def test_histograms_add_up(api, shared):
             assert values == sorted(values) and values[-1] == count.value and buckets
 
 
-def test_sandbox_figures(api, shared):
-    first = api.usage(shared)
+def test_sandbox_figures(api, sandbox):
+    shared = sandbox
+    first = wait_until("only the runtime", lambda: (u := api.usage(shared))["processes"] <= 1 and u)
     assert first["processes"] >= 1 and first["oomKills"] == 0 and first["cpuLimitMillicores"] == 1000
     api.execute(shared, language="python", code="for i in range(10000000): pass")
     api.put(shared, "/workspace/ten", b"x" * (10 << 20))

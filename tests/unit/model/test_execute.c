@@ -105,7 +105,7 @@ static void test_options(void **state)
     assert_string_equal(e.stdin_text, "in");
     assert_int_equal(e.timeout_ms, 1);
     e = good("{\"language\":\"bash\",\"code\":\"\",\"stdin\":\"\",\"timeoutMs\":86400000}");
-    assert_string_equal(e.code, "");
+    assert_string_equal(e.code, "\n"); /* an empty program is one, too */
     assert_non_null(e.stdin_text); /* an empty stdin is one: it ends at once */
     assert_int_equal(e.timeout_ms, 86400000);
     /* null means: not given. */
@@ -128,7 +128,7 @@ static void test_refused(void **state)
         {"{\"language\":\"python\",\"code\":null}", "code", ""},
         {"{\"language\":\"ruby\",\"code\":\"1\"}", "language", "python"},
         {"{\"language\":\"python\",\"code\":\"1\",\"command\":\"ls\"}", "command", "either"},
-        {"{\"command\":\"ls\",\"code\":\"1\"}", "code", ""},
+        {"{\"command\":\"ls\",\"code\":\"1\"}", "command", "either"},
         {"{\"command\":\"\"}", "command", "empty"},
         {"{\"command\":[]}", "command", "empty"},
         {"{\"command\":[\"\"]}", "command", "empty"},
