@@ -22,6 +22,7 @@ struct sa_execution {
     struct sa_exec_result result;
     struct sa_error error;
     char status[16];
+    bool noted; /* that it has started */
     int64_t offsets[SA_CHANNELS];
     int64_t output_max, oom_kills, started_ms;
     char *kind, *summary;
@@ -85,6 +86,18 @@ static void on_oom_stats(void *user, struct sa_node_reply *reply)
     finish(e, kills > e->oom_kills ? "oom" : e->status);
 }
 
+/* The runtime lives with the code it runs: of what it says only what can be is believed. */
+static void read_status(struct sa_execution *e, const struct sa_field *f)
+{
+    static const char *const known[] = {"exited", "signaled", "timeout", "canceled"};
+    char text[sizeof e->status];
+    if (sa_field_text_into(f, text, sizeof text, NULL) < 0)
+        return;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i], text) == 0)
+            memcpy(e->status, text, sizeof text);
+}
+
 static void read_result(struct sa_execution *e, struct sa_fields *fields)
 {
     struct sa_exec_result *r = &e->result;
@@ -93,15 +106,15 @@ static void read_result(struct sa_execution *e, struct sa_fields *fields)
     snprintf(e->status, sizeof e->status, "failed");
     while (sa_fields_next(fields, &f, NULL) > 0) {
         if (f.tag == SA_EXEC_STATUS) {
-            sa_field_text_into(&f, e->status, sizeof e->status, NULL);
+            read_status(e, &f);
             continue;
         }
-        if (sa_field_int(&f, &n, NULL) < 0)
+        if (sa_field_int(&f, &n, NULL) < 0 || n < 0)
             continue;
         if (f.tag == SA_EXEC_EXIT_CODE)
-            r->exit_code = (int)n;
+            r->exit_code = n <= 255 ? (int)n : -1;
         else if (f.tag == SA_EXEC_EXIT_SIGNAL)
-            r->signal = (int)n;
+            r->signal = n <= 64 ? (int)n : 0;
         else if (f.tag == SA_EXEC_DURATION_US)
             r->duration_us = n;
         else if (f.tag == SA_EXEC_CPU_US)
@@ -138,12 +151,18 @@ static void on_ended(void *user, const struct sa_error *error, struct sa_fields 
 static void on_data(void *user, enum sa_link_channel channel, const void *data, size_t length)
 {
     struct sa_execution *e = user;
-    int64_t offset = e->offsets[channel];
-    e->offsets[channel] += (int64_t)length;
-    if (e->sink)
-        e->sink->output(e->user, channel, data, length, offset);
-    else
-        sa_call_consume(e->call, length);
+    int64_t offset = e->offsets[channel], room = e->output_max - offset;
+    size_t taken = length;
+    /* The runtime was told the most; what it sends beyond is dropped, or we would grow. */
+    if (channel == SA_CHANNEL_IN || !e->sink || room <= 0)
+        taken = 0;
+    else if ((uint64_t)room < length)
+        taken = (size_t)room;
+    e->offsets[channel] += (int64_t)taken;
+    if (taken < length)
+        sa_call_consume(e->call, length - taken);
+    if (taken)
+        e->sink->output(e->user, channel, data, taken, offset);
 }
 
 static void on_note(void *user, struct sa_fields *fields)
@@ -152,9 +171,11 @@ static void on_note(void *user, struct sa_fields *fields)
     struct sa_field f;
     int64_t pid = 0;
     while (sa_fields_next(fields, &f, NULL) > 0)
-        if (f.tag == SA_EXEC_PID && sa_field_int(&f, &pid, NULL) == 0 && e->sink &&
-            e->sink->started)
-            e->sink->started(e->user, pid);
+        if (f.tag == SA_EXEC_PID && sa_field_int(&f, &pid, NULL) == 0 && !e->noted) {
+            e->noted = true;
+            if (e->sink && e->sink->started)
+                e->sink->started(e->user, pid);
+        }
 }
 
 static void write_input(void *user)

@@ -14,7 +14,8 @@ struct file_op {
     struct sa_http_request *request;
     struct sa_call *call; /* NULL once ended */
     size_t held;          /* credit kept back because the client is slow */
-    bool writable, head_only;
+    bool writable;
+    bool noted; /* the entry of a file has come */
     size_t listed;
     struct sa_buf list;
     struct sa_json_w w;
@@ -47,6 +48,22 @@ static void read_entry_field(const struct sa_field *f, struct entry *e)
         sa_field_int(f, &e->created, NULL);
 }
 
+/* The runtime lives with the code it runs: what cannot be becomes what can. */
+static void make_sane(struct entry *e)
+{
+    static const char *const types[] = {"file", "directory", "symlink", "fifo", "socket", "device"};
+    const int64_t first_ms = -30610224000000, last_ms = 253402300799999; /* years 1000 to 9999 */
+    size_t known = 0;
+    while (known < sizeof types / sizeof *types && strcmp(types[known], e->type) != 0)
+        known++;
+    if (known == sizeof types / sizeof *types)
+        memcpy(e->type, "file", sizeof "file");
+    e->size = e->size < 0 ? 0 : e->size;
+    e->modified_ms = e->modified_ms < first_ms  ? first_ms
+                     : e->modified_ms > last_ms ? last_ms
+                                                : e->modified_ms;
+}
+
 /* From the fields of a result, or of an SA_FILE_ENTRY inside it. */
 static void read_entry(struct sa_fields fields, struct entry *e)
 {
@@ -63,6 +80,7 @@ static void read_entry(struct sa_fields fields, struct entry *e)
             read_entry_field(&f, e);
         }
     }
+    make_sane(e);
 }
 
 static void etag_print(const struct entry *e, char out[64])
@@ -151,6 +169,26 @@ static bool ended_badly(struct file_op *op, const struct sa_error *error)
     return true;
 }
 
+/* The runtime does not keep to the protocol: enough of it. */
+static void op_broken(struct file_op *op)
+{
+    struct sa_error error;
+    if (op->call)
+        sa_call_abandon(op->call);
+    sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox does not answer as it should");
+    ended_badly(op, &error);
+}
+
+/* The one entry that goes before the bytes of a file; false when there was one already. */
+static bool first_entry(struct file_op *op, struct sa_fields *fields, struct entry *e)
+{
+    if (op->noted)
+        return false;
+    op->noted = true;
+    read_entry(*fields, e);
+    return true;
+}
+
 /* ---- GET, HEAD /files/{path} ---- */
 
 static void set_entry_headers(struct sa_http_request *request, const struct entry *e)
@@ -171,7 +209,8 @@ static void on_read_note(void *user, struct sa_fields *fields)
 {
     struct file_op *op = user;
     struct entry e;
-    read_entry(*fields, &e);
+    if (!first_entry(op, fields, &e))
+        return;
     set_entry_headers(op->request, &e);
     sa_http_response_start(op->request, 200, "application/octet-stream", e.size);
 }
@@ -180,6 +219,10 @@ static void on_read_data(void *user, enum sa_link_channel channel, const void *d
 {
     struct file_op *op = user;
     (void)channel;
+    if (!op->noted) {
+        op_broken(op);
+        return;
+    }
     op->writable = sa_http_response_write(op->request, data, length);
     if (op->writable)
         sa_call_consume(op->call, length);
@@ -201,8 +244,12 @@ static void on_read_ended(void *user, const struct sa_error *error, struct sa_fi
 {
     struct file_op *op = user;
     (void)fields;
-    if (!ended_badly(op, error))
+    if (ended_badly(op, error))
+        return;
+    if (op->noted)
         sa_http_response_end(op->request);
+    else
+        op_broken(op);
 }
 
 void sa_handle_read_file(struct sa_app *app, struct sa_http_request *request,
@@ -224,7 +271,8 @@ static void on_stat_note(void *user, struct sa_fields *fields)
 {
     struct file_op *op = user;
     struct entry e;
-    read_entry(*fields, &e);
+    if (!first_entry(op, fields, &e))
+        return;
     set_entry_headers(op->request, &e);
     sa_http_response_headerf(op->request, "Content-Length", "%lld", (long long)e.size);
 }
@@ -233,7 +281,11 @@ static void on_stat_ended(void *user, const struct sa_error *error, struct sa_fi
 {
     struct file_op *op = user;
     (void)fields;
-    if (!ended_badly(op, error))
+    if (ended_badly(op, error))
+        return;
+    if (!op->noted)
+        op_broken(op);
+    else
         sa_http_respond(op->request, 200, "application/octet-stream", NULL, 0);
 }
 
@@ -347,11 +399,17 @@ void sa_handle_delete_file(struct sa_app *app, struct sa_http_request *request,
 
 /* ---- GET /files?path= ---- streamed, so that a folder of any size takes little memory */
 
+static void list_start(struct file_op *op)
+{
+    if (sa_http_response_started(op->request))
+        return;
+    sa_http_response_start(op->request, 200, "application/json", -1);
+    sa_buf_adds(&op->list, "{\"items\":[");
+}
+
 static void list_flush(struct file_op *op)
 {
-    if (!sa_http_response_started(op->request))
-        sa_http_response_start(op->request, 200, "application/json", -1);
-    sa_http_response_write(op->request, op->list.data, op->list.length);
+    op->writable = sa_http_response_write(op->request, op->list.data, op->list.length);
     op->list.length = 0;
 }
 
@@ -360,8 +418,7 @@ static void on_list_note(void *user, struct sa_fields *fields)
     struct file_op *op = user;
     struct sa_field f;
     struct entry e;
-    if (!op->listed)
-        sa_buf_adds(&op->list, "{\"items\":[");
+    list_start(op);
     while (sa_fields_next(fields, &f, NULL) > 0) {
         struct sa_fields one;
         if (f.tag != SA_FILE_ENTRY)
@@ -374,6 +431,8 @@ static void on_list_note(void *user, struct sa_fields *fields)
         entry_print(&e, &op->w);
     }
     list_flush(op);
+    if (!op->writable && op->call) /* a slow client stops the listing */
+        op->held += sa_call_keep_note(op->call);
 }
 
 static void on_list_ended(void *user, const struct sa_error *error, struct sa_fields *fields)
@@ -382,8 +441,7 @@ static void on_list_ended(void *user, const struct sa_error *error, struct sa_fi
     (void)fields;
     if (ended_badly(op, error))
         return;
-    if (!op->listed)
-        sa_buf_adds(&op->list, "{\"items\":[");
+    list_start(op);
     sa_buf_adds(&op->list, "]}");
     list_flush(op);
     sa_http_response_end(op->request);
@@ -403,5 +461,7 @@ void sa_handle_list_files(struct sa_app *app, struct sa_http_request *request,
     }
     sa_fields_add_text(&body, SA_FILE_PATH, path ? path : "/workspace");
     sa_fields_add_int(&body, SA_FILE_RECURSIVE, recursive);
-    op_start(app, request, principal, SA_METHOD_FILE_LIST, &body, &events);
+    struct file_op *op = op_start(app, request, principal, SA_METHOD_FILE_LIST, &body, &events);
+    if (op)
+        sa_http_response_on_writable(request, on_read_writable, op);
 }

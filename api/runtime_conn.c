@@ -318,6 +318,11 @@ void sa_call_consume(struct sa_call *call, size_t length)
     sa_stream_consume(call->stream, length);
 }
 
+size_t sa_call_keep_note(struct sa_call *call)
+{
+    return sa_stream_keep_note(call->stream);
+}
+
 void sa_call_cancel(struct sa_call *call)
 {
     sa_stream_cancel(call->stream);

@@ -46,6 +46,8 @@ void sa_call_eof(struct sa_call *call);
 int sa_call_note(struct sa_call *call, const struct sa_buf *body);
 /* Return credit for received data. */
 void sa_call_consume(struct sa_call *call, size_t length);
+/* Within `note`: keep its credit, and give it back with sa_call_consume(): so many bytes. */
+size_t sa_call_keep_note(struct sa_call *call);
 /* Ask for the end; `ended` still comes. */
 void sa_call_cancel(struct sa_call *call);
 /* As cancel, but no event of this call is delivered any more. */

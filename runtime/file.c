@@ -141,6 +141,16 @@ static void add_clean_text(struct sa_buf *out, uint16_t tag, const char *text)
     sa_fields_add_bytes(out, tag, clean.data, clean.length);
 }
 
+/* Anybody may give a file any time (utimensat(2)): one that does not fit becomes the nearest. */
+static int64_t modified_ms(const struct stat *st)
+{
+    int64_t ms;
+    if (__builtin_mul_overflow((int64_t)st->st_mtim.tv_sec, 1000, &ms) ||
+        __builtin_add_overflow(ms, st->st_mtim.tv_nsec / 1000000, &ms))
+        return st->st_mtim.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+    return ms;
+}
+
 void sa_file_add_entry(struct sa_buf *out, const char *full, const struct stat *st,
                        const char *target)
 {
@@ -148,8 +158,7 @@ void sa_file_add_entry(struct sa_buf *out, const char *full, const struct stat *
     add_clean_text(out, SA_FILE_NAME, slash && slash[1] ? slash + 1 : full);
     sa_fields_add_text(out, SA_FILE_TYPE, sa_file_kind(st->st_mode));
     sa_fields_add_int(out, SA_FILE_SIZE, st->st_size);
-    sa_fields_add_int(out, SA_FILE_MODIFIED_MS,
-                      (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000);
+    sa_fields_add_int(out, SA_FILE_MODIFIED_MS, modified_ms(st));
     sa_fields_add_int(out, SA_FILE_INODE, (int64_t)st->st_ino);
     sa_fields_add_int(out, SA_FILE_PERMISSIONS, st->st_mode & 07777);
     if (target)

@@ -57,6 +57,7 @@ struct sa_link {
     bool ready, failed;
     struct sa_error failure;
     size_t peer_window, peer_streams_max;
+    size_t note_bytes; /* of the NOTE that is being delivered, unless its credit is kept */
     uint32_t next_id, peer_last_id;
     size_t mine_count, peer_count; /* open streams by who opened them */
     uint64_t last_pong;

@@ -112,7 +112,8 @@ struct sa_link_events {
     void (*data)(void *owner, struct sa_stream *stream, enum sa_link_channel channel,
                  const void *data, size_t length);
     void (*eof)(void *owner, struct sa_stream *stream, enum sa_link_channel channel);
-    /* NOTE; its credit is returned by the engine when this returns. */
+    /* NOTE; its credit is returned by the engine when this returns, but see
+     * sa_stream_keep_note(). */
     void (*note)(void *owner, struct sa_stream *stream, const void *body, size_t length);
     /* Credit or room has come for a stream whose last sa_stream_write() was partial, or whose
      * sa_stream_reserve() or sa_stream_note() was refused. Streams take turns. */
@@ -188,6 +189,9 @@ void sa_stream_eof(struct sa_stream *stream, enum sa_link_channel channel);
 int sa_stream_note(struct sa_stream *stream, const void *body, size_t length);
 /* Return credit to the peer: so many received bytes were used up. Ignored once canceled. */
 void sa_stream_consume(struct sa_stream *stream, size_t length);
+/* Within `note`: keep the credit of this NOTE, because what came of it waits for somebody slow.
+ * Returns how much is to be given back with sa_stream_consume() later. */
+size_t sa_stream_keep_note(struct sa_stream *stream);
 /* Answering side: finish the stream; it is gone after this call. A body that does not fit in a
  * frame becomes an SA_ETOOLARGE error. */
 void sa_stream_end(struct sa_stream *stream, const void *body, size_t length);

@@ -162,11 +162,20 @@ static void on_data(struct sa_stream *s, enum sa_link_channel channel, const uin
 
 static void on_note(struct sa_stream *s, const uint8_t *body, size_t length)
 {
-    const struct sa_link_events *events = s->link->options.events;
-    bool dropped = s->canceled && s->mine;
-    stream_give_credit(s, length); /* now: the stream may be gone after the callback */
-    if (!dropped && events->note)
-        events->note(s->link->options.owner, s, body, length);
+    struct sa_link *link = s->link;
+    const uint32_t id = s->id;
+    if ((s->canceled && s->mine) || !link->options.events->note) {
+        stream_give_credit(s, length);
+        return;
+    }
+    s->unconsumed += length;
+    link->note_bytes = length;
+    link->options.events->note(link->options.owner, s, body, length);
+    length = link->note_bytes;
+    link->note_bytes = 0;
+    s = length ? stream_find(link, id) : NULL; /* it may be gone after the callback */
+    if (s)
+        sa_stream_consume(s, length);
 }
 
 static int on_credit(struct sa_stream *s, uint32_t more, struct sa_error *err)

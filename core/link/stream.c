@@ -248,6 +248,13 @@ void sa_stream_consume(struct sa_stream *s, size_t length)
     stream_give_credit(s, length);
 }
 
+size_t sa_stream_keep_note(struct sa_stream *s)
+{
+    size_t kept = s->link->note_bytes;
+    s->link->note_bytes = 0;
+    return kept;
+}
+
 void sa_stream_end(struct sa_stream *s, const void *body, size_t length)
 {
     assert(!s->mine);

@@ -1,0 +1,145 @@
+"""agent-api over a node and runtimes that a test plays itself, byte by byte: what a sandbox's PID 1
+could send if the code in the sandbox had taken it over."""
+import array
+import contextlib
+import os
+import pathlib
+import socket
+import struct
+import subprocess
+import tempfile
+
+from . import server as servers
+
+# core/nodelink/nodelink.h, core/link/link.h
+CREATE, CREATED, DESTROY, DESTROYED, STATS, STATS_REPLY, INFO, INFO_REPLY = 1, 2, 4, 5, 6, 7, 11, 12
+HELLO, OPEN, DATA, CREDIT, EOF, NOTE, END, CANCEL, PING, PONG, GOAWAY = range(1, 12)
+PAYLOAD_MAX = 128 * 1024
+
+
+def field(tag, value):
+    if isinstance(value, int):
+        value = struct.pack("<q", value)
+    elif isinstance(value, str):
+        value = value.encode()
+    return struct.pack("<HI", tag, len(value)) + value
+
+
+def frame(kind, stream, payload=b"", channel=0):
+    return struct.pack("<IIBBH", len(payload), stream, kind, channel, 0) + payload
+
+
+def hello():
+    return frame(HELLO, 0, field(1, "secureagent-link") + field(2, 1) + field(3, 1) +
+                 field(4, 512 * 1024) + field(5, 256) + field(6, "hostile"))
+
+
+class Runtime:
+    """Our end of one sandbox's link."""
+
+    def __init__(self, sock):
+        self.sock, self.unread = sock, b""
+        sock.settimeout(20)
+        self.send(hello())
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    def next(self):
+        """(type, stream, channel, payload) of the next frame, None at the end."""
+        while True:
+            if len(self.unread) >= 12:
+                length, stream, kind, channel, _ = struct.unpack_from("<IIBBH", self.unread)
+                if len(self.unread) >= 12 + length:
+                    payload = self.unread[12:12 + length]
+                    self.unread = self.unread[12 + length:]
+                    return kind, stream, channel, payload
+            piece = self.sock.recv(1 << 20)
+            if not piece:
+                return None
+            self.unread += piece
+
+    def opened(self):
+        """The stream of the next OPEN."""
+        while (got := self.next()) is not None:
+            if got[0] == OPEN:
+                return got[1]
+        raise AssertionError("the link closed instead of an OPEN")
+
+    def close(self):
+        self.sock.close()
+
+
+class FakeNode:
+    """Answers the API's requests; take() is the runtime's end of the sandbox created last."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="secureagent-test-"))
+        self.folder.chmod(0o711)
+        data = self.folder / "data"
+        data.mkdir(mode=0o700)
+        uid = os.getuid() or 65533
+        os.chown(data, uid, uid)
+        self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ready, ready_out = os.pipe()
+        key, key_out = os.pipe()
+        self.key = "sa_aaaaaaaa_" + "b" * 32
+        os.write(key_out, self.key.encode() + b"\n")
+        os.close(key_out)
+        fds = [theirs.fileno(), ready_out, key]
+        self.stderr = self.folder / "stderr"
+        with open(self.stderr, "wb") as stderr:
+            self.process = subprocess.Popen(
+                [servers.BIN / "agent-api", "--data-dir", data, "--listen", "127.0.0.1:0", "--node-fd",
+                 str(fds[0]), "--ready-fd", str(fds[1]), "--key-fd", str(fds[2]), "--run-as", str(uid)],
+                pass_fds=fds, stdin=subprocess.DEVNULL, stderr=stderr)
+        theirs.close()
+        os.close(ready_out)
+        os.close(key)
+        self.links = []
+        self.serve_until(INFO)
+        self.url = os.read(ready, 4096).decode().strip()
+        os.close(ready)
+
+    def reply(self, kind, call, fields=b"", fd=None):
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd is not None else []
+        self.sock.sendmsg([struct.pack("<HHI", kind, 0, call) + fields], rights)
+
+    def serve_one(self):
+        packet = self.sock.recv(65536)
+        if not packet:
+            return None
+        kind, _, call = struct.unpack_from("<HHI", packet)
+        if kind == INFO:
+            self.reply(INFO_REPLY, call)
+        elif kind == CREATE:
+            ours, theirs = socket.socketpair()
+            self.reply(CREATED, call, fd=theirs.fileno())
+            theirs.close()
+            self.links.append(Runtime(ours))
+        elif kind == DESTROY:
+            self.reply(DESTROYED, call)
+        elif kind == STATS:
+            self.reply(STATS_REPLY, call)
+        return kind
+
+    def serve_until(self, kind):
+        self.sock.settimeout(20)
+        while (got := self.serve_one()) != kind:
+            assert got is not None, self.log()
+
+    def take(self):
+        return self.links.pop()
+
+    def log(self):
+        return self.stderr.read_text(errors="replace")
+
+    def stop(self):
+        """As the supervisor does; the exit status."""
+        self.process.terminate()
+        self.sock.settimeout(1)
+        with contextlib.suppress(OSError):
+            while self.serve_one() is not None:
+                pass
+        self.sock.close()
+        return self.process.wait(20)
