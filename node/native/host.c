@@ -121,12 +121,13 @@ static void probe_masks(struct sa_host *host)
 {
     static const char *const paths[] = {
         "acpi",       "allocinfo",    "asound",        "bootconfig",    "buddyinfo",
-        "bus",        "cmdline",      "config.gz",     "consoles",      "crypto",
-        "diskstats",  "dma",          "driver",        "execdomains",   "fs",
+        "bus",        "cgroups",      "cmdline",       "config.gz",     "consoles",
+        "crypto",     "devices",      "diskstats",  "dma",          "driver",        "execdomains",   "fs",
         "interrupts", "iomem",        "ioports",       "irq",           "kallsyms",
         "kcore",      "key-users",    "keys",          "kmsg",          "kpagecgroup",
         "kpagecount", "kpageflags",   "latency_stats", "locks",         "modules",
-        "mtrr",       "pagetypeinfo", "partitions",    "sched_debug",   "schedstat",
+        "misc",       "mtrr",         "pagetypeinfo",  "partitions",    "pressure",
+        "sched_debug",   "schedstat",
         "scsi",       "slabinfo",     "softirqs",      "sysrq-trigger", "timer_list",
         "tty",        "vmallocinfo",  "zoneinfo",
     };

@@ -9,6 +9,7 @@
 
 #include <asm/ioctls.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
@@ -23,6 +24,7 @@
 
 #define NO_PERMISSION SCMP_ACT_ERRNO(EPERM)
 #define NO_SUCH_CALL SCMP_ACT_ERRNO(ENOSYS)
+#define NOTHING_TO_DO SCMP_ACT_ERRNO(0) /* it succeeds without being made */
 #define LOW32 0xffffffffu /* int arguments: the kernel ignores what is above */
 #define INT_IS(argument, value) SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, LOW32, (value))
 
@@ -107,9 +109,28 @@ static void add_personality(struct rules *r)
         rule1(r, SCMP_ACT_ALLOW, "personality", INT_IS(0, sane[i]));
 }
 
+/* Own limits only. For programs RLIMIT_RTTIME, the highest there is, stays as it is: it carries the
+ * mark by which the runtime knows what belongs to an execution (runtime/proc.c). */
+static void add_limits(struct rules *r, uint32_t telling_action)
+{
+    if (telling_action != SCMP_ACT_ALLOW) {
+        rule(r, SCMP_ACT_ALLOW, number_of("setrlimit"), 0, NULL);
+        rule1(r, SCMP_ACT_ALLOW, "prlimit64", INT_IS(0, 0));
+        return;
+    }
+    for (unsigned resource = 0; resource < RLIMIT_RTTIME; resource++) {
+        const struct scmp_arg_cmp own[] = {INT_IS(0, 0), INT_IS(1, resource)};
+        rule1(r, SCMP_ACT_ALLOW, "setrlimit", INT_IS(0, resource));
+        rule(r, SCMP_ACT_ALLOW, number_of("prlimit64"), 2, own);
+    }
+    const struct scmp_arg_cmp look[] = {INT_IS(0, 0), INT_IS(1, RLIMIT_RTTIME),
+                                        SCMP_CMP(2, SCMP_CMP_EQ, 0, 0)};
+    rule(r, SCMP_ACT_ALLOW, number_of("prlimit64"), 3, look);
+}
+
 static bool by_argument(const char *name)
 {
-    static const char *const names[] = {"clone", "personality", "prlimit64", "socket"};
+    static const char *const names[] = {"clone", "personality", "prlimit64", "setrlimit", "socket"};
     for (size_t i = 0; i < SA_COUNT(names); i++)
         if (strcmp(names[i], name) == 0)
             return true;
@@ -134,7 +155,36 @@ static void add_sets(struct rules *r, unsigned sets, uint32_t telling_action)
     add_clone(r, telling_action);
     add_personality(r);
     add_sockets(r);
-    rule1(r, SCMP_ACT_ALLOW, "prlimit64", INT_IS(0, 0));
+    add_limits(r, telling_action);
+}
+
+/* Nobody slows PID 1 down, which has to end what runs too long: not by its number, and not with
+ * all that the user has. */
+static void guard_scheduling(struct rules *r)
+{
+    static const char *const by_pid[] = {"sched_setaffinity", "sched_setattr", "sched_setparam",
+                                         "sched_setscheduler"};
+    for (size_t i = 0; i < SA_COUNT(by_pid); i++)
+        rule1(r, NO_PERMISSION, by_pid[i], INT_IS(0, 1));
+    /* PRIO_PROCESS, PRIO_PGRP, PRIO_USER are 0, 1, 2; those of ioprio_set(2) begin with 1. */
+    for (unsigned kind = 0; kind < 2; kind++) {
+        const struct scmp_arg_cmp nice[] = {INT_IS(0, kind), INT_IS(1, 1)};
+        const struct scmp_arg_cmp io[] = {INT_IS(0, kind + 1), INT_IS(1, 1)};
+        rule(r, NO_PERMISSION, number_of("setpriority"), 2, nice);
+        rule(r, NO_PERMISSION, number_of("ioprio_set"), 2, io);
+    }
+    rule1(r, NO_PERMISSION, "setpriority", INT_IS(0, 2));
+    rule1(r, NO_PERMISSION, "ioprio_set", INT_IS(0, 3));
+}
+
+/* What is shared with the host are the files of /usr: no watching who uses them (inotify has its
+ * limit, steps_mount.c), no writing out of the host's disks. A sandbox's own files are in memory,
+ * so that sync(2) has nothing to do. */
+static void guard_shared_files(struct rules *r)
+{
+    rule1(r, NO_PERMISSION, "fcntl", INT_IS(1, F_NOTIFY));
+    rule(r, NOTHING_TO_DO, number_of("sync"), 0, NULL);
+    rule(r, NOTHING_TO_DO, number_of("syncfs"), 0, NULL);
 }
 
 /* The guard: allow everything but what is refused by argument. */
@@ -152,6 +202,8 @@ static void add_guard(struct rules *r)
     const struct scmp_arg_cmp core[] = {INT_IS(1, RLIMIT_CORE), SCMP_CMP(2, SCMP_CMP_NE, 0, 0)};
     rule1(r, NO_PERMISSION, "setrlimit", INT_IS(0, RLIMIT_CORE));
     rule(r, NO_PERMISSION, number_of("prlimit64"), 2, core);
+    guard_scheduling(r);
+    guard_shared_files(r);
 }
 
 /* The highest system call that libseccomp knows by name here. */

@@ -36,7 +36,7 @@ static const char *const numa[] = {"get_mempolicy", "mbind",         "move_pages
 
 static const char *const pkeys[] = {"pkey_alloc", "pkey_free", "pkey_mprotect"};
 
-/* clone, personality and prlimit64 are allowed by their arguments (seccomp.c). */
+/* clone, personality, prlimit64 and setrlimit are allowed by their arguments (seccomp.c). */
 static const char *const process[] = {"arch_prctl",
                                       "capget",
                                       "capset",

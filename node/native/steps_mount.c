@@ -42,7 +42,9 @@ static int write_number(const char *path, const char *text)
 
 /* No further namespaces in this user namespace, whoever asks and whatever a filter says
  * (user_namespaces(7)); the control group's own comes later, hence the 1. And a share only of
- * what the kernel counts for the node's user over all sandboxes. */
+ * what the kernel counts for the node's user over all sandboxes. No watches at all: /usr and the
+ * template are the same files for the host and every sandbox, and a watch on them tells of each
+ * program that any of these runs. Programs that can fall back to looking do so (ENOSPC). */
 int sa_step_namespace_limits(struct sa_child *child)
 {
     static const struct {
@@ -56,7 +58,7 @@ int sa_step_namespace_limits(struct sa_child *child)
                   {"proc/sys/user/max_time_namespaces", "0"},
                   {"proc/sys/user/max_cgroup_namespaces", "1"},
                   {"proc/sys/user/max_inotify_instances", "16"},
-                  {"proc/sys/user/max_inotify_watches", "8192"},
+                  {"proc/sys/user/max_inotify_watches", "0"},
                   {"proc/sys/user/max_fanotify_groups", "0"}};
     (void)child;
     for (size_t i = 0; i < SA_COUNT(limits); i++)

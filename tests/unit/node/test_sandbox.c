@@ -158,6 +158,7 @@ static void test_namespaces_are_its_own(void **state)
     expect(link, "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '", "lo\n");
     expect(link, "cut -d: -f3 /proc/self/cgroup | sort -u", "/\n");
     expect(link, "cat /proc/sys/user/max_inotify_instances", "16\n");
+    expect(link, "cat /proc/sys/user/max_inotify_watches", "0\n");
     expect(link, "cat /proc/sys/user/max_user_namespaces /proc/sys/user/max_net_namespaces",
            "0\n0\n");
     close(link);

@@ -97,6 +97,49 @@ static void test_guard_compares_low_bits(void **state)
     assert_int_equal(under(&filters.guard, SYS_kill, 0, 0, 0), 0);
 }
 
+/* PID 1 keeps its share of the processor, whoever asks to slow it down. */
+static void test_guard_keeps_pid_1_running(void **state)
+{
+    const long high = (long)(1ul << 32);
+    (void)state;
+    assert_int_equal(under(&filters.guard, SYS_sched_setaffinity, 1, 0, 0), EPERM);
+    assert_int_equal(under(&filters.guard, SYS_sched_setscheduler, 1 | high, 5, 0), EPERM);
+    assert_int_equal(under(&filters.guard, SYS_sched_setattr, 1, 0, 0), EPERM);
+    assert_int_equal(under(&filters.guard, SYS_sched_setparam, 1, 0, 0), EPERM);
+    assert_int_equal(under(&filters.guard, SYS_sched_setaffinity, 0, 0, 0), EINVAL);
+    for (long kind = 0; kind < 2; kind++) {
+        assert_int_equal(under(&filters.guard, SYS_setpriority, kind, 1 | high, 19), EPERM);
+        assert_int_equal(under(&filters.guard, SYS_ioprio_set, kind + 1, 1, 0), EPERM);
+    }
+    assert_int_equal(under(&filters.guard, SYS_setpriority, 2, 0, 19), EPERM);
+    assert_int_equal(under(&filters.guard, SYS_ioprio_set, 3, 0, 0), EPERM);
+    assert_int_equal(under(&filters.guard, SYS_setpriority, 0, 0, 0), 0);
+}
+
+static void test_guard_keeps_shared_files_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(under(&filters.guard, SYS_fcntl, -1, 1026 /* F_NOTIFY */, 1), EPERM);
+    assert_int_equal(under(&filters.guard, SYS_fcntl, -1, 1 /* F_GETFD */, 0), EBADF);
+    assert_int_equal(under(&filters.guard, SYS_sync, 0, 0, 0), 0);
+    assert_int_equal(under(&filters.guard, SYS_syncfs, -1, 0, 0), 0); /* it was not made */
+}
+
+/* The mark of an execution is in RLIMIT_RTTIME: only the runtime, under `base`, may set it. */
+static void test_programs_keep_their_mark(void **state)
+{
+    const long limit[] = {1000, 1000};
+    const struct sa_program *program = language("python");
+    (void)state;
+    assert_int_equal(under(program, SYS_setrlimit, 15, (long)limit, 0), EPERM);
+    assert_int_equal(under(program, SYS_setrlimit, 15 | (long)(1ul << 32), (long)limit, 0), EPERM);
+    assert_int_equal(under(program, SYS_prlimit64, 0, 15, (long)limit), EPERM);
+    assert_int_equal(under(program, SYS_prlimit64, 0, 15, 0), 0);
+    assert_int_equal(under(program, SYS_prlimit64, 0, 7, 0), 0);
+    assert_int_equal(under(program, SYS_prlimit64, 1, 7, 0), EPERM);
+    assert_int_equal(under(program, SYS_setrlimit, 7, (long)limit, 0), 0);
+}
+
 /* Every name is one that libseccomp knows, and none is in two lists that contradict. */
 static void test_sets_are_sound(void **state)
 {
@@ -146,6 +189,9 @@ int main(void)
         cmocka_unit_test(test_telling_calls_pass),
         cmocka_unit_test(test_languages_differ),
         cmocka_unit_test(test_guard_compares_low_bits),
+        cmocka_unit_test(test_guard_keeps_pid_1_running),
+        cmocka_unit_test(test_guard_keeps_shared_files_alone),
+        cmocka_unit_test(test_programs_keep_their_mark),
         cmocka_unit_test(test_sets_are_sound),
         cmocka_unit_test(test_control_names),
     };
