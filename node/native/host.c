@@ -120,16 +120,16 @@ int sa_host_load_runtime(struct sa_host *host, const char *path, struct sa_error
 static void probe_masks(struct sa_host *host)
 {
     static const char *const paths[] = {
-        "acpi",       "allocinfo",    "asound",        "bootconfig",    "buddyinfo",
-        "bus",        "cgroups",      "cmdline",       "config.gz",     "consoles",
-        "crypto",     "devices",      "diskstats",  "dma",          "driver",        "execdomains",   "fs",
-        "interrupts", "iomem",        "ioports",       "irq",           "kallsyms",
-        "kcore",      "key-users",    "keys",          "kmsg",          "kpagecgroup",
-        "kpagecount", "kpageflags",   "latency_stats", "locks",         "modules",
-        "misc",       "mtrr",         "pagetypeinfo",  "partitions",    "pressure",
-        "sched_debug",   "schedstat",
-        "scsi",       "slabinfo",     "softirqs",      "sysrq-trigger", "timer_list",
-        "tty",        "vmallocinfo",  "zoneinfo",
+        "acpi",        "allocinfo",   "asound",        "bootconfig", "buddyinfo",
+        "bus",         "cgroups",     "cmdline",       "config.gz",  "consoles",
+        "crypto",      "devices",     "diskstats",     "dma",        "driver",
+        "execdomains", "fs",          "interrupts",    "iomem",      "ioports",
+        "irq",         "kallsyms",    "kcore",         "key-users",  "keys",
+        "kmsg",        "kpagecgroup", "kpagecount",    "kpageflags", "latency_stats",
+        "locks",       "modules",     "misc",          "mtrr",       "pagetypeinfo",
+        "partitions",  "pressure",    "sched_debug",   "schedstat",  "scsi",
+        "slabinfo",    "softirqs",    "sysrq-trigger", "timer_list", "tty",
+        "vmallocinfo", "zoneinfo",
     };
     for (size_t i = 0; i < SA_COUNT(paths); i++) {
         struct sa_mask *mask = &host->masks[host->mask_count];

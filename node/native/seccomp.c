@@ -25,7 +25,7 @@
 #define NO_PERMISSION SCMP_ACT_ERRNO(EPERM)
 #define NO_SUCH_CALL SCMP_ACT_ERRNO(ENOSYS)
 #define NOTHING_TO_DO SCMP_ACT_ERRNO(0) /* it succeeds without being made */
-#define LOW32 0xffffffffu /* int arguments: the kernel ignores what is above */
+#define LOW32 0xffffffffu               /* int arguments: the kernel ignores what is above */
 #define INT_IS(argument, value) SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, LOW32, (value))
 
 /* clone(2) flags that make a namespace. */
@@ -113,9 +113,12 @@ static void add_personality(struct rules *r)
  * mark by which the runtime knows what belongs to an execution (runtime/proc.c). */
 static void add_limits(struct rules *r, uint32_t telling_action)
 {
-    if (telling_action != SCMP_ACT_ALLOW) {
+    if (telling_action != SCMP_ACT_ALLOW) { /* the runtime looks for marks, too */
+        const struct scmp_arg_cmp mark[] = {INT_IS(1, RLIMIT_RTTIME),
+                                            SCMP_CMP(2, SCMP_CMP_EQ, 0, 0)};
         rule(r, SCMP_ACT_ALLOW, number_of("setrlimit"), 0, NULL);
         rule1(r, SCMP_ACT_ALLOW, "prlimit64", INT_IS(0, 0));
+        rule(r, SCMP_ACT_ALLOW, number_of("prlimit64"), 2, mark);
         return;
     }
     for (unsigned resource = 0; resource < RLIMIT_RTTIME; resource++) {
