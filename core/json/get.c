@@ -110,12 +110,36 @@ static const cJSON *find(struct sa_json_obj *obj, const char *key)
     return c;
 }
 
+static bool asked(const struct sa_json_obj *obj, const char *key)
+{
+    size_t i = 0;
+    while (i < obj->asked_count && strcmp(obj->asked[i], key) != 0)
+        i++;
+    return i < obj->asked_count;
+}
+
+/* A member that was probably meant to be `key`, which is not there. */
+static const cJSON *misspelt(const struct sa_json_obj *obj, const char *key)
+{
+    const cJSON *c = ((const cJSON *)obj->node)->child;
+    while (c && (asked(obj, c->string) || !sa_suggest(c->string, &key, 1)))
+        c = c->next;
+    return c;
+}
+
 const cJSON *sa_json_required(struct sa_json_obj *obj, const char *key, struct sa_error *err)
 {
-    const cJSON *node = find(obj, key);
+    char shown[SA_JSON_EXCERPT_BYTES];
+    const cJSON *node = find(obj, key), *near;
     if (node && !cJSON_IsNull(node))
         return node;
-    sa_json_fail(obj, key, err, node ? "must not be null" : "is required");
+    if (node)
+        sa_json_fail(obj, key, err, "must not be null");
+    else if ((near = misspelt(obj, key)))
+        sa_json_fail(obj, key, err, "is required; there is %s, did you mean \"%s\"?",
+                     sa_json_excerpt(near->string, shown), key);
+    else
+        sa_json_fail(obj, key, err, "is required");
     return NULL;
 }
 
@@ -145,10 +169,7 @@ enum sa_json_type sa_json_type(struct sa_json_obj *obj, const char *key)
 int sa_json_finish(struct sa_json_obj *obj, struct sa_error *err)
 {
     for (const cJSON *c = ((const cJSON *)obj->node)->child; c; c = c->next) {
-        size_t i = 0;
-        while (i < obj->asked_count && strcmp(obj->asked[i], c->string) != 0)
-            i++;
-        if (i < obj->asked_count)
+        if (asked(obj, c->string))
             continue;
         char shown[SA_JSON_EXCERPT_BYTES];
         const char *near = sa_suggest(c->string, obj->asked, obj->asked_count);

@@ -251,6 +251,9 @@ int sa_json_scan(const char *text, size_t length, const struct sa_json_limits *l
         s.p += valid;
         return fail(&s, "the text is not UTF-8");
     }
+    skip_space(&s);
+    if (s.p == s.end)
+        return fail(&s, "there is nothing; expected a value");
     if (scan_value(&s) < 0)
         return -1;
     skip_space(&s);

@@ -106,7 +106,8 @@ static int decode(struct sa_json_obj *root, struct sa_arena *arena, struct sa_ex
                   struct sa_error *err)
 {
     bool has_command = given(root, "command"), has_language = given(root, "language");
-    if (has_command == has_language)
+    bool has_code = given(root, "code");
+    if (has_command == has_language || (has_command && has_code))
         return sa_json_fail(root, has_command ? "command" : "language", err,
                             "give either `language` and `code`, or `command`");
     if ((has_command ? decode_command(root, arena, e, err) : decode_language(root, e, err)) < 0)

@@ -263,7 +263,7 @@ static void wrong_types_name_the_path(void **state)
     const char *s = "kept";
     bool b;
     struct sa_json_obj spec;
-    load(f, "{\"spec\":{\"timeout\":\"x\",\"f\":1.5,\"s\":[],\"b\":1,\"z\":null,\"o\":5}}");
+    load(f, "{\"spec\":{\"timeout\":\"x\",\"f\":1.5,\"s\":[],\"b\":1,\"z\":null,\"o\":5,\"lable\":1}}");
     assert_int_equal(sa_json_get_obj(&f->root, "spec", &spec, &f->err), 0);
     assert_int_equal(sa_json_get_int(&spec, "timeout", 1, 3600, &n, &f->err), -1);
     assert_error(f, "spec.timeout", "spec.timeout: expected integer in 1..3600, got \"x\"");
@@ -283,6 +283,11 @@ static void wrong_types_name_the_path(void **state)
     assert_error(f, "spec.z", "spec.z: must not be null");
     assert_int_equal(sa_json_get_string(&spec, "gone", 9, &s, &f->err), -1);
     assert_error(f, "spec.gone", "spec.gone: is required");
+    assert_int_equal(sa_json_get_string(&spec, "timeouts", 9, &s, &f->err), -1);
+    assert_error(f, "spec.timeouts", "spec.timeouts: is required"); /* timeout was asked for */
+    assert_int_equal(sa_json_get_string(&spec, "label", 9, &s, &f->err), -1);
+    assert_error(f, "spec.label",
+                 "spec.label: is required; there is \"lable\", did you mean \"label\"?");
     assert_int_equal(sa_json_get_obj(&spec, "o", &spec, &f->err), -1);
     assert_error(f, "spec.o", "spec.o: expected an object, got 5");
     assert_int_equal(sa_json_fail(&spec, "o", &f->err, "is %s", "odd"), -1);
