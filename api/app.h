@@ -69,6 +69,9 @@ struct sa_sandbox *sa_route_sandbox(struct sa_app *app, struct sa_http_request *
 struct sa_sandbox *sa_route_sandbox_peek(struct sa_app *app, struct sa_http_request *request,
                                          const struct sa_principal *principal);
 void sa_respond_no_sandbox(struct sa_http_request *request);
+/* 404 as well, later, and with the reason when the sandbox has ended. */
+void sa_respond_not_living(struct sa_app *app, struct sa_http_request *request,
+                           const struct sa_principal *principal);
 
 /* Answer with JSON that a writer has put into `body`. */
 void sa_respond_json(struct sa_http_request *request, int status, struct sa_buf *body);

@@ -146,6 +146,34 @@ static void print_record(const struct sa_store_sandbox *r, struct sa_json_w *w)
     sa_sandbox_print(&view, w);
 }
 
+/* Why what lived a moment ago does not answer any more: its time was over, its memory ran out. */
+static void on_ended_record(void *user, const struct sa_error *err,
+                            const struct sa_store_sandbox *record)
+{
+    struct lookup *l = user;
+    struct sa_error error;
+    sa_http_request_on_closed(l->request, NULL, NULL);
+    if (err || !sa_principal_sees(l->principal, record->owner) || !record->ended_ms) {
+        sa_respond_no_sandbox(l->request);
+        return;
+    }
+    sa_error_set(&error, SA_ENOTFOUND, "the sandbox \"%.40s\" has ended: %.64s%s%.256s", l->id,
+                 record->reason, record->message[0] ? ", " : "", record->message);
+    sa_http_respond_error(l->request, &error);
+}
+
+void sa_respond_not_living(struct sa_app *app, struct sa_http_request *request,
+                           const struct sa_principal *principal)
+{
+    struct sa_error error;
+    if (!sa_id_valid("sb-", sa_http_request_param(request, "id"))) {
+        sa_respond_no_sandbox(request);
+        return;
+    }
+    struct lookup *l = lookup_new(app, request, principal);
+    lookup_started(l, sa_store_get_sandbox(app->store, l->id, on_ended_record, l, &error), &error);
+}
+
 static void on_record(void *user, const struct sa_error *err, const struct sa_store_sandbox *record)
 {
     struct lookup *l = user;

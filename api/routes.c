@@ -55,7 +55,7 @@ struct sa_sandbox *sa_route_sandbox(struct sa_app *app, struct sa_http_request *
 {
     struct sa_sandbox *sandbox = sa_route_sandbox_peek(app, request, principal);
     if (!sandbox)
-        sa_respond_no_sandbox(request);
+        sa_respond_not_living(app, request, principal);
     return sandbox;
 }
 

@@ -19,8 +19,10 @@ struct sa_tls {
 
 static int openssl_error(struct sa_error *err, const char *file, const char *what)
 {
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    unsigned long code = ERR_peek_error(); /* the first is the cause */
+    const char *reason = !code                    ? NULL
+                         : ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code))
+                                                  : ERR_reason_error_string(code);
     sa_error_at(err, SA_EINVALID, file, "%s %s: %s", what, file,
                 reason ? reason : "it cannot be used");
     ERR_clear_error();

@@ -117,7 +117,12 @@ def test_delete_leaves_nothing(api, server):
     assert box["phase"] == "Terminated" and box["reason"] == "Deleted"
     assert when(box["endedAt"]) >= when(box["createdAt"])
     api.error("DELETE", f"/api/v1/sandboxes/{sandbox}", 404, "not_found")
-    api.error("POST", f"/api/v1/sandboxes/{sandbox}/execute", 404, "not_found", json={"command": "true"})
+    error = api.error("POST", f"/api/v1/sandboxes/{sandbox}/execute", 404, "not_found",
+                      json={"command": "true"})
+    assert "has ended: Deleted" in error["message"]
+    error = api.error("PUT", f"/api/v1/sandboxes/{sandbox}/files/workspace/a", 404, "not_found",
+                      data=bytes(8 << 20))
+    assert "has ended: Deleted" in error["message"]
     assert [e["reason"] for e in api.events(sandbox)] == ["Started", "Deleted"]
 
 
