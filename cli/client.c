@@ -283,7 +283,10 @@ static int refused(const struct transfer *t, struct sa_error *err)
     for (size_t i = 0; i < SA_COUNT(by_name); i++)
         if (strcmp(by_name[i].name, name) == 0)
             code = by_name[i].code;
-    if (message)
+    if (message && code == SA_EUNAUTHORIZED)
+        sa_error_set(err, code, "%s (at %s; see --api-key and SECUREAGENT_API_KEY)", message,
+                     t->client->url);
+    else if (message)
         sa_error_set(err, code, "%s", message);
     else
         sa_error_set(err, code, "%s answered with status %ld", t->client->url, t->status);
@@ -305,6 +308,11 @@ static int verdict(struct transfer *t, CURLcode result, struct sa_error *err)
     if (result == CURLE_COULDNT_CONNECT && t->client->own_server)
         return sa_error_set(err, SA_EUNAVAILABLE,
                             "no server answers at %s: start one with `secureagent up`", url);
+    if (result == CURLE_COULDNT_CONNECT)
+        return sa_error_set(err, SA_EUNAVAILABLE,
+                            "no server answers at %s: is `secureagent up` running there? (see "
+                            "--url and SECUREAGENT_URL)",
+                            url);
     return sa_error_set(err, SA_EUNAVAILABLE, "%s: %s", url, curl_easy_strerror(result));
 }
 

@@ -26,6 +26,8 @@ struct sa_config *sa_command_load(const struct sa_usage *usage, const struct sa_
     *status = 0;
     if (sa_config_load(config, argc, argv, 1, mode, &error) < 0) {
         *status = sa_command_fail(usage, &error);
+        if (strstr(usage->usage, "[--]") && strncmp(error.message, "unknown flag", 12) == 0)
+            fprintf(stderr, "what is meant for the program goes behind -- (%s)\n", usage->usage);
     } else if (sa_config_help_asked(config)) {
         print_help(usage, config);
     } else if (sa_config_print_asked(config)) {

@@ -43,12 +43,13 @@ static const struct sa_usage usage = {
 /* What each line is about. A missing kernel feature weakens; only a broken installation or a node
  * that says so makes it unusable. */
 struct doctor {
-    bool json, broken;
+    bool json, broken, lacking;
     struct sa_buf text; /* printed in the end: JSON checks, or lines */
 };
 
 static void say(struct doctor *d, const char *name, bool ok, const char *detail, const char *hint)
 {
+    d->lacking = d->lacking || !ok;
     if (d->json) {
         struct sa_json_w w = sa_json_w_start(&d->text);
         if (d->text.length)
@@ -229,7 +230,10 @@ static int examine(struct doctor *d, const struct sa_config *config, struct sa_e
     else
         printf("%s\n%s\n", d->text.data,
                d->broken ? "Something essential is missing: sandboxes cannot be made as things are."
-                         : "SecureAgent can run here.");
+               : d->lacking
+                   ? "SecureAgent can run here. What is missing is not essential; sandboxes "
+                     "say in `weaker`\nwhat they do without."
+                   : "SecureAgent can run here.");
     return d->broken;
 }
 

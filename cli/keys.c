@@ -166,7 +166,12 @@ static int revoke_key(struct keys *keys, const char *id, struct sa_error *err)
     sa_url_escape(&one, id, false);
     struct sa_client_request request = {.method = "DELETE", .path = one.data};
     if (sa_client_send(keys->client, &request, err) < 0)
-        return sa_error_wrap(err, "%.64s", id);
+        return err->code == SA_ENOTFOUND
+                   ? sa_error_set(err, SA_ENOTFOUND,
+                                  "no API key has the id \"%.64s\" (`secureagent keys list` shows "
+                                  "the ids)",
+                                  id)
+                   : sa_error_wrap(err, "%.64s", id);
     puts(id);
     return 0;
 }

@@ -42,8 +42,8 @@ static int remove_one(struct sa_client *client, const char *id, struct sa_error 
     sa_buf_adds(&path, "/api/v1/sandboxes/");
     sa_url_escape(&path, id, false);
     struct sa_client_request request = {.method = "DELETE", .path = path.data};
-    if (sa_client_send(client, &request, err) < 0)
-        return sa_error_wrap(err, "%.64s", id);
+    if (sa_client_send(client, &request, err) < 0) /* "no sandbox ..." names it already */
+        return err->code == SA_ENOTFOUND ? -1 : sa_error_wrap(err, "%.64s", id);
     puts(id);
     return 0;
 }

@@ -19,9 +19,11 @@
 enum {
     FILE_TIMEOUT_SPARE_S = 60, /* what the sandbox outlives its program: uploads, output */
     SANDBOX_TIMEOUT_MAX_S = 86400,
-    STDIN_PROGRAM_MAX = 64 * 1024 * 1024,
+    STDIN_MAX = 64 * 1024 * 1024, /* of a program, or for it */
     FIRST_LINE_MAX = 256,
 };
+
+#define STDIN_PATH "/tmp/.stdin"
 
 static const struct sa_option options[] = {
     {.name = "runtime",
@@ -50,7 +52,13 @@ static const struct sa_option options[] = {
      .kind = SA_OPTION_STRING,
      .value = "SIZE",
      .help = "memory the sandbox may use, e.g. 256Mi (default: the server's)"},
-    {.name = "keep", .kind = SA_OPTION_BOOL, .help = "leave the sandbox, and print its id"},
+    {.name = "stdin",
+     .letter = 'i',
+     .kind = SA_OPTION_BOOL,
+     .help = "give the program this command's standard input, read to its end first"},
+    {.name = "keep",
+     .kind = SA_OPTION_BOOL,
+     .help = "leave the sandbox until its time is over, and print its id"},
     SA_CLIENT_OPTIONS,
 };
 
@@ -64,6 +72,7 @@ static const struct sa_usage usage = {
     .examples = "  secureagent run hello.py\n"
                 "  secureagent run report.py --file sales.csv --timeout 5m -- --year 2025\n"
                 "  secureagent run build.sh --env CI=1 --memory 256Mi\n"
+                "  sort words.txt | secureagent run --stdin count.py\n"
                 "  echo 'console.log(6 * 7)' | secureagent run - --runtime node\n",
 };
 
@@ -132,7 +141,7 @@ static int find_runtime(struct run *run, const char *file, int fd, struct sa_err
 static int spool_stdin(struct sa_error *err)
 {
     static char piece[64 * 1024];
-    sa_autoclose int fd = memfd_create("program", MFD_CLOEXEC);
+    sa_autoclose int fd = memfd_create("stdin", MFD_CLOEXEC);
     size_t total = 0;
     if (fd < 0)
         return sa_error_sys(err, SA_EINTERNAL, errno, "memfd_create");
@@ -144,10 +153,10 @@ static int spool_stdin(struct sa_error *err)
             return sa_error_sys(err, SA_EINVALID, errno, "reading standard input");
         if (n == 0)
             break;
-        if ((total += (size_t)n) > STDIN_PROGRAM_MAX)
+        if ((total += (size_t)n) > STDIN_MAX)
             return sa_error_set(err, SA_ETOOLARGE,
-                                "the program on standard input is larger than %d MiB",
-                                STDIN_PROGRAM_MAX >> 20);
+                                "standard input is larger than %d MiB; upload it with --file",
+                                STDIN_MAX >> 20);
     }
     lseek(fd, 0, SEEK_SET);
     return sa_steal_fd(&fd);
@@ -179,23 +188,28 @@ static int read_timeout(struct run *run, struct sa_error *err)
     if (sa_duration_parse(duration, &run->timeout_ms, err) < 0)
         return sa_error_wrap(err, "--timeout: \"%.32s\"", text);
     if (run->timeout_ms < 1 || run->timeout_ms > (int64_t)SANDBOX_TIMEOUT_MAX_S * 1000)
-        return sa_error_at(err, SA_EINVALID, "timeout", "--timeout: expected up to 24h");
+        return sa_error_at(err, SA_EINVALID, "timeout",
+                           "--timeout: \"%.32s\": expected more than 0 and up to 24h", text);
     return 0;
 }
 
 /* ---- the requests ---- */
+
+static int64_t sandbox_timeout_s(const struct run *run)
+{
+    int64_t timeout_s = run->timeout_ms / 1000 + FILE_TIMEOUT_SPARE_S;
+    return timeout_s < SANDBOX_TIMEOUT_MAX_S ? timeout_s : SANDBOX_TIMEOUT_MAX_S;
+}
 
 static int create(struct run *run, struct sa_error *err)
 {
     sa_autobuf body = SA_BUF_INIT;
     sa_autobuf answer = SA_BUF_INIT;
     const char *memory = sa_config_string(run->config, "memory"), *id;
-    int64_t timeout_s = run->timeout_ms / 1000 + FILE_TIMEOUT_SPARE_S;
     struct sa_json_w w = sa_json_w_start(&body);
     sa_json_w_begin_object(&w);
     sa_json_put_string(&w, "runtime", run->runtime);
-    sa_json_put_int(&w, "timeout",
-                    timeout_s < SANDBOX_TIMEOUT_MAX_S ? timeout_s : SANDBOX_TIMEOUT_MAX_S);
+    sa_json_put_int(&w, "timeout", sandbox_timeout_s(run));
     if (memory) {
         sa_json_put_object(&w, "resources");
         sa_json_put_string(&w, "memory", memory);
@@ -274,6 +288,15 @@ static int put_env(struct run *run, struct sa_json_w *w, struct sa_error *err)
     return 0;
 }
 
+/* Standard input is a file inside by then: of any bytes, and seekable as a redirection is. */
+static void put_stdin(struct sa_json_w *w)
+{
+    static const char *const words[] = {"/bin/sh", "-c", "exec <\"$0\" && rm \"$0\" && exec \"$@\"",
+                                        STDIN_PATH};
+    for (size_t i = 0; i < SA_COUNT(words); i++)
+        sa_json_w_string(w, words[i]);
+}
+
 static int execution_body(struct run *run, struct sa_buf *body, struct sa_error *err)
 {
     static const char *const interpreters[][2] = {
@@ -281,6 +304,8 @@ static int execution_body(struct run *run, struct sa_buf *body, struct sa_error 
     struct sa_json_w w = sa_json_w_start(body);
     sa_json_w_begin_object(&w);
     sa_json_put_array(&w, "command");
+    if (sa_config_bool(run->config, "stdin"))
+        put_stdin(&w);
     for (size_t i = 0; i < SA_COUNT(interpreters); i++)
         if (strcmp(run->runtime, interpreters[i][0]) == 0)
             sa_json_w_string(&w, interpreters[i][1]);
@@ -331,15 +356,18 @@ static void remove_sandbox(struct run *run)
     if (!run->sandbox[0])
         return;
     if (sa_config_bool(run->config, "keep"))
-        fprintf(stderr, "secureagent run: kept %s (remove it: secureagent rm %s)\n", run->sandbox,
-                run->sandbox);
+        fprintf(stderr,
+                "secureagent run: kept %s until %lld s after its start, by --timeout "
+                "(end it before: secureagent rm %s)\n",
+                run->sandbox, (long long)sandbox_timeout_s(run), run->sandbox);
     else if (sa_client_send(run->client, &request, &error) < 0 && error.code != SA_ENOTFOUND)
         fprintf(stderr, "secureagent run: removing %s: %s\n", run->sandbox, error.message);
 }
 
 /* ---- put together ---- */
 
-static int in_sandbox(struct run *run, int program, struct sa_error *err)
+/* `input`: for the program to read, or -1. */
+static int in_sandbox(struct run *run, int program, int input, struct sa_error *err)
 {
     char *const *files;
     size_t count = sa_config_list(run->config, "file", &files);
@@ -348,6 +376,8 @@ static int in_sandbox(struct run *run, int program, struct sa_error *err)
     for (size_t i = 0; i < count; i++)
         if (upload_more(run, files[i], err) < 0)
             return -1;
+    if (input >= 0 && upload(run, input, STDIN_PATH, err) < 0)
+        return -1;
     return execute(run, err);
 }
 
@@ -369,6 +399,9 @@ static int run_file(struct run *run, const char *file, struct sa_error *err)
     sa_autoclose int program = from_stdin ? spool_stdin(err) : open_local(file, err);
     struct signalfd_siginfo info;
     sigset_t signals;
+    if (from_stdin && sa_config_bool(run->config, "stdin"))
+        return sa_error_at(err, SA_EINVALID, "stdin",
+                           "--stdin: standard input is the program already; name a file instead");
     if (program < 0 || read_timeout(run, err) < 0 ||
         find_runtime(run, from_stdin ? "standard input" : file, program, err) < 0)
         return -1;
@@ -376,9 +409,13 @@ static int run_file(struct run *run, const char *file, struct sa_error *err)
     run->client = sa_client_open(run->config, err);
     if (!run->client)
         return -1;
+    bool wants_input = sa_config_bool(run->config, "stdin");
+    sa_autoclose int input = wants_input ? spool_stdin(err) : -1;
+    if (wants_input && input < 0)
+        return -1;
     sa_autoclose int watched = watch_signals(&signals);
     sa_client_watch(run->client, watched);
-    int status = in_sandbox(run, program, err);
+    int status = in_sandbox(run, program, input, err);
     sa_client_watch(run->client, -1);
     bool interrupted = read(watched, &info, sizeof info) == (ssize_t)sizeof info;
     sigprocmask(SIG_UNBLOCK, &signals, NULL); /* a second Ctrl-C does not wait for the removal */

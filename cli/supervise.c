@@ -166,7 +166,7 @@ static bool dying_too_often(struct supervisor *s, int64_t now)
 static void died(struct supervisor *s, const char *which, int status)
 {
     int64_t now = sa_monotonic_ms();
-    sa_log_error("ended unexpectedly", SA_LOG_S("process", which),
+    sa_log_error(s->served ? "ended unexpectedly" : "could not start", SA_LOG_S("process", which),
                  SA_LOG_I(WIFSIGNALED(status) ? "signal" : "status",
                           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
     if (!s->served) {

@@ -184,16 +184,36 @@ static int64_t api_user(void)
     return usual ? API_UID : API_UID_FALLBACK;
 }
 
+/* How this program is called from anywhere: its name if the PATH leads to it, else its path. */
+static char *own_name(void)
+{
+    char self[PATH_MAX], found[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n > 0 ? n : 0] = '\0';
+    const char *path = getenv("PATH"), *base = strrchr(self, '/');
+    for (size_t length; base && path && *path; path += length + (path[length] == ':')) {
+        length = strcspn(path, ":");
+        sa_autofree char *candidate = sa_printf("%.*s%s", (int)length, path, base);
+        if (!realpath(candidate, found) || access(found, X_OK) < 0)
+            continue;
+        if (strcmp(found, self) != 0)
+            break; /* another one comes first */
+        return sa_strdup(base + 1);
+    }
+    return sa_strdup(self);
+}
+
 static void print_text(const char *url, const char *key)
 {
+    sa_autofree char *self = own_name();
     printf("SecureAgent is ready.\n\n"
            "  URL      %s\n"
            "  API key  %s\n\n"
            "Try it, in another terminal:\n\n"
-           "  secureagent run hello.py\n"
+           "  echo 'print(6 * 7)' | %s run - --runtime python\n"
            "  curl %s/api/v1/sandboxes -H 'X-API-Key: %s' -d '{\"runtime\":\"python\"}'\n\n"
            "Ctrl-C stops it and ends every sandbox.\n",
-           url, key, url, key);
+           url, key, self, url, key);
 }
 
 static void print_json(const char *url, const char *key)

@@ -81,6 +81,13 @@ def test_rm_goes_on_after_an_unknown_id(cli, api, sandboxes):
     assert len(result.stderr.splitlines()) == 2
 
 
+def test_rm_twice_says_that_it_has_ended(cli, sandboxes):
+    gone = sandboxes[0]["id"]
+    assert cli("rm", gone).returncode == 0
+    again = cli("rm", gone)
+    assert again.returncode == 69 and b"has ended: Deleted" in again.stderr
+
+
 def test_rm_all(new_server):
     one = new_server()
     api = Api(one.url, one.key)

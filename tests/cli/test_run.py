@@ -168,6 +168,18 @@ def test_keep_leaves_the_sandbox(cli, api, tmp_path):
     assert cli("rm", sandbox["id"]).stdout.decode() == sandbox["id"] + "\n"
 
 
+def test_standard_input_is_given_on_request(cli, tmp_path):
+    data = random.Random(5).randbytes(300_000) + b"\0\xff"
+    program = script(tmp_path, "import os, sys\nsys.stdout.buffer.write(sys.stdin.buffer.read())\n"
+                               "assert os.listdir('/tmp') == [] and sys.argv[1:] == ['a b']")
+    result = cli("run", program, "--stdin", "--", "a b", stdin=data)
+    assert (result.returncode, result.stdout) == (0, data), result.stderr
+    result = cli("run", script(tmp_path, "import sys; print(sys.stdin.read())"), stdin=b"unasked")
+    assert result.stdout == b"\n"
+    result = cli("run", "-", "-i", "-r", "python", stdin=b"print(1)")
+    assert result.returncode == 64 and b"--stdin" in result.stderr
+
+
 # ---- mistakes ----
 
 @pytest.mark.parametrize("args, status, word", [

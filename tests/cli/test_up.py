@@ -73,6 +73,7 @@ def test_text_for_people(tmp_path):
         process.stdout.close()
     found = json.loads((tmp_path / "d" / "cli.json").read_text())
     assert found["url"] in text and found["apiKey"] in text and "curl" in text
+    assert f"{servers.BIN}/secureagent run" in text  # it can be typed: the PATH does not lead to it
 
 
 def test_a_reader_that_has_gone_is_no_failure(tmp_path):
@@ -175,7 +176,7 @@ def test_options_from_file_and_environment(tmp_path):
     (["-o", "yaml"], b"text or json"),
     (["extra"], b"extra"),
     (["--listen", "not-an-address"], b"not-an-address"),
-    (["--tls-cert", "/nothing", "--tls-key", "/nothing"], b"/nothing"),
+    (["--tls-cert", "/nothing", "--tls-key", "/nothing"], b"/nothing: No such file"),
 ])
 def test_mistakes_are_named(tmp_path, args, word):
     result = up(tmp_path / "d", *args)
@@ -204,6 +205,7 @@ def test_a_port_in_use_is_told(tmp_path):
         result = run_cli("up", "--listen", address, "--data-dir", tmp_path / "d")
     assert result.returncode == 75
     assert address.encode() in result.stderr and b"in use" in result.stderr
+    assert b"--listen" in result.stderr and b"unexpectedly" not in result.stderr
     assert result.stdout == b""
 
 
