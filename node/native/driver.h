@@ -78,6 +78,8 @@ void sa_sandbox_kill(struct sandbox *sb);
 /* Kill it; the first reason given is the one that `failed` will carry. */
 void sa_sandbox_fail(struct sandbox *sb, const struct sa_error *why);
 void sa_sandbox_close_setup(struct sandbox *sb);
+/* It died: heed what it reported before, which may not have been read yet. */
+void sa_sandbox_last_words(struct sandbox *sb);
 void sa_sandbox_on_death(uv_poll_t *poll, int status, int events);
 void sa_sandbox_on_timer(uv_timer_t *timer);
 void sa_sandbox_on_closed(uv_handle_t *handle);

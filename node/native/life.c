@@ -151,6 +151,7 @@ void sa_sandbox_on_death(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
+    sa_sandbox_last_words(poll->data);
     reap(poll->data);
 }
 

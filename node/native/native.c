@@ -83,27 +83,38 @@ static void take_report(struct sandbox *sb, const struct sa_report *report, int 
     sb->notify = sa_notify_start(sb->native->loop, sa_steal_fd(listener), on_denied, sb);
 }
 
-static void on_setup(uv_poll_t *poll, int status, int events)
+/* Reads one message of the setup socket and heeds it; what recvmsg(2) returned. */
+static ssize_t read_report(struct sandbox *sb)
 {
-    struct sandbox *sb = poll->data;
     struct sa_report report = {0};
     int fds[SA_FDS_MAX];
     size_t count = 0;
-    (void)events;
-    ssize_t n = status < 0 ? 0
-                           : sa_recv_fds(sb->child.setup, &report, sizeof report, fds, &count,
-                                         MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    sa_autoclose int listener = count > 0 ? fds[0] : -1;
-    if (sb->state == STARTING && n == sizeof report && !sb->reported)
+    ssize_t n = sa_recv_fds(sb->child.setup, &report, sizeof report, fds, &count, MSG_DONTWAIT);
+    sa_autoclose int listener = n > 0 && count > 0 ? fds[0] : -1;
+    if (sb->state != STARTING || n != sizeof report)
+        return n;
+    if (!sb->reported || report.step < sa_step_count()) /* the latter: exec failed after all */
         take_report(sb, &report, &listener);
-    else if (sb->state == STARTING && n == sizeof report && report.step < sa_step_count())
-        take_report(sb, &report, &listener); /* exec failed after all */
-    else if (sb->state == STARTING && n == 0 && sb->reported)
+    return n;
+}
+
+static void on_setup(uv_poll_t *poll, int status, int events)
+{
+    struct sandbox *sb = poll->data;
+    (void)events;
+    ssize_t n = status < 0 ? 0 : read_report(sb);
+    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+        return;
+    if (n == 0 && status >= 0 && sb->state == STARTING && sb->reported)
         started(sb);
-    else if (n <= 0)
+    else
         uv_poll_stop(poll); /* it died; sa_sandbox_on_death says how */
+}
+
+void sa_sandbox_last_words(struct sandbox *sb)
+{
+    while (sb->child.setup >= 0 && sb->state == STARTING && read_report(sb) > 0)
+        ;
 }
 
 static void watch(struct sandbox *sb)
