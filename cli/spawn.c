@@ -5,6 +5,7 @@
 #include "base/fdio.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdnoreturn.h>
@@ -37,6 +38,9 @@ static void become_child(const struct sa_spawn *spawn, pid_t supervisor, const i
         child_failed("redirecting");
     if (null > 2)
         close(null);
+    /* Whoever started us may have left descriptors open: they are none of the children's. */
+    if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+        child_failed("closing descriptors");
     for (size_t i = 0; i < keep_count; i++)
         if (fcntl(keep[i], F_SETFD, 0) < 0)
             child_failed("passing a descriptor");
