@@ -422,6 +422,8 @@ static void copy_spec(struct sa_sandbox *s, const struct sa_sandbox_spec *spec)
 
 static void submit(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *spec)
 {
+    /* The last three: there is no network, and npm and pip should say so at once, not after a
+     * minute of retries; pip may install what was uploaded, since the system is read-only. */
     static const char *const defaults[] = {
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME=/home/user",
@@ -429,7 +431,10 @@ static void submit(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *spe
         "LOGNAME=user",
         "LANG=C.UTF-8",
         "SHELL=/bin/bash",
-        "TMPDIR=/tmp"};
+        "TMPDIR=/tmp",
+        "npm_config_fetch_retries=0",
+        "PIP_RETRIES=0",
+        "PIP_BREAK_SYSTEM_PACKAGES=1"};
     struct sa_arena *scratch = sa_arena_new();
     size_t count = 0;
     char **env = sa_arena_alloc(scratch, (SA_COUNT(defaults) + spec->env.count) * sizeof *env);

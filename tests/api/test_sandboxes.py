@@ -62,6 +62,11 @@ def test_create_without_waiting(api):
     api.delete(box["id"])
 
 
+def test_package_managers_do_not_wait_for_a_network(api):
+    with api.sandbox("bash", env={"PIP_RETRIES": "3"}) as sandbox:
+        assert api.sh(sandbox, "echo $npm_config_fetch_retries $PIP_RETRIES") == "0 3\n"
+
+
 @pytest.mark.parametrize("body, status, code, where", [
     ({"runtime": "cobol"}, 400, "invalid_request", "runtime"),
     ({"runtime": "python", "timeout": 0}, 400, "invalid_request", "timeout"),
