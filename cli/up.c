@@ -264,6 +264,12 @@ static int check(const struct sa_config *config, struct sa_error *err)
     return 0;
 }
 
+static void add_advice(struct sa_error *error, const char *advice)
+{
+    size_t n = strlen(error->message);
+    snprintf(error->message + n, sizeof error->message - n, "; %s", advice);
+}
+
 static int supervise(const struct sa_config *config, struct sa_datadir *data, int64_t run_as,
                      struct sa_error *err)
 {
@@ -315,6 +321,8 @@ static int run(int argc, char **argv)
     status = check(config, &error);
     if (status == 0) {
         status = sa_datadir_open(&data, path, run_as, FAMILY_WAIT_MS, &error);
+        if (status < 0 && (error.sys_errno == EACCES || error.sys_errno == EROFS))
+            add_advice(&error, "make it writable, or choose another with --data-dir");
         if (status == 0)
             status = supervise(config, &data, run_as, &error);
         sa_datadir_close(&data);

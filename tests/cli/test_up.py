@@ -217,6 +217,16 @@ def test_a_folder_that_others_may_write_in_is_refused(tmp_path):
     assert result.returncode == 64 and b"others may write" in result.stderr
 
 
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    tmp_path.chmod(0o500)
+    user = {"user": 54321, "group": 54321} if os.geteuid() == 0 else {}  # root may write anywhere
+    result = subprocess.run([servers.BIN / "secureagent", "up", "--listen", "127.0.0.1:0",
+                             "--data-dir", tmp_path / "d"], env=environment(), timeout=60,
+                            capture_output=True, **user)
+    tmp_path.chmod(0o700)
+    assert result.returncode == 64 and b"--data-dir" in result.stderr
+
+
 def test_a_damaged_key_file_is_told(tmp_path):
     (tmp_path / "d").mkdir(mode=0o700)
     (tmp_path / "d" / "cli.json").write_text("{")
