@@ -17,7 +17,16 @@ static int limit_memory(int fd, const char *id, int64_t bytes, struct sa_error *
     /* No swap: cap memory and swap together, or where that is not counted, do not swap out. */
     if (sa_cgroup_write(fd, id, "memory.memsw.limit_in_bytes", text, NULL) < 0)
         sa_cgroup_write(fd, id, "memory.swappiness", "0", NULL);
-    return 0;
+    /* Buffers of TCP and UDP count against no limit here until they have one of their own: over its
+     * loopback a sandbox could hold all that the host has for sockets. */
+    snprintf(text, sizeof text, "%" PRId64, bytes / 4);
+    struct sa_error missing = {0};
+    if (sa_cgroup_write(fd, id, "memory.kmem.tcp.limit_in_bytes", text, &missing) == 0 ||
+        missing.code == SA_ENOTFOUND)
+        return 0;
+    if (err)
+        *err = missing;
+    return -1;
 }
 
 static int limit_cpu(int fd, const char *id, int64_t millicores, struct sa_error *err)
