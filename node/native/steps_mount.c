@@ -49,17 +49,13 @@ int sa_step_namespace_limits(struct sa_child *child)
 {
     static const struct {
         const char *path, *most;
-    } limits[] = {{"proc/sys/user/max_user_namespaces", "0"},
-                  {"proc/sys/user/max_mnt_namespaces", "0"},
-                  {"proc/sys/user/max_pid_namespaces", "0"},
-                  {"proc/sys/user/max_net_namespaces", "0"},
-                  {"proc/sys/user/max_ipc_namespaces", "0"},
-                  {"proc/sys/user/max_uts_namespaces", "0"},
-                  {"proc/sys/user/max_time_namespaces", "0"},
-                  {"proc/sys/user/max_cgroup_namespaces", "1"},
-                  {"proc/sys/user/max_inotify_instances", "16"},
-                  {"proc/sys/user/max_inotify_watches", "0"},
-                  {"proc/sys/user/max_fanotify_groups", "0"}};
+    } limits[] = {
+        {"proc/sys/user/max_user_namespaces", "0"},    {"proc/sys/user/max_mnt_namespaces", "0"},
+        {"proc/sys/user/max_pid_namespaces", "0"},     {"proc/sys/user/max_net_namespaces", "0"},
+        {"proc/sys/user/max_ipc_namespaces", "0"},     {"proc/sys/user/max_uts_namespaces", "0"},
+        {"proc/sys/user/max_time_namespaces", "0"},    {"proc/sys/user/max_cgroup_namespaces", "1"},
+        {"proc/sys/user/max_inotify_instances", "16"}, {"proc/sys/user/max_inotify_watches", "0"},
+        {"proc/sys/user/max_fanotify_groups", "0"}};
     (void)child;
     for (size_t i = 0; i < SA_COUNT(limits); i++)
         if (write_number(limits[i].path, limits[i].most) < 0)
