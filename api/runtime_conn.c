@@ -264,14 +264,14 @@ struct sa_runtime_conn *sa_runtime_conn_new(uv_loop_t *loop, int fd,
     return c;
 }
 
-void sa_runtime_conn_free(struct sa_runtime_conn *conn)
+void sa_runtime_conn_free(struct sa_runtime_conn *conn, const char *why)
 {
     struct sa_error error;
     if (!conn)
         return;
     conn->freed = true;
     if (conn->fd >= 0) {
-        sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox was deleted");
+        sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox ended: %s", why);
         disconnect(conn, &error);
     } else if (conn->open_handles == 0) {
         sa_link_free(conn->link);

@@ -236,7 +236,7 @@ static void retire(struct sa_sandbox *sandbox)
                 SA_LOG_S("phase", sa_phase_name(sandbox->phase)),
                 SA_LOG_S("reason", sandbox->reason), SA_LOG_S("message", sandbox->message));
     sa_node_forget(all->node, sandbox);
-    sa_runtime_conn_free(sandbox->conn);
+    sa_runtime_conn_free(sandbox->conn, sandbox->message);
     sandbox->conn = NULL;
     if (!sandbox->failure.code)
         sa_error_set(&sandbox->failure, SA_ECONFLICT, "the sandbox was deleted while it started");
@@ -273,7 +273,7 @@ static bool step(struct sa_sandbox *sandbox, enum sa_lifecycle_event event)
         return false;
     if (sandbox->phase == SA_PHASE_TERMINATING) {
         uv_timer_stop(&sandbox->timer);
-        sa_runtime_conn_free(sandbox->conn);
+        sa_runtime_conn_free(sandbox->conn, sandbox->message);
         sandbox->conn = NULL;
         destroy(sandbox);
     }
@@ -348,7 +348,7 @@ static void on_exit_missing(uv_timer_t *timer)
 static void on_link_lost(void *owner, const struct sa_error *error)
 {
     struct sa_sandbox *sandbox = owner;
-    sa_runtime_conn_free(sandbox->conn);
+    sa_runtime_conn_free(sandbox->conn, error->message);
     sandbox->conn = NULL;
     if (sandbox->phase == SA_PHASE_TERMINATING)
         return;

@@ -233,6 +233,7 @@ def test_timeout_ends_it(api, server):
     sandbox = api.create(timeout=1)["id"]
     with api.open_stream(sandbox, command="echo begun; sleep 600") as answer:
         lines = [line for line in answer.iter_lines() if line]
+    assert b'"error"' in lines[-2] and b"its timeout of 1 s is over" in lines[-2]
     assert b'"exited"' in lines[-1] and sum(b'"type":"exited"' in line for line in lines) == 1
     box = wait_until("it has ended", lambda: (b := api.describe(sandbox))["phase"] == "Terminated" and b)
     assert box["reason"] == "TimedOut" and "1 s" in box["message"]
