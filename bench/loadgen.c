@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdatomic.h>
@@ -124,11 +125,14 @@ static void cold(const char *host, const char *key, const char *runtime, int rou
 static void spawn(int rounds, char **command)
 {
     double *ms = calloc((size_t)rounds, sizeof *ms);
+    posix_spawn_file_actions_t quiet;
+    posix_spawn_file_actions_init(&quiet);
+    posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
     for (int i = -3; i < rounds; i++) {
         pid_t pid;
         int status;
         int64_t start = sa_monotonic_us();
-        if (posix_spawnp(&pid, command[0], NULL, NULL, command, environ) != 0 ||
+        if (posix_spawnp(&pid, command[0], &quiet, NULL, command, environ) != 0 ||
             waitpid(pid, &status, 0) < 0 || status != 0) {
             fprintf(stderr, "sa-loadgen: %s failed\n", command[0]);
             exit(1);
