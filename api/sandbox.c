@@ -425,7 +425,7 @@ static void submit(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *spe
     /* The last three: there is no network, and npm and pip should say so at once, not after a
      * minute of retries; pip may install what was uploaded, since the system is read-only. */
     static const char *const defaults[] = {
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/etc/secureagent/bin",
         "HOME=/home/user",
         "USER=user",
         "LOGNAME=user",

@@ -169,6 +169,17 @@ static int device(const char *name, unsigned minor_number, unsigned major_number
     return bound(host, inside, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
 }
 
+/* Names that people and models type and Debian does not have, in a folder that is last in PATH. */
+static int short_names(struct sa_error *err)
+{
+    if (folder("t/etc/secureagent", err) < 0 || folder("t/etc/secureagent/bin", err) < 0)
+        return -1;
+    if (access("/usr/bin/python3", X_OK) == 0 &&
+        symlink("/usr/bin/python3", "t/etc/secureagent/bin/python") < 0)
+        return failed(err, "link", "python");
+    return 0;
+}
+
 static int dev_folder(struct sa_error *err)
 {
     static const struct {
@@ -212,7 +223,8 @@ static int build(struct sa_error *err)
             return -1;
     if (symlink("/run", "t/var/run") < 0 || symlink("/tmp", "t/var/tmp") < 0)
         return failed(err, "link", "/var");
-    if (system_folders(err) < 0 || etc_folder(err) < 0 || dev_folder(err) < 0)
+    if (system_folders(err) < 0 || etc_folder(err) < 0 || short_names(err) < 0 ||
+        dev_folder(err) < 0)
         return -1;
     if (sa_mount_restrict("t", MOUNT_ATTR_RDONLY, 0) < 0)
         return failed(err, "seal", "/");

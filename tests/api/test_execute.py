@@ -23,6 +23,12 @@ def test_languages(api, shared, language, code, out):
     assert output(api, shared, language=language, code=code) == (0, out, "err\n")
 
 
+def test_python_goes_by_its_short_name_too(api, shared):
+    """Models write `python`; Debian has only `python3`."""
+    assert output(api, shared, command="python -c 'print(1)'") == (0, "1\n", "")
+    assert output(api, shared, command=["python", "-c", "print(2)"]) == (0, "2\n", "")
+
+
 @pytest.mark.parametrize("language, code, status, word", [
     ("python", "raise SystemExit(7)", 7, ""),
     ("python", "x = 1\nraise ValueError('no good')", 1, "line 2"),
