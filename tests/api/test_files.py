@@ -201,7 +201,8 @@ def test_a_link_that_is_swapped_all_the_time(api, sandbox):
             "    os.rename('/workspace/d', '/workspace/t'); os.rename('/workspace/l', '/workspace/d')\n"
             "    os.rename('/workspace/d', '/workspace/l'); os.rename('/workspace/t', '/workspace/d')\n")
     with api.open_stream(sandbox, language="python", code=code) as answer:
-        next(answer.iter_lines())
+        lines = answer.iter_lines()  # kept: without it the answer is closed
+        next(lines)
         other, seen = api.with_key(api.key), set()
         for i in range(300):
             answer_ = other.request("GET", api.file(sandbox, "/workspace/d/passwd"))

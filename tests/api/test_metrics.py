@@ -65,7 +65,8 @@ def test_sandbox_figures(api, sandbox):
     api.execute(shared, language="python", code="for i in range(10000000): pass")
     api.put(shared, "/workspace/ten", b"x" * (10 << 20))
     with api.open_stream(shared, command="sleep 30 & sleep 31") as answer:
-        next(answer.iter_lines())
+        lines = answer.iter_lines()  # kept: without it the answer is closed
+        next(lines)
         during = wait_until("both to be counted",
                             lambda: (u := api.with_key(api.key).usage(shared))["processes"] > first["processes"] and u)
     assert during["cpuMs"] > first["cpuMs"]

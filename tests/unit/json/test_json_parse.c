@@ -263,7 +263,9 @@ static void wrong_types_name_the_path(void **state)
     const char *s = "kept";
     bool b;
     struct sa_json_obj spec;
-    load(f, "{\"spec\":{\"timeout\":\"x\",\"f\":1.5,\"s\":[],\"b\":1,\"z\":null,\"o\":5,\"lable\":1}}");
+    load(
+        f,
+        "{\"spec\":{\"timeout\":\"x\",\"f\":1.5,\"s\":[],\"b\":1,\"z\":null,\"o\":5,\"lable\":1}}");
     assert_int_equal(sa_json_get_obj(&f->root, "spec", &spec, &f->err), 0);
     assert_int_equal(sa_json_get_int(&spec, "timeout", 1, 3600, &n, &f->err), -1);
     assert_error(f, "spec.timeout", "spec.timeout: expected integer in 1..3600, got \"x\"");

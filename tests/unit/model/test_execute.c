@@ -106,7 +106,7 @@ static void test_options(void **state)
     assert_int_equal(e.timeout_ms, 1);
     e = good("{\"language\":\"bash\",\"code\":\"\",\"stdin\":\"\",\"timeoutMs\":86400000}");
     assert_string_equal(e.code, "\n"); /* an empty program is one, too */
-    assert_non_null(e.stdin_text); /* an empty stdin is one: it ends at once */
+    assert_non_null(e.stdin_text);     /* an empty stdin is one: it ends at once */
     assert_int_equal(e.timeout_ms, 86400000);
     /* null means: not given. */
     e = good("{\"language\":\"bash\",\"code\":\"\",\"command\":null,\"stdin\":null,"
