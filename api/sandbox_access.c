@@ -1,0 +1,82 @@
+/* Looking sandboxes up, and looking at one. */
+#include "api/sandbox_private.h"
+
+#include <string.h>
+
+bool sa_sandboxes_node_is_up(const struct sa_sandboxes *all)
+{
+    return sa_node_client_is_open(all->node);
+}
+
+struct sa_store *sa_sandboxes_store(const struct sa_sandboxes *all)
+{
+    return all->store;
+}
+
+struct sa_sandbox *sa_sandbox_find(struct sa_sandboxes *all, const char *id)
+{
+    struct sa_sandbox *sandbox;
+    HASH_FIND_STR(all->by_id, id, sandbox);
+    return sandbox;
+}
+
+struct sa_sandbox *sa_sandbox_first(struct sa_sandboxes *all)
+{
+    return all->list;
+}
+
+struct sa_sandbox *sa_sandbox_next(struct sa_sandbox *sandbox)
+{
+    return sandbox->next;
+}
+
+struct sa_sandbox *sa_sandbox_before(struct sa_sandboxes *all, uint64_t sequence)
+{
+    struct sa_sandbox *sandbox = all->list;
+    while (sandbox && sandbox->sequence >= sequence)
+        sandbox = sandbox->next;
+    return sandbox;
+}
+
+uint64_t sa_sandbox_sequence(const struct sa_sandbox *sandbox)
+{
+    return sandbox->sequence;
+}
+
+const char *sa_sandbox_id(const struct sa_sandbox *sandbox)
+{
+    return sandbox->id;
+}
+
+const char *sa_sandbox_owner(const struct sa_sandbox *sandbox)
+{
+    return sandbox->owner.key_id;
+}
+
+enum sa_phase sa_sandbox_phase(const struct sa_sandbox *sandbox)
+{
+    return sandbox->phase;
+}
+
+const struct sa_sandbox_spec *sa_sandbox_spec(const struct sa_sandbox *sandbox)
+{
+    return &sandbox->spec;
+}
+
+struct sa_sandboxes *sa_sandbox_all(struct sa_sandbox *sandbox)
+{
+    return sandbox->all;
+}
+
+int64_t sa_sandbox_oom_kills(const struct sa_sandbox *sandbox)
+{
+    return sandbox->oom_kills;
+}
+
+bool sa_sandbox_has_label(const struct sa_sandbox *sandbox, const char *key, const char *value)
+{
+    for (size_t i = 0; i < sandbox->spec.labels.count; i++)
+        if (strcmp(sandbox->spec.labels.items[i].key, key) == 0)
+            return strcmp(sandbox->spec.labels.items[i].value, value) == 0;
+    return false;
+}
