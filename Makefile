@@ -34,6 +34,7 @@ test-asan: deps ## unit and API tests under AddressSanitizer and UBSan
 	@tests/run asan
 
 bench: build ## measure side by side; writes docs/benchmarks.md and build/bench.json
+	@tools/deps bench
 	@$(PYTHON) bench/bench.py
 
 fuzz: deps ## each fuzz target for FUZZ_SECONDS (60)
