@@ -214,9 +214,9 @@ int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options, s
     app->loop = options->loop;
     add_metrics(app);
     app->router = sa_router_new();
-    for (size_t i = 0; i < sa_api_route_count; i++)
-        sa_router_add(app->router, sa_api_routes[i].method, sa_api_routes[i].pattern, NULL,
-                      (void *)(size_t)&sa_api_routes[i]);
+    for (size_t i = 0; sa_api_routes[i]; i++)
+        for (const struct sa_api_route *r = sa_api_routes[i]; r->method; r++)
+            sa_router_add(app->router, r->method, r->pattern, NULL, (void *)(size_t)r);
     if (open_parts(run, options, err) < 0) {
         if (app->server)
             sa_http_server_drain(app->server, 0, on_failed_server_closed, app);

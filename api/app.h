@@ -59,8 +59,11 @@ struct sa_api_route {
     enum sa_permission permission;
     sa_api_handler *handler;
 };
-extern const struct sa_api_route sa_api_routes[];
-extern const size_t sa_api_route_count;
+/* Tables that end with a route without a method: one for each area of api/openapi/. */
+extern const struct sa_api_route sa_routes_sandboxes[], sa_routes_execution[], sa_routes_files[],
+    sa_routes_identity[], sa_routes_operations[];
+extern const struct sa_api_route *const sa_api_routes[]; /* all of them; NULL at the end */
+#define SA_SANDBOX_PATH "/api/v1/sandboxes/{id}"
 
 /* The sandbox that the path names, if it lives and the principal may see it. NULL: answered
  * with 404, or looked up in the store is what the caller wants (then use _peek). */

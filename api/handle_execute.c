@@ -259,3 +259,6 @@ void sa_handle_execute(struct sa_app *app, struct sa_http_request *request,
     sa_http_request_set_cleanup(request, run_cleanup, run);
     sa_http_request_collect(request, SA_EXECUTE_BODY_MAX, on_body, run);
 }
+
+const struct sa_api_route sa_routes_execution[] = {
+    {"POST", SA_SANDBOX_PATH "/execute", SA_PERM_SANDBOXES_EXECUTE, sa_handle_execute}, {0}};

@@ -465,3 +465,11 @@ void sa_handle_list_files(struct sa_app *app, struct sa_http_request *request,
     if (op)
         sa_http_response_on_writable(request, on_read_writable, op);
 }
+
+const struct sa_api_route sa_routes_files[] = {
+    {"GET", SA_SANDBOX_PATH "/files", SA_PERM_SANDBOXES_FILES, sa_handle_list_files},
+    {"GET", SA_SANDBOX_PATH "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_read_file},
+    {"HEAD", SA_SANDBOX_PATH "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_stat_file},
+    {"PUT", SA_SANDBOX_PATH "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_write_file},
+    {"DELETE", SA_SANDBOX_PATH "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_delete_file},
+    {0}};

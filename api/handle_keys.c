@@ -169,3 +169,9 @@ void sa_handle_revoke_key(struct sa_app *app, struct sa_http_request *request,
     if (sa_store_key_revoke(app->store, id, on_key_revoked, k, &error) < 0)
         sa_http_respond_error(key_write_end(k), &error);
 }
+
+const struct sa_api_route sa_routes_identity[] = {
+    {"GET", "/api/v1/user/apikeys", SA_PERM_KEYS_READ, sa_handle_list_keys},
+    {"POST", "/api/v1/user/apikeys", SA_PERM_KEYS_WRITE, sa_handle_create_key},
+    {"DELETE", "/api/v1/user/apikeys/{id}", SA_PERM_KEYS_WRITE, sa_handle_revoke_key},
+    {0}};

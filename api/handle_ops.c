@@ -50,3 +50,10 @@ void sa_handle_openapi(struct sa_app *app, struct sa_http_request *request,
     (void)principal;
     sa_http_respond(request, 200, "application/json", sa_openapi_json, sa_openapi_json_length);
 }
+
+const struct sa_api_route sa_routes_operations[] = {
+    {"GET", "/healthz", SA_PERM_NONE, sa_handle_healthz},
+    {"GET", "/readyz", SA_PERM_NONE, sa_handle_readyz},
+    {"GET", "/metrics", SA_PERM_OPERATIONS_READ, sa_handle_metrics},
+    {"GET", "/openapi.json", SA_PERM_NONE, sa_handle_openapi},
+    {0}};

@@ -460,3 +460,12 @@ void sa_handle_sandbox_events(struct sa_app *app, struct sa_http_request *reques
     print_events_end(&w);
     sa_respond_json(request, 200, &body);
 }
+
+const struct sa_api_route sa_routes_sandboxes[] = {
+    {"POST", "/api/v1/sandboxes", SA_PERM_SANDBOXES_WRITE, sa_handle_create_sandbox},
+    {"GET", "/api/v1/sandboxes", SA_PERM_SANDBOXES_READ, sa_handle_list_sandboxes},
+    {"GET", SA_SANDBOX_PATH, SA_PERM_SANDBOXES_READ, sa_handle_get_sandbox},
+    {"DELETE", SA_SANDBOX_PATH, SA_PERM_SANDBOXES_WRITE, sa_handle_delete_sandbox},
+    {"GET", SA_SANDBOX_PATH "/metrics", SA_PERM_SANDBOXES_READ, sa_handle_sandbox_metrics},
+    {"GET", SA_SANDBOX_PATH "/events", SA_PERM_SANDBOXES_READ, sa_handle_sandbox_events},
+    {0}};

@@ -88,9 +88,9 @@ static int fail(const struct sa_error *error)
 
 static int print_routes(void)
 {
-    for (size_t i = 0; i < sa_api_route_count; i++)
-        printf("%s %s %s\n", sa_api_routes[i].method, sa_api_routes[i].pattern,
-               sa_permission_name(sa_api_routes[i].permission));
+    for (size_t i = 0; sa_api_routes[i]; i++)
+        for (const struct sa_api_route *r = sa_api_routes[i]; r->method; r++)
+            printf("%s %s %s\n", r->method, r->pattern, sa_permission_name(r->permission));
     return 0;
 }
 

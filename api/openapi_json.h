@@ -1,4 +1,4 @@
-/* openapi.yaml as JSON, made when building (tools/openapi_json.py). */
+/* The interface description (api/openapi/) as JSON, made when building (tools/openapi_json.py). */
 #ifndef SA_API_OPENAPI_JSON_H
 #define SA_API_OPENAPI_JSON_H
 

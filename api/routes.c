@@ -1,4 +1,4 @@
-/* The route table (compared with openapi.yaml by a test), and helpers that handlers share. */
+/* The route tables (compared with api/openapi/ by a test), and helpers that handlers share. */
 #include "api/app.h"
 
 #include "base/cleanup.h"
@@ -7,30 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SANDBOX "/api/v1/sandboxes/{id}"
-
-const struct sa_api_route sa_api_routes[] = {
-    {"POST", "/api/v1/sandboxes", SA_PERM_SANDBOXES_WRITE, sa_handle_create_sandbox},
-    {"GET", "/api/v1/sandboxes", SA_PERM_SANDBOXES_READ, sa_handle_list_sandboxes},
-    {"GET", SANDBOX, SA_PERM_SANDBOXES_READ, sa_handle_get_sandbox},
-    {"DELETE", SANDBOX, SA_PERM_SANDBOXES_WRITE, sa_handle_delete_sandbox},
-    {"POST", SANDBOX "/execute", SA_PERM_SANDBOXES_EXECUTE, sa_handle_execute},
-    {"GET", SANDBOX "/files", SA_PERM_SANDBOXES_FILES, sa_handle_list_files},
-    {"GET", SANDBOX "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_read_file},
-    {"HEAD", SANDBOX "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_stat_file},
-    {"PUT", SANDBOX "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_write_file},
-    {"DELETE", SANDBOX "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_delete_file},
-    {"GET", SANDBOX "/metrics", SA_PERM_SANDBOXES_READ, sa_handle_sandbox_metrics},
-    {"GET", SANDBOX "/events", SA_PERM_SANDBOXES_READ, sa_handle_sandbox_events},
-    {"GET", "/api/v1/user/apikeys", SA_PERM_KEYS_READ, sa_handle_list_keys},
-    {"POST", "/api/v1/user/apikeys", SA_PERM_KEYS_WRITE, sa_handle_create_key},
-    {"DELETE", "/api/v1/user/apikeys/{id}", SA_PERM_KEYS_WRITE, sa_handle_revoke_key},
-    {"GET", "/healthz", SA_PERM_NONE, sa_handle_healthz},
-    {"GET", "/readyz", SA_PERM_NONE, sa_handle_readyz},
-    {"GET", "/metrics", SA_PERM_OPERATIONS_READ, sa_handle_metrics},
-    {"GET", "/openapi.json", SA_PERM_NONE, sa_handle_openapi},
-};
-const size_t sa_api_route_count = SA_COUNT(sa_api_routes);
+/* Each area's table stands in the file that handles it. */
+const struct sa_api_route *const sa_api_routes[] = {sa_routes_sandboxes,  sa_routes_execution,
+                                                    sa_routes_files,      sa_routes_identity,
+                                                    sa_routes_operations, NULL};
 
 void sa_respond_no_sandbox(struct sa_http_request *request)
 {

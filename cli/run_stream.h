@@ -1,5 +1,5 @@
 /*
- * The output of an execution as it arrives: NDJSON lines (StreamItem of api/openapi.yaml) become
+ * The output of an execution as it arrives: NDJSON lines (StreamItem of api/openapi/) become
  * bytes on standard output and standard error, exactly those that the program wrote, and in the
  * end the outcome.
  */

@@ -1,15 +1,14 @@
 #!/usr/bin/python3
-"""Turn openapi.yaml into a C file that holds the same document as JSON."""
+"""Write the interface description (openapi.py) as a C file that holds it as JSON."""
 import json
 import sys
 
-import yaml
+import openapi
 
 
 def main() -> None:
-    source, target = sys.argv[1:]
-    with open(source, encoding="utf-8") as f:
-        text = json.dumps(yaml.safe_load(f), separators=(",", ":")).encode()
+    (target,) = sys.argv[1:]
+    text = json.dumps(openapi.load(), separators=(",", ":")).encode()
     with open(target, "w", encoding="utf-8") as out:
         out.write('#include "api/openapi_json.h"\n\nconst char sa_openapi_json[] = {\n')
         for i in range(0, len(text), 24):

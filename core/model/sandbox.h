@@ -1,6 +1,6 @@
 /*
  * The Sandbox resource as the API takes and shows it: decoding with defaults and validation, and
- * printing. Field names and limits are those of api/openapi.yaml.
+ * printing. Field names and limits are those of api/openapi/.
  */
 #ifndef SA_MODEL_SANDBOX_H
 #define SA_MODEL_SANDBOX_H

@@ -1,4 +1,4 @@
-"""api/openapi.yaml against the router, and against what is served."""
+"""api/openapi/ against the router, and against what is served."""
 import re
 import subprocess
 

@@ -1,5 +1,5 @@
 """A client for tests: plain requests and raw sockets, where every JSON answer is checked against
-api/openapi.yaml on its way through."""
+api/openapi/ on its way through."""
 import contextlib
 import json
 import socket

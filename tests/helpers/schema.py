@@ -1,4 +1,4 @@
-"""The part of JSON Schema that api/openapi.yaml uses. A keyword that is not understood here is an
+"""The part of JSON Schema that api/openapi/ uses. A keyword that is not understood here is an
 error, and so is a member of an answer that the description does not name."""
 import pathlib
 import re
