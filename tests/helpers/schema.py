@@ -2,11 +2,12 @@
 error, and so is a member of an answer that the description does not name."""
 import pathlib
 import re
+import sys
 
-import yaml
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+import openapi  # noqa: E402
 
-PATH = pathlib.Path(__file__).resolve().parents[2] / "api" / "openapi.yaml"
-DOCUMENT = yaml.safe_load(PATH.read_text())
+DOCUMENT = openapi.load()
 METHODS = ("get", "put", "post", "delete", "head", "options", "patch", "trace")
 
 _TYPES = {
