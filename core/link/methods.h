@@ -46,30 +46,49 @@ enum sa_link_method {
      * END: the entry. */
     SA_METHOD_FILE_MOVE = 15,
     SA_METHOD_FILE_REMOVE = 16, /* SA_FILE_RECURSIVE; END: SA_FILE_COUNT of what was removed */
-    SA_METHOD_USAGE = 20,       /* END: SA_USAGE_* */
+    /* Connect to a TCP server inside: SA_PORT_NUMBER, on 127.0.0.1, else ::1. Runtime sends a NOTE
+     * with SA_PORT_NUMBER once connected; the opener's DATA on 0 goes to the server, what comes
+     * back is DATA on 1; EOF on either is a half close. END when both are closed, or an error:
+     * SA_EUNAVAILABLE nobody listens. CANCEL resets the connection. */
+    SA_METHOD_PORT_CONNECT = 30,
+    /* END: a SA_PORT_LISTENER body for each TCP socket that listens inside, sorted by port. */
+    SA_METHOD_PORT_LIST = 31,
+    SA_METHOD_USAGE = 20, /* END: SA_USAGE_* */
     /* Wipe nothing, just stop: TERM to all, KILL after the grace, then PID 1 exits 0. */
     SA_METHOD_SHUTDOWN = 22,
 };
 
 enum sa_exec_tag {
-    SA_EXEC_ARGV = 2,         /* repeated; the program is looked up in PATH of the environment */
-    SA_EXEC_ENV = 3,          /* repeated "NAME=value"; on top of the boot environment */
-    SA_EXEC_CWD = 4,          /* default /workspace */
-    SA_EXEC_STDIN = 5,        /* 1: a pipe fed by the opener; absent or 0: /dev/null */
-    SA_EXEC_TIMEOUT_MS = 6,   /* wall time, 1 ms to 7 days; absent: none */
-    SA_EXEC_GRACE_MS = 7,     /* between TERM and KILL; default 500 */
-    SA_EXEC_FILTER = 8,       /* name of a seccomp filter of the boot block; default
-                               "default"; without it nothing is started */
-    SA_EXEC_CODE_BYTES = 9,   /* the first so many bytes on channel 0 (1 to SA_EXEC_CODE_MAX) are
-                                 code, offered to the program as read-only descriptor 3; it starts
-                                 once they are there, and what follows is stdin */
-    SA_EXEC_OUT_MAX = 10,     /* most bytes forwarded on each of stdout, stderr; the rest is read,
-                                 counted, and dropped; default 1 GiB */
-    SA_EXEC_RLIMIT = 11,      /* repeated "nofile=1024:2048" (getrlimit(2) names, lower case) */
-    SA_EXEC_SIGNAL = 20,      /* NOTE to the runtime: signal number to the process group */
-    SA_EXEC_PID = 21,         /* NOTE from the runtime: pid inside the sandbox */
-    SA_EXEC_STATUS = 30,      /* END: "exited", "signaled", "timeout", "canceled" */
-    SA_EXEC_EXIT_CODE = 31,   /* when exited */
+    SA_EXEC_ARGV = 2,       /* repeated; the program is looked up in PATH of the environment */
+    SA_EXEC_ENV = 3,        /* repeated "NAME=value"; on top of the boot environment */
+    SA_EXEC_CWD = 4,        /* default /workspace */
+    SA_EXEC_STDIN = 5,      /* 1: a pipe fed by the opener; absent or 0: /dev/null */
+    SA_EXEC_TIMEOUT_MS = 6, /* wall time, 1 ms to 7 days; absent: none */
+    SA_EXEC_GRACE_MS = 7,   /* between TERM and KILL; default 500 */
+    SA_EXEC_FILTER = 8,     /* name of a seccomp filter of the boot block; default
+                             "default"; without it nothing is started */
+    SA_EXEC_CODE_BYTES = 9, /* the first so many bytes on channel 0 (1 to SA_EXEC_CODE_MAX) are
+                               code, offered to the program as read-only descriptor 3; it starts
+                               once they are there, and what follows is stdin */
+    SA_EXEC_OUT_MAX = 10,   /* most bytes forwarded on each of stdout, stderr; the rest is read,
+                               counted, and dropped; default 1 GiB */
+    SA_EXEC_RLIMIT = 11,    /* repeated "nofile=1024:2048" (getrlimit(2) names, lower case) */
+    SA_EXEC_TTY = 12,       /* a terminal of its own instead of pipes: rows << 16 | columns
+                             (1 to 4096 each); stdin is DATA on 0 and EOF on 0 hangs up; all
+                             output is on channel 1; the program leads a session */
+    SA_EXEC_CONTROL = 13,   /* 1: one end of a socketpair is the program's descriptor 3 (it may not
+                             be combined with CODE_BYTES), the other is channel 3, both ways:
+                             how a kernel is driven. Bytes on 1 and 2 that the program wrote
+                             before something on 3 are sent before it. */
+    SA_EXEC_TEMPLATE = 14,  /* name of the template ("python"): fork from the process that waits
+                             with its imports done; where there is none yet it is started for
+                             next time, and this time the program is started from ARGV */
+    SA_EXEC_IMPORT = 15,    /* repeated: modules that the template imports */
+    SA_EXEC_SIGNAL = 20,    /* NOTE to the runtime: signal number to the process group */
+    SA_EXEC_PID = 21,       /* NOTE from the runtime: pid inside the sandbox */
+    SA_EXEC_WINDOW = 22,    /* NOTE to the runtime: new size of the terminal, as SA_EXEC_TTY */
+    SA_EXEC_STATUS = 30,    /* END: "exited", "signaled", "timeout", "canceled" */
+    SA_EXEC_EXIT_CODE = 31, /* when exited */
     SA_EXEC_EXIT_SIGNAL = 32, /* when it died by a signal (any status) */
     SA_EXEC_DURATION_US = 33,
     SA_EXEC_CPU_US = 34,
@@ -80,6 +99,14 @@ enum sa_exec_tag {
 };
 
 enum { SA_EXEC_CODE_MAX = 16 * 1024 * 1024 };
+
+enum sa_port_tag {
+    SA_PORT_NUMBER = 2,
+    SA_PORT_LISTENER = 10, /* body of the following: */
+    SA_PORT_ADDRESS = 11,  /* "127.0.0.1", "::", ... */
+    SA_PORT_PID = 12,      /* inside; absent: unknown */
+    SA_PORT_PROGRAM = 13,  /* its name, made printable; absent: unknown */
+};
 
 enum sa_file_tag {
     SA_FILE_PATH = 2,
