@@ -12,6 +12,7 @@
  */
 #include "base/cleanup.h"
 #include "base/fdio.h"
+#include "native/embedded.h"
 #include "native/host.h"
 #include "native/sys.h"
 
@@ -180,6 +181,20 @@ static int short_names(struct sa_error *err)
     return 0;
 }
 
+/* Programs of ours for inside, below /etc/secureagent. */
+static int own_files(struct sa_error *err)
+{
+    if (folder("t/etc/secureagent/kernels", err) < 0)
+        return -1;
+    for (const struct sa_embedded *file = sa_embedded; file->name; file++) {
+        char path[128];
+        snprintf(path, sizeof path, "t/etc/secureagent/%s", file->name);
+        if (text_file(path, file->data, file->length, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int dev_folder(struct sa_error *err)
 {
     static const struct {
@@ -224,7 +239,7 @@ static int build(struct sa_error *err)
     if (symlink("/run", "t/var/run") < 0 || symlink("/tmp", "t/var/tmp") < 0)
         return failed(err, "link", "/var");
     if (system_folders(err) < 0 || etc_folder(err) < 0 || short_names(err) < 0 ||
-        dev_folder(err) < 0)
+        own_files(err) < 0 || dev_folder(err) < 0)
         return -1;
     if (sa_mount_restrict("t", MOUNT_ATTR_RDONLY, 0) < 0)
         return failed(err, "seal", "/");

@@ -1,0 +1,35 @@
+#!/usr/bin/python3
+"""Write files that sandboxes get as a C file that holds them: embed.py TARGET FOLDER FILE...
+
+They are named by their path below FOLDER ("kernels/python.py").
+"""
+import os
+import sys
+
+# The template root, which they go to, is a tmpfs of 16 MiB that has more to hold.
+MOST_BYTES = 4 << 20
+
+
+def main() -> None:
+    target, folder, *paths = sys.argv[1:]
+    total = 0
+    with open(target, "w", encoding="utf-8") as out:
+        out.write('#include "native/embedded.h"\n\n')
+        table = []
+        for index, path in enumerate(sorted(paths)):
+            with open(path, "rb") as file:
+                data = file.read()
+            total += len(data)
+            out.write(f"static const unsigned char file_{index}[] = {{\n")
+            for i in range(0, len(data), 24):
+                out.write("    " + "".join(f"{byte}," for byte in data[i : i + 24]) + "\n")
+            out.write("    0};\n")
+            name = os.path.relpath(path, folder)
+            table.append(f'    {{"{name}", file_{index}, sizeof file_{index} - 1}},\n')
+        out.write("const struct sa_embedded sa_embedded[] = {\n")
+        out.write("".join(table) + "    {NULL, NULL, 0}};\n")
+    if total > MOST_BYTES:
+        sys.exit(f"embed.py: {total} bytes, more than {MOST_BYTES}: too much for the template root")
+
+
+main()
