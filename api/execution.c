@@ -154,7 +154,7 @@ static void on_data(void *user, enum sa_link_channel channel, const void *data, 
     int64_t offset = e->offsets[channel], room = e->output_max - offset;
     size_t taken = length;
     /* The runtime was told the most; what it sends beyond is dropped, or we would grow. */
-    if (channel == SA_CHANNEL_IN || !e->sink || room <= 0)
+    if ((channel != SA_CHANNEL_OUT && channel != SA_CHANNEL_ERR) || !e->sink || room <= 0)
         taken = 0;
     else if ((uint64_t)room < length)
         taken = (size_t)room;

@@ -177,7 +177,7 @@ static void on_stream_writable(struct sa_http_request *request, void *user)
 static void stream_finished(void *user, const struct sa_exec_result *result)
 {
     struct run *run = user;
-    for (enum sa_link_channel c = SA_CHANNEL_OUT; c < SA_CHANNELS; c++) {
+    for (enum sa_link_channel c = SA_CHANNEL_OUT; c <= SA_CHANNEL_ERR; c++) {
         run->channel = c;
         sa_utf8_cut_feed(&run->cuts[c], "", 0, run->offsets[c], true, emit_piece, run);
     }

@@ -72,7 +72,7 @@ static void on_writable(void *owner, struct sa_stream *s)
 {
     (void)owner;
     size_t n = 100000;
-    char *room = sa_stream_reserve(s, SA_CHANNEL_IN, &n);
+    char *room = sa_stream_reserve(s, (enum sa_link_channel)(sa_stream_id(s) % SA_CHANNELS), &n);
     if (room) {
         memset(room, 1, n / 2);
         sa_stream_commit(s, n / 2);

@@ -105,7 +105,7 @@ void exec_check(struct exec *e)
     bool stopped = e->outcome != EXEC_RUNS;
     if (stopped ? !e->gone : !e->exited)
         return;
-    if (exec_io_closed(e) || (exec_io_drained(e) && (e->quiet_over || stopped)))
+    if (exec_out_closed(e) || (exec_out_drained(e) && (e->quiet_over || stopped)))
         finish(e);
 }
 
@@ -154,6 +154,8 @@ static void stop(struct exec *e, enum exec_outcome outcome)
     e->outcome = outcome;
     e->stop_us = sa_poller_now_us();
     sa_timer_clear(&e->deadline);
+    if (e->tty)
+        signal_all(e, SIGHUP); /* what shells at a terminal obey */
     if (e->grace_us) {
         signal_all(e, SIGTERM);
         signal_all(e, SIGCONT); /* who is stopped cannot obey */
@@ -177,8 +179,7 @@ static void on_canceled(struct sa_call *call)
     }
     if (e->exited && e->outcome == EXEC_RUNS) {
         e->quiet_over = true; /* only its background keeps it open */
-        for (int i = 0; i < 2; i++)
-            e->pumps[i].must_drain = 0;
+        exec_out_hurry(e);
         exec_check(e);
         return;
     }
@@ -202,7 +203,7 @@ static void on_exit_of(struct exec *e, int status, const struct rusage *ru)
     if (e->outcome != EXEC_RUNS)
         sa_timer_set(&e->killer, 0); /* perhaps that was the last of it */
     sa_timer_set(&e->quiet, EXEC_QUIET_US);
-    exec_io_drain(e);
+    exec_out_drain(e);
     exec_check(e);
 }
 
@@ -276,9 +277,9 @@ static void forget_session(pid_t pid)
 
 static int start(struct exec *e, struct sa_error *err)
 {
-    int fds[3] = {-1, -1, -1};
+    struct exec_child_fds child = {{-1, -1, -1}, -1};
     const struct exec_request *r = e->request;
-    int result = exec_io_open(e, fds, r->stdin_pipe, err);
+    int result = exec_io_open(e, &child, err);
     if (result == 0) {
         e->group.mark = sa_proc_new_mark();
         e->spawn = (struct sa_spawn){.argv = r->argv.items,
@@ -288,10 +289,11 @@ static int start(struct exec *e, struct sa_error *err)
                                      .boot_limits = &sa_boot.rlimits,
                                      .limits = &r->limits,
                                      .mark = e->group.mark,
-                                     .stdin_fd = fds[0],
-                                     .stdout_fd = fds[1],
-                                     .stderr_fd = fds[2],
-                                     .code_fd = r->code_fd};
+                                     .tty = e->tty,
+                                     .stdin_fd = child.fds[0],
+                                     .stdout_fd = child.fds[e->tty ? 0 : 1],
+                                     .stderr_fd = child.fds[e->tty ? 0 : 2],
+                                     .extra_fd = e->control ? child.extra : r->code_fd};
         e->start_us = sa_monotonic_us();
         pid_t pid = sa_spawn_start(&e->spawn, &e->result.fd, err);
         result = pid < 0 ? -1 : 0;
@@ -301,8 +303,10 @@ static int start(struct exec *e, struct sa_error *err)
         }
     }
     for (int i = 0; i < 3; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+        if (child.fds[i] >= 0)
+            close(child.fds[i]);
+    if (child.extra >= 0)
+        close(child.extra);
     return result;
 }
 
@@ -323,6 +327,10 @@ static void on_data(struct sa_call *call, enum sa_link_channel channel, const vo
                     size_t length)
 {
     struct exec *e = (struct exec *)call;
+    if (channel == SA_CHANNEL_CONTROL) {
+        exec_in_data(&e->feeds[FEED_CONTROL], data, length);
+        return;
+    }
     if (channel != SA_CHANNEL_IN) {
         sa_stream_consume(call->stream, length);
         return;
@@ -339,13 +347,15 @@ static void on_data(struct sa_call *call, enum sa_link_channel channel, const vo
         length -= (size_t)took;
     }
     if (length)
-        exec_io_data(e, data, length);
+        exec_in_data(&e->feeds[FEED_STDIN], data, length);
 }
 
 static void on_eof(struct sa_call *call, enum sa_link_channel channel)
 {
     struct exec *e = (struct exec *)call;
     struct sa_error error;
+    if (channel == SA_CHANNEL_CONTROL)
+        exec_in_eof(&e->feeds[FEED_CONTROL]);
     if (channel != SA_CHANNEL_IN)
         return;
     if (waits_for_code(e)) {
@@ -354,7 +364,7 @@ static void on_eof(struct sa_call *call, enum sa_link_channel channel)
         fail(e, &error);
         return;
     }
-    exec_io_eof(e);
+    exec_in_eof(&e->feeds[FEED_STDIN]);
 }
 
 static void on_note(struct sa_call *call, const void *body, size_t length)
@@ -364,10 +374,14 @@ static void on_note(struct sa_call *call, const void *body, size_t length)
     struct sa_field f;
     int64_t number;
     sa_fields_init(&reader, body, length);
-    while (sa_fields_next(&reader, &f, NULL) > 0)
-        if (f.tag == SA_EXEC_SIGNAL && sa_field_int(&f, &number, NULL) == 0 && number > 0 &&
-            number <= SIGRTMAX && e->pid)
+    while (sa_fields_next(&reader, &f, NULL) > 0) {
+        if (sa_field_int(&f, &number, NULL) < 0)
+            continue;
+        if (f.tag == SA_EXEC_SIGNAL && number > 0 && number <= SIGRTMAX && e->pid)
             kill(-e->pid, (int)number);
+        if (f.tag == SA_EXEC_WINDOW && exec_window_valid(number))
+            exec_io_resize(e, number);
+    }
 }
 
 static void on_writable(struct sa_call *call)
@@ -379,7 +393,7 @@ static void on_writable(struct sa_call *call)
             return;
         exec_io_start(e);
     }
-    exec_io_writable(e);
+    exec_out_writable(e);
 }
 
 static const struct sa_method method = {.data = on_data,
@@ -394,7 +408,8 @@ void sa_exec_open(struct sa_stream *stream, const void *body, size_t length)
     struct exec *e = sa_call_new(sizeof *e, &method, stream);
     e->request = sa_alloc(sizeof *e->request);
     e->result = (struct sa_watch){.fd = -1, .ready = result_ready};
-    e->feed.watch.fd = e->pumps[0].watch.fd = e->pumps[1].watch.fd = -1;
+    exec_out_init(e);
+    exec_in_init(e);
     e->deadline.fire = deadline_fire;
     e->killer.fire = killer_fire;
     e->quiet.fire = quiet_fire;

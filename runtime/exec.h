@@ -1,5 +1,5 @@
-/* What the files of the EXEC method share: exec_request.c decodes, exec.c lives, exec_io.c pumps.
- */
+/* What the files of the EXEC method share: exec_request.c decodes, exec.c lives, exec_io.c opens
+ * the descriptors, exec_out.c and exec_in.c move bytes. */
 #ifndef SA_RUNTIME_EXEC_H
 #define SA_RUNTIME_EXEC_H
 
@@ -13,6 +13,7 @@ enum {
     EXEC_ENV_MAX = 1024,
     EXEC_TEXT_MAX = 128 * 1024, /* a single argument; Linux has the same limit */
     EXEC_GRACE_MS = 500,
+    EXEC_WINDOW_MAX = 4096, /* rows, columns */
     EXEC_TIME_MAX_MS = 7 * 24 * 3600 * 1000,
     /* After the main process has exited its output ends when the pipes close, have been quiet for
      * so long, or after so long although somebody in the background goes on writing. */
@@ -32,7 +33,8 @@ struct exec_request {
     struct exec_texts env;  /* malloc'd; behind the first env_own, those of the boot block */
     size_t env_own;
     char *cwd;
-    bool stdin_pipe;
+    bool stdin_pipe, control;
+    int64_t window; /* of a terminal: rows << 16 | columns; 0: none */
     int64_t timeout_ms, grace_ms, out_max;
     const struct sa_filter *filter;
     struct sa_rlimits limits;
@@ -47,10 +49,12 @@ int exec_request_decode(struct exec_request *request, const void *body, size_t l
 ssize_t exec_request_code(struct exec_request *request, const void *data, size_t length,
                           struct sa_error *err);
 void exec_request_deinit(struct exec_request *request);
+/* Rows and columns from 1 to 4096. */
+bool exec_window_valid(int64_t window);
 
 struct exec;
 
-/* stdout or stderr on its way into the link. */
+/* stdout, stderr or control on its way into the link. */
 struct pump {
     struct sa_watch watch;
     struct exec *exec;
@@ -58,15 +62,26 @@ struct pump {
     bool paused; /* waits for `writable` */
     bool enlarged;
     int64_t total, forwarded, limit;
-    int64_t must_drain; /* what was in the pipe when the main process exited */
+    int64_t must_drain;     /* what was in the pipe when the main process exited */
+    int64_t before_control; /* what has to go before the control channel does */
 };
 
-/* The link on its way into stdin. */
+/* The link on its way into stdin or control. */
 struct feed {
     struct sa_watch watch;
+    struct exec *exec;
     struct sa_buf queue; /* bytes before `done` are written */
     size_t done;
     bool eof, enlarged;
+};
+
+enum { PUMP_OUT, PUMP_ERR, PUMP_CONTROL, PUMPS };
+enum { FEED_STDIN, FEED_CONTROL, FEEDS };
+
+/* The ends that the program gets; -1: none. */
+struct exec_child_fds {
+    int fds[3]; /* a terminal is the first, for all three */
+    int extra;  /* its descriptor 3 */
 };
 
 enum exec_outcome { EXEC_RUNS, EXEC_TIMEOUT, EXEC_CANCELED };
@@ -77,14 +92,17 @@ struct exec {
     struct exec_request *request; /* until it runs */
     struct sa_spawn spawn;
     struct sa_watch result; /* of the start */
-    struct pump pumps[2];
-    struct feed feed;
+    struct pump pumps[PUMPS];
+    struct feed feeds[FEEDS];
+    int64_t control_due; /* bytes of control that may go once the pipes are drained */
     struct sa_timer deadline, killer, quiet;
     pid_t pid; /* of the main process; 0 once it was waited for */
     struct sa_proc_group group;
     enum exec_outcome outcome;
     int64_t grace_us, stop_us; /* when it was told to stop */
     int kills;
+    bool tty, control;
+    bool hang_up;    /* asked for before it ran */
     bool note_due;   /* the NOTE with the pid found no room yet */
     bool exited;     /* the main process */
     bool gone;       /* the whole execution, after it was told to stop */
@@ -98,18 +116,34 @@ struct exec {
 void exec_check(struct exec *exec);
 
 /* exec_io.c */
-int exec_io_open(struct exec *exec, int child_fds[3], bool stdin_pipe, struct sa_error *err);
+int exec_io_open(struct exec *exec, struct exec_child_fds *child, struct sa_error *err);
+/* It runs: let bytes flow. */
 void exec_io_start(struct exec *exec);
-/* The main process exited: take what is in the pipes. */
-void exec_io_drain(struct exec *exec);
-void exec_io_writable(struct exec *exec);
-bool exec_io_drained(const struct exec *exec); /* nothing from before the exit is left */
-bool exec_io_closed(const struct exec *exec);
+void exec_io_enlarge(int fd, bool *enlarged);
+void exec_io_resize(struct exec *exec, int64_t window);
+/* The opener left the terminal: what it shows is forwarded, then it is gone. */
+void exec_io_hang_up(struct exec *exec);
 /* Close all; what background processes still hold open is read and dropped from now on. */
 void exec_io_finish(struct exec *exec);
 /* It never ran: just close. */
 void exec_io_close(struct exec *exec);
-void exec_io_data(struct exec *exec, const void *data, size_t length);
-void exec_io_eof(struct exec *exec);
+
+/* exec_out.c */
+void exec_out_init(struct exec *exec);
+void exec_out_start(struct exec *exec);
+/* The main process exited: take what is in the pipes. */
+void exec_out_drain(struct exec *exec);
+void exec_out_writable(struct exec *exec);
+bool exec_out_drained(const struct exec *exec); /* nothing from before the exit is left */
+bool exec_out_closed(const struct exec *exec);
+void exec_out_hurry(struct exec *exec); /* do not wait for what is in the pipes */
+void exec_out_finish(struct exec *exec);
+void exec_out_close(struct exec *exec);
+
+/* exec_in.c */
+void exec_in_init(struct exec *exec);
+void exec_in_data(struct feed *feed, const void *data, size_t length);
+void exec_in_eof(struct feed *feed);
+void exec_in_close(struct exec *exec);
 
 #endif

@@ -13,6 +13,8 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
+static char term[] = "TERM=xterm-256color"; /* where a terminal is not told its kind */
+
 static void append(struct exec_texts *list, char *text)
 {
     if (!list->items || list->count + 1 >= list->capacity) {
@@ -62,6 +64,14 @@ static int add_env(struct exec_request *r, const struct sa_field *f, struct sa_e
     return 0;
 }
 
+static bool has_term(const struct exec_request *r)
+{
+    for (size_t i = 0; i < r->env.count; i++)
+        if (same_name(term, r->env.items[i]))
+            return true;
+    return false;
+}
+
 static void add_boot_env(struct exec_request *r)
 {
     for (size_t b = 0; b < sa_boot.env_count; b++) {
@@ -71,6 +81,8 @@ static void add_boot_env(struct exec_request *r)
         if (!replaced)
             append(&r->env, sa_boot.env[b]);
     }
+    if (r->window && !has_term(r))
+        append(&r->env, term);
     if (!r->env.items)
         append(&r->env, NULL);
 }
@@ -140,6 +152,31 @@ static int get_filter(struct exec_request *r, const struct sa_field *f, struct s
     return 0;
 }
 
+bool exec_window_valid(int64_t window)
+{
+    int64_t rows = window >> 16, columns = window & 0xffff;
+    return rows >= 1 && rows <= EXEC_WINDOW_MAX && columns >= 1 && columns <= EXEC_WINDOW_MAX;
+}
+
+static int get_window(struct exec_request *r, const struct sa_field *f, struct sa_error *err)
+{
+    if (sa_field_int(f, &r->window, err) < 0)
+        return -1;
+    if (!exec_window_valid(r->window))
+        return sa_error_at(err, SA_EINVALID, "tty", "rows and columns are from 1 to %d",
+                           EXEC_WINDOW_MAX);
+    return 0;
+}
+
+static int get_control(struct exec_request *r, const struct sa_field *f, struct sa_error *err)
+{
+    int64_t number;
+    if (get_number(f, "control", 0, 1, &number, err) < 0)
+        return -1;
+    r->control = number;
+    return 0;
+}
+
 static int get_rlimit(struct exec_request *r, const struct sa_field *f, struct sa_error *err)
 {
     char text[128];
@@ -177,6 +214,10 @@ static int get_field(struct exec_request *r, const struct sa_field *f, struct sa
         return get_number(f, "outMax", 0, INT64_MAX, &r->out_max, err);
     case SA_EXEC_RLIMIT:
         return get_rlimit(r, f, err);
+    case SA_EXEC_TTY:
+        return get_window(r, f, err);
+    case SA_EXEC_CONTROL:
+        return get_control(r, f, err);
     default:
         if (f->tag & SA_FIELD_CRITICAL)
             return sa_error_set(err, SA_EINVALID, "EXEC: unknown critical field %u", f->tag);
@@ -216,6 +257,8 @@ int exec_request_decode(struct exec_request *r, const void *body, size_t length,
         r->filter = sa_boot_filter(&sa_boot, "default");
     if (!r->filter)
         return sa_error_at(err, SA_ECONTROL, "seccomp", "there is no filter \"default\"");
+    if (r->control && r->code_fd >= 0)
+        return sa_error_at(err, SA_EINVALID, "control", "cannot be combined with code");
     complete_cwd(r);
     add_boot_env(r);
     return 0;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -110,9 +111,10 @@ static const char *find_program(const char *name, char **env, char *out, size_t 
 /* All of the runtime's descriptors are close-on-exec; this covers what they forgot. */
 static void set_descriptors(const struct sa_spawn *s, int result_fd)
 {
-    if (dup2(s->stdin_fd, 0) < 0 || dup2(s->stdout_fd, 1) < 0 || dup2(s->stderr_fd, 2) < 0 ||
-        (s->code_fd >= 0 && dup2(s->code_fd, 3) < 0) ||
-        syscall(SYS_close_range, s->code_fd >= 0 ? 4u : 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+    if ((s->tty && ioctl(s->stdin_fd, TIOCSCTTY, 0) < 0) || dup2(s->stdin_fd, 0) < 0 ||
+        dup2(s->stdout_fd, 1) < 0 || dup2(s->stderr_fd, 2) < 0 ||
+        (s->extra_fd >= 0 && dup2(s->extra_fd, 3) < 0) ||
+        syscall(SYS_close_range, s->extra_fd >= 0 ? 4u : 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
         fail(result_fd, STEP_FD, errno, 0);
 }
 

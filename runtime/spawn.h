@@ -20,7 +20,8 @@ struct sa_spawn {
     const struct sa_rlimits *boot_limits, *limits;
     uint64_t mark;
     int stdin_fd, stdout_fd, stderr_fd; /* of the child */
-    int code_fd;                        /* becomes 3; -1: none */
+    int extra_fd;                       /* becomes 3; -1: none */
+    bool tty;                           /* stdin is to be its controlling terminal */
 };
 
 /* Open what only a dumpable process may; then, once the boot block is read, the rest. */

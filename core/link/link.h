@@ -11,7 +11,8 @@
  *     u32 length    bytes of payload, at most 131072 (SA_LINK_PAYLOAD_MAX)
  *     u32 stream    0 for the connection itself
  *     u8  type      below
- *     u8  channel   DATA and EOF: 0 stdin or file contents, 1 stdout, 2 stderr; otherwise 0
+ *     u8  channel   DATA and EOF: 0 stdin or file contents, 1 stdout, 2 stderr, 3 control (both
+ *                   directions, bytes of the application's own protocol); otherwise 0
  *     u16 zero
  *     payload
  *
@@ -91,7 +92,13 @@ enum sa_link_type {
     SA_LINK_GOAWAY,
 };
 
-enum sa_link_channel { SA_CHANNEL_IN = 0, SA_CHANNEL_OUT = 1, SA_CHANNEL_ERR = 2, SA_CHANNELS = 3 };
+enum sa_link_channel {
+    SA_CHANNEL_IN = 0,
+    SA_CHANNEL_OUT = 1,
+    SA_CHANNEL_ERR = 2,
+    SA_CHANNEL_CONTROL = 3,
+    SA_CHANNELS = 4
+};
 
 enum sa_link_role { SA_LINK_CONTROL, SA_LINK_RUNTIME };
 

@@ -82,9 +82,9 @@ static void read_plan(struct talk *t, const void *body, size_t length)
     sa_fields_init(&reader, body, length);
     while (sa_fields_next(&reader, &f, NULL) > 0) {
         assert_int_equal(sa_field_int(&f, &v, NULL), 0);
-        if (f.tag >= 10 && f.tag < 13)
+        if (f.tag >= 10 && f.tag < 10 + SA_CHANNELS)
             t->expected[f.tag - 10] = (uint64_t)v;
-        else if (f.tag >= 20 && f.tag < 23)
+        else if (f.tag >= 20 && f.tag < 20 + SA_CHANNELS)
             t->to_send[f.tag - 20] = (uint64_t)v;
         else if (f.tag == 30)
             t->notes_expected = (uint32_t)v;

@@ -264,7 +264,7 @@ static void test_channel_out_of_range(void **state)
 {
     (void)state;
     raw_open(&peer, 1, 1);
-    expect_violation(&peer, raw_feed(&peer, SA_LINK_DATA, 1, 3, "x", 1), "channel 3");
+    expect_violation(&peer, raw_feed(&peer, SA_LINK_DATA, 1, 4, "x", 1), "channel 4");
 }
 
 static void test_channel_where_none_belongs(void **state)

@@ -118,6 +118,8 @@ static void on_data(void *owner, struct sa_stream *stream, enum sa_link_channel 
     struct reply *r = sa_stream_user(stream);
     (void)owner;
     r->got[channel] += length;
+    if (r->tap)
+        r->tap(r, (int)channel, data, length);
     if (!r->discard)
         sa_buf_add(&r->out[channel], data, length);
     if (r->hold)
@@ -143,11 +145,11 @@ static void on_note(void *owner, struct sa_stream *stream, const void *body, siz
 
 static void push(struct reply *r)
 {
-    size_t n = sa_stream_write(r->stream, SA_CHANNEL_IN, r->send, r->send_left);
+    size_t n = sa_stream_write(r->stream, r->send_channel, r->send, r->send_left);
     r->send += n;
     r->send_left -= n;
     if (!r->send_left && r->send_eof)
-        sa_stream_eof(r->stream, SA_CHANNEL_IN);
+        sa_stream_eof(r->stream, r->send_channel);
 }
 
 static void on_writable(void *owner, struct sa_stream *stream)

@@ -55,8 +55,11 @@ struct reply {
     bool hold;            /* give no credit back */
     bool discard;         /* count data, do not keep it */
     size_t held;
+    /* Sees every piece as it comes; may be NULL. */
+    void (*tap)(struct reply *reply, int channel, const char *data, size_t length);
     const char *send; /* written as credit comes */
     size_t send_left;
+    enum sa_link_channel send_channel; /* stdin, but for tests that say otherwise */
     bool send_eof;
 };
 
