@@ -12,6 +12,18 @@
 
 enum { DRAIN_MS = 5000, PRUNE_EVERY_MS = 3600 * 1000 };
 
+/* A key where there is one; else a signature in the URL. */
+static int authenticate(struct sa_app *app, struct sa_http_request *request,
+                        const struct sa_api_route *route, struct sa_principal *principal,
+                        struct sa_error *err)
+{
+    if (!sa_http_request_query(request, SA_SIGN_PARAMETER) ||
+        sa_http_request_header(request, "authorization") ||
+        sa_http_request_header(request, "x-api-key"))
+        return sa_authenticate(app, request, principal, err);
+    return sa_authenticate_signed(app, request, route, principal, err);
+}
+
 static void dispatch(struct sa_http_request *request, void *user)
 {
     struct sa_app *app = user;
@@ -26,7 +38,7 @@ static void dispatch(struct sa_http_request *request, void *user)
     }
     struct sa_principal *principal =
         sa_arena_alloc(sa_http_request_arena(request), sizeof *principal);
-    if (sa_authenticate(app, request, principal, &error) < 0) {
+    if (authenticate(app, request, route, principal, &error) < 0) {
         sa_http_response_header(request, "WWW-Authenticate", "Bearer");
         sa_http_respond_error(request, &error);
         return;
@@ -90,6 +102,7 @@ static void on_store_closed(void *user)
     struct sa_app *app = user;
     sa_metrics_free(app->metrics);
     sa_router_free(app->router);
+    sa_signer_free(app->signer);
     app->store = NULL;
 }
 
@@ -182,6 +195,9 @@ static int open_parts(struct sa_app_run *run, const struct sa_app_options *optio
         return -1;
     app->store = sa_store_open(options->data_dir, app->loop, NULL, err);
     if (!app->store || (options->bootstrap_key && add_key(app, options->bootstrap_key, err) < 0))
+        return -1;
+    app->signer = sa_signer_open(options->data_dir, err);
+    if (!app->signer)
         return -1;
     app->sandboxes =
         sa_sandboxes_new(&(struct sa_sandboxes_options){.loop = app->loop,

@@ -6,6 +6,7 @@
 #define SA_API_APP_H
 
 #include "api/sandbox.h"
+#include "api/sign.h"
 #include "http/http.h"
 #include "http/router.h"
 #include "http/server.h"
@@ -18,6 +19,7 @@ struct sa_app {
     struct sa_sandboxes *sandboxes;
     struct sa_router *router;
     struct sa_http_server *server;
+    struct sa_signer *signer; /* api/sign.h */
     struct sa_metric *request_seconds, *requests_total;
     struct sa_series *execution_seconds;
     struct sa_metric *executions_total;
@@ -65,6 +67,24 @@ extern const struct sa_api_route sa_routes_sandboxes[], sa_routes_execution[], s
 extern const struct sa_api_route *const sa_api_routes[]; /* all of them; NULL at the end */
 #define SA_SANDBOX_PATH "/api/v1/sandboxes/{id}"
 
+/* Handlers that a signed URL (api/sign.h) opens, too: with the key's name on it, and what the key
+ * may do. `grant` gets what must be signed for this request; false: not with a signature. */
+struct sa_signed_route {
+    sa_api_handler *handler;
+    bool (*grant)(struct sa_http_request *request, struct sa_grant *grant);
+};
+extern const struct sa_signed_route sa_signed_routes[]; /* NULL at the end */
+/* Who signed this request's URL. -1: SA_EUNAUTHORIZED. */
+int sa_authenticate_signed(struct sa_app *app, struct sa_http_request *request,
+                           const struct sa_api_route *route, struct sa_principal *principal,
+                           struct sa_error *err);
+/* Append "http://HOST", as the client called this server. */
+void sa_request_origin(const struct sa_http_request *request, struct sa_buf *out);
+/* Answer {"url", "expiresAt"} for `url`, signed by the principal's key. */
+void sa_respond_signed_url(struct sa_app *app, struct sa_http_request *request,
+                           const struct sa_principal *principal, const struct sa_grant *grant,
+                           const char *url, int64_t expires_in_s);
+
 /* The sandbox that the path names, if it lives and the principal may see it. NULL: answered
  * with 404, or looked up in the store is what the caller wants (then use _peek). */
 struct sa_sandbox *sa_route_sandbox(struct sa_app *app, struct sa_http_request *request,
@@ -89,7 +109,7 @@ sa_api_handler sa_handle_create_sandbox, sa_handle_list_sandboxes, sa_handle_get
     sa_handle_delete_sandbox, sa_handle_sandbox_metrics, sa_handle_sandbox_events;
 sa_api_handler sa_handle_execute;
 sa_api_handler sa_handle_list_files, sa_handle_read_file, sa_handle_stat_file, sa_handle_write_file,
-    sa_handle_delete_file;
+    sa_handle_delete_file, sa_handle_sign_file;
 sa_api_handler sa_handle_list_keys, sa_handle_create_key, sa_handle_revoke_key;
 sa_api_handler sa_handle_healthz, sa_handle_readyz, sa_handle_metrics, sa_handle_openapi;
 

@@ -1,5 +1,6 @@
 /* The route tables (compared with api/openapi/ by a test), and helpers that handlers share. */
 #include "api/app.h"
+#include "api/files.h"
 
 #include "base/cleanup.h"
 
@@ -11,6 +12,11 @@
 const struct sa_api_route *const sa_api_routes[] = {sa_routes_sandboxes,  sa_routes_execution,
                                                     sa_routes_files,      sa_routes_identity,
                                                     sa_routes_operations, NULL};
+
+const struct sa_signed_route sa_signed_routes[] = {{sa_handle_read_file, sa_grant_file},
+                                                   {sa_handle_stat_file, sa_grant_file},
+                                                   {sa_handle_write_file, sa_grant_file},
+                                                   {0}};
 
 void sa_respond_no_sandbox(struct sa_http_request *request)
 {

@@ -151,15 +151,24 @@ static int64_t modified_ms(const struct stat *st)
     return ms;
 }
 
+/* The time of the last change, which no program can set back, besides what a program sees. */
+void sa_file_version(const struct stat *st, char out[SA_FILE_VERSION_BYTES])
+{
+    snprintf(out, SA_FILE_VERSION_BYTES, "%jx-%jx-%jx%08lx", (uintmax_t)st->st_ino,
+             (uintmax_t)st->st_size, (uintmax_t)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
+}
+
 void sa_file_add_entry(struct sa_buf *out, const char *full, const struct stat *st,
                        const char *target)
 {
     const char *slash = strrchr(full, '/');
+    char version[SA_FILE_VERSION_BYTES];
     add_clean_text(out, SA_FILE_NAME, slash && slash[1] ? slash + 1 : full);
     sa_fields_add_text(out, SA_FILE_TYPE, sa_file_kind(st->st_mode));
     sa_fields_add_int(out, SA_FILE_SIZE, st->st_size);
     sa_fields_add_int(out, SA_FILE_MODIFIED_MS, modified_ms(st));
-    sa_fields_add_int(out, SA_FILE_INODE, (int64_t)st->st_ino);
+    sa_file_version(st, version);
+    sa_fields_add_text(out, SA_FILE_VERSION, version);
     sa_fields_add_int(out, SA_FILE_PERMISSIONS, st->st_mode & 07777);
     if (target)
         add_clean_text(out, SA_FILE_TARGET, target);

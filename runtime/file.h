@@ -26,6 +26,10 @@ const char *sa_file_kind(mode_t mode);
 /* Anything but a regular file: SA_EINVALID that says what it is. */
 int sa_file_check_regular(mode_t mode, const char *path, struct sa_error *err);
 
+/* SA_FILE_VERSION. */
+enum { SA_FILE_VERSION_BYTES = 64 };
+void sa_file_version(const struct stat *st, char out[SA_FILE_VERSION_BYTES]);
+
 /* The fields of an entry. `full` is its path, `target` of a link or NULL. Bytes that are not UTF-8
  * become U+FFFD. */
 void sa_file_add_entry(struct sa_buf *out, const char *full, const struct stat *st,

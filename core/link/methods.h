@@ -122,7 +122,7 @@ enum sa_file_tag {
     SA_FILE_SIZE = 23,
     SA_FILE_MODIFIED_MS = 24,
     SA_FILE_TARGET = 25,      /* of a symlink */
-    SA_FILE_INODE = 26,       /* with size and time: the etag */
+    SA_FILE_VERSION = 26,     /* text that changes with the contents: the etag, unquoted */
     SA_FILE_FULL_PATH = 27,   /* canonical, absolute */
     SA_FILE_PERMISSIONS = 28, /* mode & 07777 */
     SA_FILE_CREATED = 30,

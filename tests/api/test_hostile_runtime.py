@@ -15,7 +15,7 @@ from tests.helpers.fake_node import (CREDIT, DATA, END, EOF, NOTE, OPEN, PAYLOAD
                                      field, frame)
 
 PID, STATUS, CODE, SIGNAL, DURATION, OUT_TOTAL = 21, 30, 31, 32, 33, 36
-ENTRY, NAME, TYPE, SIZE, MODIFIED, TARGET, INODE, FULL, PERMISSIONS = 20, 21, 22, 23, 24, 25, 26, 27, 28
+ENTRY, NAME, TYPE, SIZE, MODIFIED, TARGET, VERSION, FULL, PERMISSIONS = 20, 21, 22, 23, 24, 25, 26, 27, 28
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +72,9 @@ def hostile(node):
 
 
 def entry(**more):
-    values = {"name": "f", "type": "file", "size": 3, "modified": 0, "inode": 1, "full": "/workspace/f",
+    values = {"name": "f", "type": "file", "size": 3, "modified": 0, "version": "1-3-0", "full": "/workspace/f",
               "permissions": 0o644, **more}
-    tags = {"name": NAME, "type": TYPE, "size": SIZE, "modified": MODIFIED, "inode": INODE, "full": FULL,
+    tags = {"name": NAME, "type": TYPE, "size": SIZE, "modified": MODIFIED, "version": VERSION, "full": FULL,
             "permissions": PERMISSIONS, "target": TARGET}
     return b"".join(field(tags[k], v) for k, v in values.items())
 

@@ -1,0 +1,62 @@
+/*
+ * What the handlers of files share: an entry as the runtime describes it, and one call to the
+ * runtime in the name of one request. One loop thread.
+ */
+#ifndef SA_API_FILES_H
+#define SA_API_FILES_H
+
+#include "api/app.h"
+
+enum { SA_FILE_VERSION_BYTES = 72, SA_FILE_ETAG_BYTES = SA_FILE_VERSION_BYTES + 2 };
+
+struct sa_file_entry {
+    char name[256 * 3], path[4096], type[16], target[4096];
+    char version[SA_FILE_VERSION_BYTES]; /* hexadecimal digits and '-' */
+    int64_t size, modified_ms, permissions, created;
+};
+
+/* From the fields of a result, or of an SA_FILE_ENTRY inside it. The runtime lives with the code
+ * that it runs: what cannot be becomes what can. */
+void sa_file_entry_read(struct sa_fields fields, struct sa_file_entry *entry);
+void sa_file_entry_print(const struct sa_file_entry *entry, struct sa_json_w *w); /* FileEntry */
+/* Quoted, as in the header. */
+void sa_file_etag(const struct sa_file_entry *entry, char out[SA_FILE_ETAG_BYTES]);
+
+/* The request's end and the call's end may come in any order. In the request's arena. */
+struct sa_file_op {
+    struct sa_app *app;
+    struct sa_http_request *request;
+    const struct sa_principal *principal;
+    struct sa_call *call; /* NULL once ended */
+    size_t held;          /* credit kept back because the client is slow */
+    bool writable;
+    bool noted; /* the entry of a file has come */
+    size_t listed;
+    struct sa_buf list;
+    struct sa_json_w w;
+};
+
+/* Open the call, or answer with what is wrong (NULL). */
+struct sa_file_op *sa_file_op_start(struct sa_app *app, struct sa_http_request *request,
+                                    const struct sa_principal *principal,
+                                    enum sa_link_method method, const struct sa_buf *body,
+                                    const struct sa_call_events *events);
+/* The call ended: answer an error. True when there was one. */
+bool sa_file_op_failed(struct sa_file_op *op, const struct sa_error *error);
+/* The runtime does not keep to the protocol: enough of it. */
+void sa_file_op_broken(struct sa_file_op *op);
+/* The one entry that goes before the bytes of a file; false when there was one already. */
+bool sa_file_op_first_entry(struct sa_file_op *op, struct sa_fields *fields,
+                            struct sa_file_entry *entry);
+/* The client can take more: give back the credit that was held. For on_writable. */
+void sa_file_op_writable(struct sa_http_request *request, void *user);
+/* Answer with the entry that a call ended with: 201 when it is new, else 200. For `ended`. */
+void sa_file_op_answer_entry(void *user, const struct sa_error *error, struct sa_fields *fields);
+
+/* The path parameter of the route, absolute. */
+const char *sa_file_route_path(struct sa_http_request *request);
+
+/* Signed URLs for files (api/sign.h). */
+bool sa_grant_file(struct sa_http_request *request, struct sa_grant *grant);
+
+#endif

@@ -1,0 +1,111 @@
+/* One call to a runtime in the name of one request: how it begins and how it fails. */
+#include "api/files.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void op_cleanup(void *user)
+{
+    struct sa_file_op *op = user;
+    sa_buf_deinit(&op->list);
+}
+
+static void on_client_gone(struct sa_http_request *request, void *user)
+{
+    struct sa_file_op *op = user;
+    (void)request;
+    if (op->call)
+        sa_call_abandon(op->call);
+    op->call = NULL;
+}
+
+/* The path parameter has no leading slash; the runtime wants it absolute. */
+const char *sa_file_route_path(struct sa_http_request *request)
+{
+    const char *path = sa_http_request_param(request, "path");
+    while (*path == '/')
+        path++;
+    return sa_arena_printf(sa_http_request_arena(request), "/%s", path);
+}
+
+/* Open the call, or answer with what is wrong. */
+struct sa_file_op *sa_file_op_start(struct sa_app *app, struct sa_http_request *request,
+                                const struct sa_principal *principal, enum sa_link_method method,
+                                const struct sa_buf *body, const struct sa_call_events *events)
+{
+    struct sa_error error;
+    struct sa_sandbox *sandbox = sa_route_sandbox(app, request, principal);
+    if (!sandbox)
+        return NULL;
+    struct sa_runtime_conn *conn = sa_sandbox_conn(sandbox, &error);
+    struct sa_file_op *op = sa_arena_alloc(sa_http_request_arena(request), sizeof *op);
+    op->app = app;
+    op->request = request;
+    op->principal = principal;
+    if (!conn || !(op->call = sa_call_open(conn, method, body, events, op, &error))) {
+        sa_http_respond_error(request, &error);
+        return NULL;
+    }
+    sa_http_request_set_cleanup(request, op_cleanup, op);
+    sa_http_request_on_closed(request, on_client_gone, op);
+    return op;
+}
+
+/* The call ended: answer an error. True when there was one. */
+bool sa_file_op_failed(struct sa_file_op *op, const struct sa_error *error)
+{
+    op->call = NULL;
+    sa_http_request_on_closed(op->request, NULL, NULL);
+    if (!error)
+        return false;
+    if (sa_http_response_started(op->request))
+        sa_http_response_abort(op->request);
+    else if (error->sys_errno == ENOSPC || error->sys_errno == EDQUOT)
+        sa_http_respond_error_full(op->request, 507, error, NULL, NULL);
+    else
+        sa_http_respond_error(op->request, error);
+    return true;
+}
+
+/* The runtime does not keep to the protocol: enough of it. */
+void sa_file_op_broken(struct sa_file_op *op)
+{
+    struct sa_error error;
+    if (op->call)
+        sa_call_abandon(op->call);
+    sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox does not answer as it should");
+    sa_file_op_failed(op, &error);
+}
+
+/* The one entry that goes before the bytes of a file; false when there was one already. */
+bool sa_file_op_first_entry(struct sa_file_op *op, struct sa_fields *fields, struct sa_file_entry *e)
+{
+    if (op->noted)
+        return false;
+    op->noted = true;
+    sa_file_entry_read(*fields, e);
+    return true;
+}
+
+void sa_file_op_writable(struct sa_http_request *request, void *user)
+{
+    struct sa_file_op *op = user;
+    (void)request;
+    op->writable = true;
+    if (op->held && op->call)
+        sa_call_consume(op->call, op->held);
+    op->held = 0;
+}
+
+void sa_file_op_answer_entry(void *user, const struct sa_error *error, struct sa_fields *fields)
+{
+    struct sa_file_op *op = user;
+    struct sa_file_entry e;
+    struct sa_buf body = SA_BUF_INIT;
+    struct sa_json_w w = sa_json_w_start(&body);
+    if (sa_file_op_failed(op, error))
+        return;
+    sa_file_entry_read(*fields, &e);
+    sa_file_entry_print(&e, &w);
+    sa_respond_json(op->request, e.created ? 201 : 200, &body);
+}
