@@ -30,8 +30,9 @@ const char *sa_file_route_path(struct sa_http_request *request)
 
 /* Open the call, or answer with what is wrong. */
 struct sa_file_op *sa_file_op_start(struct sa_app *app, struct sa_http_request *request,
-                                const struct sa_principal *principal, enum sa_link_method method,
-                                const struct sa_buf *body, const struct sa_call_events *events)
+                                    const struct sa_principal *principal,
+                                    enum sa_link_method method, const struct sa_buf *body,
+                                    const struct sa_call_events *events)
 {
     struct sa_error error;
     struct sa_sandbox *sandbox = sa_route_sandbox(app, request, principal);
@@ -78,7 +79,8 @@ void sa_file_op_broken(struct sa_file_op *op)
 }
 
 /* The one entry that goes before the bytes of a file; false when there was one already. */
-bool sa_file_op_first_entry(struct sa_file_op *op, struct sa_fields *fields, struct sa_file_entry *e)
+bool sa_file_op_first_entry(struct sa_file_op *op, struct sa_fields *fields,
+                            struct sa_file_entry *e)
 {
     if (op->noted)
         return false;

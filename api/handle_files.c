@@ -66,7 +66,8 @@ void sa_handle_read_file(struct sa_app *app, struct sa_http_request *request,
         .note = on_read_note, .data = on_read_data, .ended = on_read_ended};
     sa_autobuf body = SA_BUF_INIT;
     sa_fields_add_text(&body, SA_FILE_PATH, sa_file_route_path(request));
-    struct sa_file_op *op = sa_file_op_start(app, request, principal, SA_METHOD_FILE_READ, &body, &events);
+    struct sa_file_op *op =
+        sa_file_op_start(app, request, principal, SA_METHOD_FILE_READ, &body, &events);
     if (!op)
         return;
     op->writable = true;
@@ -160,7 +161,8 @@ void sa_handle_write_file(struct sa_app *app, struct sa_http_request *request,
     sa_fields_add_int(&body, SA_FILE_PARENTS, 1);
     if (mode >= 0)
         sa_fields_add_int(&body, SA_FILE_MODE, mode);
-    struct sa_file_op *op = sa_file_op_start(app, request, principal, SA_METHOD_FILE_WRITE, &body, &events);
+    struct sa_file_op *op =
+        sa_file_op_start(app, request, principal, SA_METHOD_FILE_WRITE, &body, &events);
     if (op)
         sa_http_request_body(request, on_upload_data, on_upload_done, op);
 }

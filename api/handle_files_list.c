@@ -67,7 +67,8 @@ void sa_handle_list_files(struct sa_app *app, struct sa_http_request *request,
     }
     sa_fields_add_text(&body, SA_FILE_PATH, path ? path : "/workspace");
     sa_fields_add_int(&body, SA_FILE_RECURSIVE, recursive);
-    struct sa_file_op *op = sa_file_op_start(app, request, principal, SA_METHOD_FILE_LIST, &body, &events);
+    struct sa_file_op *op =
+        sa_file_op_start(app, request, principal, SA_METHOD_FILE_LIST, &body, &events);
     if (op)
         sa_http_response_on_writable(request, sa_file_op_writable, op);
 }

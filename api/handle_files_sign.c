@@ -3,7 +3,7 @@
 
 #include "json/json.h"
 
-#include <stdlib.h>
+#include <ctype.h>
 #include <string.h>
 
 enum { BODY_MAX = 16 * 1024, PATH_BYTES_MAX = 4096, DEFAULT_SECONDS = 3600 };
@@ -38,7 +38,7 @@ static void add_encoded(struct sa_buf *out, const char *text)
 {
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
-        if ((c | 32) - 'a' < 26u || c - '0' < 10u || strchr("/-._~", c))
+        if (isalnum(c) || strchr("/-._~", c)) /* in the C locale */
             sa_buf_addc(out, *text);
         else
             sa_buf_printf(out, "%%%02X", c);

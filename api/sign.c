@@ -59,10 +59,11 @@ static int read_secret(struct sa_signer *signer, const char *path, struct sa_err
     if (sa_read_file(AT_FDCWD, path, SECRET_BYTES, &content, err) < 0)
         return -1;
     if (content.length != SECRET_BYTES)
-        return sa_error_at(err, SA_EINVALID, path,
-                           "%.300s is damaged: remove it (a new one is made, and URLs signed so far "
-                           "end)",
-                           path);
+        return sa_error_at(
+            err, SA_EINVALID, path,
+            "%.300s is damaged: remove it (a new one is made, and URLs signed so far "
+            "end)",
+            path);
     memcpy(signer->secret, content.data, SECRET_BYTES);
     explicit_bzero(content.data, content.length);
     return 0;
