@@ -52,6 +52,11 @@ static void on_closed(uv_handle_t *handle)
     sa_server_check_drained(server);
 }
 
+static void close_tcp(struct sa_conn *c)
+{
+    uv_close((uv_handle_t *)&c->tcp, on_closed);
+}
+
 static void close_conn(struct sa_conn *c)
 {
     if (c->phase == CONN_CLOSING)
@@ -62,13 +67,16 @@ static void close_conn(struct sa_conn *c)
     c->dirty = false;
     c->phase = CONN_CLOSING; /* whatever the callbacks do now changes nothing */
     if (active)
-        sa_request_finish(&c->request, c->taken);
-    uv_close((uv_handle_t *)&c->tcp, on_closed);
+        sa_request_finish(&c->request, c->taken || c->tunnel);
+    if (c->tunnel)
+        sa_tunnel_close(c, close_tcp);
+    else
+        close_tcp(c);
 }
 
 /* The client may not have read the last answer, and closing with input unread would make the
  * kernel reset the connection under it: say that nothing more comes, and wait a little. */
-static void start_linger(struct sa_conn *c)
+void sa_conn_linger(struct sa_conn *c)
 {
     uv_os_fd_t fd;
     if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0)
@@ -157,6 +165,12 @@ static bool settle(struct sa_conn *c)
     struct sa_http_request *r = &c->request;
     if (c->phase != CONN_ACTIVE || r->reply != REPLY_ENDED || c->failed || c->taken)
         return false;
+    if (c->tunnel) {
+        sa_request_finish(r, true);
+        enter(c, CONN_TUNNEL);
+        sa_tunnel_begin(c);
+        return true;
+    }
     if (r->body != BODY_COMPLETE && r->body != BODY_DISCARD) {
         if (r->head->expect_continue && r->body == BODY_UNCLAIMED)
             r->keep_alive = false; /* nobody knows whether the body will come */
@@ -180,7 +194,7 @@ static bool settle(struct sa_conn *c)
         sa_conn_flush(c);
     }
     if (linger && !c->failed)
-        start_linger(c);
+        sa_conn_linger(c);
     else
         c->failed = true;
     return true;
@@ -281,6 +295,14 @@ static bool take_input(struct sa_conn *c)
         if (c->request.body == BODY_FLOWING || c->request.body == BODY_DISCARD)
             refill(c);
         return !c->failed && sa_conn_take_body(c);
+    case CONN_TUNNEL:
+        if (!sa_tunnel_allowance(c))
+            return false;
+        refill(c);
+        if (c->failed || !sa_conn_input(c).length)
+            return false;
+        sa_tunnel_take_input(c);
+        return true;
     case CONN_LINGER:
         sa_conn_consume(c, sa_conn_input(c).length);
         return false;
@@ -301,6 +323,8 @@ static size_t buffered(const struct sa_conn *c)
  * most cases that it has gone. */
 static size_t read_allowance(const struct sa_conn *c)
 {
+    if (c->phase == CONN_TUNNEL)
+        return sa_tunnel_allowance(c);
     if (c->phase != CONN_ACTIVE)
         return READ_BYTES;
     size_t have = buffered(c), max = c->server->options.pipeline_bytes_max;
@@ -323,7 +347,7 @@ static void ended(struct sa_conn *c)
 {
     bool answered = c->phase == CONN_ACTIVE && c->request.reply == REPLY_ENDED;
     c->eof = true;
-    if (!answered)
+    if (!answered && c->phase != CONN_TUNNEL)
         c->failed = true; /* gone, or done with us */
 }
 
@@ -375,6 +399,8 @@ void sa_conn_step(struct sa_conn *c)
         if (c->tls && c->eof) /* close_notify */
             ended(c);
     } while (again && !c->failed && !c->taken);
+    if (c->phase == CONN_TUNNEL && !c->failed)
+        sa_tunnel_settle(c);
     if (c->slice_length)
         add_pending(c, c->slice, c->slice_length);
     c->slice_length = 0;
@@ -390,17 +416,22 @@ void sa_conn_step(struct sa_conn *c)
 
 /* ---- timeouts ---- */
 
-static void check_active(struct sa_conn *c, uint64_t time)
+static void check_writing(struct sa_conn *c, uint64_t time)
 {
-    const struct sa_http_options *o = &c->server->options;
-    struct sa_http_request *r = &c->request;
     size_t left = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
     if (c->writing && left != c->write_mark) { /* the kernel took some of it */
         c->write_mark = left;
         c->last_output = time;
     }
-    if (c->writing && time - c->last_output >= o->write_timeout_ms)
+    if (c->writing && time - c->last_output >= c->server->options.write_timeout_ms)
         c->failed = true;
+}
+
+static void check_active(struct sa_conn *c, uint64_t time)
+{
+    const struct sa_http_options *o = &c->server->options;
+    struct sa_http_request *r = &c->request;
+    check_writing(c, time);
     bool reading = r->body == BODY_FLOWING || r->body == BODY_DISCARD;
     if (c->failed || !reading || time - c->last_input < o->body_timeout_ms)
         return;
@@ -428,6 +459,9 @@ void sa_conn_check_timeouts(struct sa_conn *c, uint64_t time)
         break;
     case CONN_ACTIVE:
         check_active(c, time);
+        break;
+    case CONN_TUNNEL:
+        check_writing(c, time);
         break;
     case CONN_LINGER:
         c->failed |= since >= LINGER_MS;

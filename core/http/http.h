@@ -11,7 +11,7 @@
  *     sa_http_respond(), sa_http_respond_owned(), sa_http_respond_error()     whole answers
  *     sa_http_response_start(), sa_http_response_write() ..., sa_http_response_end()
  *     sa_http_response_abort()      cut the connection: what was sent must not look complete
- *     sa_http_take_socket()         leave HTTP
+ *     sa_http_take_socket(), sa_http_take_tunnel()   leave HTTP
  *
  * After that call the request is gone for the handler. If the client disconnects, or a limit or
  * timeout ends the exchange before the handler has answered in full, `closed` (see
@@ -29,6 +29,7 @@
 #define SA_HTTP_HTTP_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 
 #include <stdbool.h>
@@ -185,8 +186,33 @@ bool sa_http_request_is_websocket(const struct sa_http_request *request);
 /* Take the client's socket out of the server, before any answer: returns a descriptor that the
  * caller owns (non-blocking, close-on-exec) and what was read beyond the head (malloc; free()).
  * The request ends as if answered; copy what is needed from it first. -1: SA_ECONFLICT when the
- * answer has begun or the request has a body, SA_EUNAVAILABLE under TLS. */
+ * answer has begun or the request has a body. Under TLS it is one end of a tunnel. */
 int sa_http_take_socket(struct sa_http_request *request, char **unread, size_t *unread_length,
                         struct sa_error *err);
+
+/*
+ * A tunnel: the client's connection stays with the server, which carries bytes between it and a
+ * socketpair whose other end the caller gets, encrypting and decrypting where there is TLS. It
+ * holds at most 256 KiB that came and 128 KiB that go; each direction ends on its own; it counts
+ * among the connections, and ends by a drain's deadline.
+ */
+struct sa_http_tunnel;
+struct sa_http_tunnel_events {
+    /* What came from the client: append to `out` what the caller's end is to read of it. */
+    void (*filter)(void *user, const char *data, size_t length, struct sa_buf *out);
+    /* The tunnel is gone. Once, last, from the loop. */
+    void (*gone)(void *user);
+};
+/* Returns the caller's end (non-blocking, close-on-exec), at which everything arrives that came
+ * after the head. Errors and the rest as sa_http_take_socket(). `events` may be NULL, `tunnel` too
+ * then. Events come from the loop only. */
+int sa_http_take_tunnel(struct sa_http_request *request, const struct sa_http_tunnel_events *events,
+                        void *user, struct sa_http_tunnel **tunnel, struct sa_error *err);
+/* Let the caller's end read these bytes now; not through the filter. */
+void sa_http_tunnel_insert(struct sa_http_tunnel *tunnel, const void *data, size_t length);
+/* No events any more; what the client still sends is dropped. */
+void sa_http_tunnel_forget(struct sa_http_tunnel *tunnel);
+/* Cut the client's connection now; `gone` comes. */
+void sa_http_tunnel_cut(struct sa_http_tunnel *tunnel);
 
 #endif

@@ -8,6 +8,7 @@
  *   request.c   the request's side of http.h: accessors and the body
  *   response.c  the response's side of http.h
  *   reply.c     response heads and error bodies as text
+ *   tunnel.c    connections that have left HTTP but stay here
  *   parser.c target.c output.c tls.c   see their headers
  *
  * A connection works on one request at a time and parses the next one when the answer is in
@@ -46,6 +47,7 @@ enum conn_phase {
     CONN_IDLE,      /* between requests */
     CONN_HEAD,      /* a head has begun */
     CONN_ACTIVE,    /* a request is there: being handled, read, answered, flushed */
+    CONN_TUNNEL,    /* it has left HTTP: bytes go through, see tunnel.c */
     CONN_LINGER,    /* answered for the last time; input is dropped until the client closes */
     CONN_CLOSING,
 };
@@ -115,8 +117,9 @@ struct sa_conn {
     struct sa_conn *dirty_prev, *dirty_next; /* those to step before the loop polls */
     enum conn_phase phase;
     bool dirty, stepping, reading;
-    bool failed; /* to be closed at the end of the step */
-    bool taken;  /* sa_http_take_socket() */
+    bool failed;                   /* to be closed at the end of the step */
+    bool taken;                    /* sa_http_take_socket() */
+    struct sa_http_tunnel *tunnel; /* sa_http_take_tunnel() */
     bool eof;
     bool yielded; /* `writable` waits for the loop's next round */
     bool linger;  /* after the answer: the client may still be sending */
@@ -179,6 +182,8 @@ void sa_conn_accept(struct sa_http_server *server, uv_stream_t *listener);
 void sa_conn_touch(struct sa_conn *conn); /* step later, from the loop */
 void sa_conn_step(struct sa_conn *conn);  /* only from the loop */
 void sa_conn_fail(struct sa_conn *conn);  /* close at the next step */
+/* Nothing more goes out: let the client read what is under way, then close. */
+void sa_conn_linger(struct sa_conn *conn);
 void sa_conn_check_timeouts(struct sa_conn *conn, uint64_t now);
 /* Unparsed input; consume drops from its front. */
 struct sa_http_text sa_conn_input(const struct sa_conn *conn);
@@ -194,6 +199,13 @@ void sa_conn_refuse_body(struct sa_conn *conn);  /* larger than options.body_byt
 void sa_conn_flush(struct sa_conn *conn); /* calls nobody back; may fail the connection */
 size_t sa_conn_queued(const struct sa_conn *conn);
 
+/* tunnel.c: parts of the step, once sa_http_take_tunnel() was called. */
+void sa_tunnel_begin(struct sa_conn *conn);
+void sa_tunnel_take_input(struct sa_conn *conn);
+void sa_tunnel_settle(struct sa_conn *conn);
+size_t sa_tunnel_allowance(const struct sa_conn *conn); /* how much to read from the client */
+void sa_tunnel_close(struct sa_conn *conn, void (*closed)(struct sa_conn *conn));
+
 /* body.c */
 bool sa_conn_take_body(struct sa_conn *conn); /* part of the step; true: something happened */
 
@@ -202,6 +214,8 @@ void sa_request_begin(struct sa_http_request *request, const struct sa_http_head
 /* The handler no longer has it: calls `closed` if it has not answered in full. */
 void sa_request_detach(struct sa_http_request *request);
 void sa_request_finish(struct sa_http_request *request, bool complete);
+int sa_request_check_taking(const struct sa_http_request *request, struct sa_error *err);
+void sa_request_taken(struct sa_http_request *request); /* it ends as if answered */
 
 /* reply.c */
 void sa_reply_head(struct sa_http_request *request, int status, const char *type, int64_t length);

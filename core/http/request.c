@@ -331,15 +331,37 @@ bool sa_http_request_is_websocket(const struct sa_http_request *r)
            strlen(key) == 24 && version && !strcmp(version, "13") && r->head->content_length == 0;
 }
 
+/* -1: the exchange cannot be left any more. */
+int sa_request_check_taking(const struct sa_http_request *r, struct sa_error *err)
+{
+    const struct sa_conn *c = r->conn;
+    if (r->reply != REPLY_NONE || r->body != BODY_COMPLETE || sa_conn_queued(c) || c->failed)
+        return sa_error_set(err, SA_ECONFLICT, "the exchange has gone too far to be handed over");
+    return 0;
+}
+
+void sa_request_taken(struct sa_http_request *r)
+{
+    r->status = 101;
+    r->reply = REPLY_ENDED;
+    sa_conn_touch(r->conn);
+}
+
 int sa_http_take_socket(struct sa_http_request *r, char **unread, size_t *unread_length,
                         struct sa_error *err)
 {
     struct sa_conn *c = r->conn;
     uv_os_fd_t fd;
-    if (c->tls)
-        return sa_error_set(err, SA_EUNAVAILABLE, "a TLS connection cannot be handed over");
-    if (r->reply != REPLY_NONE || r->body != BODY_COMPLETE || sa_conn_queued(c) || c->failed)
-        return sa_error_set(err, SA_ECONFLICT, "the exchange has gone too far to be handed over");
+    if (c->tls) {
+        int end = sa_http_take_tunnel(r, NULL, NULL, NULL, err);
+        if (end >= 0) {
+            *unread = sa_strndup("", 0);
+            *unread_length = 0;
+        }
+        return end;
+    }
+    if (sa_request_check_taking(r, err) < 0)
+        return -1;
     if (uv_fileno((uv_handle_t *)&c->tcp, &fd) != 0)
         return sa_error_set(err, SA_ECONFLICT, "the connection is closed");
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -352,8 +374,6 @@ int sa_http_take_socket(struct sa_http_request *r, char **unread, size_t *unread
         uv_read_stop((uv_stream_t *)&c->tcp);
     c->reading = false;
     c->taken = true;
-    r->status = 101;
-    r->reply = REPLY_ENDED;
-    sa_conn_touch(c);
+    sa_request_taken(r);
     return copy;
 }

@@ -125,6 +125,21 @@ int fixture_taken(struct fixture *f, char **unread, size_t *length)
     return fd;
 }
 
+int fixture_wait_taken(struct fixture *f)
+{
+    int fd = -1;
+    char *unread = NULL;
+    size_t length;
+    for (int i = 0; i < 10000 && fd < 0; i++, usleep(1000))
+        fd = fixture_taken(f, &unread, &length);
+    assert_true(fd >= 0);
+    free(unread);
+    int flags = fcntl(fd, F_GETFL);
+    assert_true(flags & O_NONBLOCK);
+    assert_int_equal(fcntl(fd, F_SETFL, flags & ~O_NONBLOCK), 0);
+    return fd;
+}
+
 /* ---- the client ---- */
 
 static int connect_to(const char *address)

@@ -16,6 +16,7 @@
  *   GET  /cut                begins an answer and aborts
  *   GET  /error?code=N       that sa_error, with a path that needs escaping
  *   GET  /take               sa_http_take_socket(); see fixture_taken()
+ *   GET  /tunnel             sa_http_take_tunnel(), through which bytes are shouted
  */
 #ifndef TEST_HTTP_FIXTURE_H
 #define TEST_HTTP_FIXTURE_H
@@ -35,7 +36,7 @@
 struct fixture;
 
 struct counters {
-    atomic_int handled, closed, cleaned, completed, incomplete, last_status;
+    atomic_int handled, closed, cleaned, completed, incomplete, last_status, tunnels_gone;
     atomic_ullong taken_bytes; /* by /slow */
     atomic_ullong queued_max;  /* seen by /down */
     atomic_ullong burst_max;   /* bytes /down wrote in one go */
@@ -50,6 +51,8 @@ void fixture_drain(struct fixture *f, unsigned deadline_ms);
 void fixture_stop(struct fixture *f);
 /* What /take took, once: descriptor and unread bytes (free()). */
 int fixture_taken(struct fixture *f, char **unread, size_t *length);
+/* Wait for it; it blocks. */
+int fixture_wait_taken(struct fixture *f);
 
 struct client {
     int fd;

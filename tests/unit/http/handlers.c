@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -283,6 +284,34 @@ static void take(struct sa_http_request *r, void *user)
     pthread_mutex_unlock(&h->lock);
 }
 
+/* What the client sends arrives in upper case and without digits. */
+static void shout(void *user, const char *data, size_t length, struct sa_buf *out)
+{
+    (void)user;
+    for (size_t i = 0; i < length; i++)
+        if (!isdigit((unsigned char)data[i]))
+            sa_buf_addc(out, (char)toupper((unsigned char)data[i]));
+}
+
+static void tunnel_gone(void *user)
+{
+    struct handlers *h = user;
+    h->counters.tunnels_gone++;
+}
+
+static void tunnel(struct sa_http_request *r, void *user)
+{
+    static const struct sa_http_tunnel_events events = {.filter = shout, .gone = tunnel_gone};
+    struct handlers *h = user;
+    struct sa_error error;
+    new_job(r, h);
+    pthread_mutex_lock(&h->lock);
+    h->taken_fd = sa_http_take_tunnel(r, &events, h, &h->tunnel, &error);
+    h->taken_unread = NULL;
+    h->taken_length = 0;
+    pthread_mutex_unlock(&h->lock);
+}
+
 void add_handlers(struct sa_router *router, struct handlers *h)
 {
     sa_router_add(router, "GET", "/hello", hello, h);
@@ -301,4 +330,5 @@ void add_handlers(struct sa_router *router, struct handlers *h)
     sa_router_add(router, "GET", "/cut", cut, h);
     sa_router_add(router, "GET", "/error", answer_error, h);
     sa_router_add(router, "GET", "/take", take, h);
+    sa_router_add(router, "GET", "/tunnel", tunnel, h);
 }

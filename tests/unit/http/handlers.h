@@ -13,6 +13,7 @@ struct handlers {
     int taken_fd;
     char *taken_unread;
     size_t taken_length;
+    struct sa_http_tunnel *tunnel; /* of /tunnel */
 };
 
 void add_handlers(struct sa_router *router, struct handlers *handlers);

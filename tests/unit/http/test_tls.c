@@ -241,6 +241,38 @@ static void test_vanish(void **state)
     fixture_stop(f);
 }
 
+/* The taken socket is plain at its other end, and each direction ends on its own. */
+static void test_take_socket(void **state)
+{
+    (void)state;
+    struct fixture *f = start((struct sa_http_options){0});
+    struct secure s;
+    size_t n;
+    char text[16] = "";
+    assert_int_equal(secure_open(&s, f, 0), 1);
+    const char *upgrade =
+        "GET /take HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nearly";
+    assert_int_equal(SSL_write_ex(s.ssl, upgrade, strlen(upgrade), &n), 1);
+    int fd = fixture_wait_taken(f);
+    assert_int_equal(recv(fd, text, 5, MSG_WAITALL), 5);
+    assert_string_equal(text, "early");
+    assert_int_equal(send(fd, "answer", 6, 0), 6);
+    assert_int_equal(SSL_read_ex(s.ssl, text, sizeof text, &n), 1);
+    assert_memory_equal(text, "answer", 6);
+    shutdown(fd, SHUT_WR);
+    assert_int_equal(SSL_read_ex(s.ssl, text, sizeof text, &n), 0);
+    assert_int_equal(SSL_get_error(s.ssl, 0), SSL_ERROR_ZERO_RETURN);
+    assert_int_equal(SSL_write_ex(s.ssl, "late", 4, &n), 1);
+    assert_int_equal(recv(fd, text, 4, MSG_WAITALL), 4);
+    assert_memory_equal(text, "late", 4);
+    SSL_shutdown(s.ssl);
+    assert_int_equal(recv(fd, text, 1, 0), 0);
+    close(fd);
+    secure_close(&s);
+    fixture_stop(f);
+}
+
 static void expect_bad_files(const char *cert, const char *key, const char *path)
 {
     struct sa_error err = {0};
@@ -277,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_handshake_timeout),
         cmocka_unit_test(test_handshakes_are_prompt),
         cmocka_unit_test(test_vanish),
+        cmocka_unit_test(test_take_socket),
         cmocka_unit_test(test_bad_files),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
