@@ -235,7 +235,7 @@ static void kernel(struct doctor *d)
         "sysctl vm.memfd_noexec=1");
     sa_read_file(AT_FDCWD, "/proc/filesystems", 1 << 16, &filesystems, NULL);
     add(d, FACT, "overlay", strstr(filesystems.data, "\toverlay\n") != NULL, "overlay file system",
-        "modprobe overlay; only images will need it");
+        "modprobe overlay; without it nothing can be watched (inotify) inside");
     add(d, FACT, "cap_sys_resource", has_capability(CAP_SYS_RESOURCE),
         "the capability SYS_RESOURCE; the node does without", "nothing to do");
 }

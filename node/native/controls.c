@@ -14,6 +14,7 @@ static const char *const names[SA_CONTROL_COUNT] = {
     [SA_C_UTSNS] = "utsns",
     [SA_C_CGROUPNS] = "cgroupns",
     [SA_C_ROOTFS_READONLY] = "rootfs.readonly",
+    [SA_C_ROOTFS_PRIVATE] = "rootfs.private",
     [SA_C_PROC_MASKED] = "proc.masked",
     [SA_C_TMPFS_SIZE] = "tmpfs.size",
     [SA_C_TMPFS_INODES] = "tmpfs.inodes",

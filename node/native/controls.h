@@ -21,6 +21,7 @@ enum sa_control {
     SA_C_UTSNS,
     SA_C_CGROUPNS,
     SA_C_ROOTFS_READONLY,
+    SA_C_ROOTFS_PRIVATE, /* nobody else's watches and locks reach its files */
     SA_C_PROC_MASKED,
     SA_C_TMPFS_SIZE,
     SA_C_TMPFS_INODES,

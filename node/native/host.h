@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SA_MASKS_MAX = 64, SA_LANGUAGES = 5 };
+enum { SA_MASKS_MAX = 64, SA_LAYERS_MAX = 8, SA_LANGUAGES = 5 };
 
 struct sa_program {
     struct sock_filter *code;
@@ -34,6 +34,11 @@ struct sa_mask {
     bool directory;
 };
 
+/* A system folder of the host: at `path` in the node's tree, NAME in the root of a sandbox. */
+struct sa_layer {
+    char path[16], name[16];
+};
+
 struct sa_host {
     bool ranges;               /* may map ranges of ids (root); else one id, the caller's */
     bool root;                 /* started as root: a missing control is fatal */
@@ -44,6 +49,11 @@ struct sa_host {
     int landlock_abi; /* 0: none */
     struct sa_mask masks[SA_MASKS_MAX];
     size_t mask_count;
+    struct sa_layer layers[SA_LAYERS_MAX];
+    size_t layer_count;
+    bool own_layers;         /* each sandbox gets overlays of them */
+    bool own_devices;        /* and device nodes that only it uses */
+    long watches, instances; /* inotify(7), for each sandbox */
     struct sa_filters filters;
     struct sa_buf boot; /* the part of the boot block that is the same for all */
     sa_controls can;    /* what a sandbox gets here */
@@ -66,8 +76,10 @@ int sa_host_reduce(struct sa_error *err);
 void sa_host_raise(unsigned capability);
 void sa_host_deinit(struct sa_host *host);
 
-/* Build the template root and move this process into a mount namespace of /t (the template),
- * /proc and /d (an empty folder); nothing else of the host is reachable by a path (template.c). */
-int sa_template_enter(struct sa_error *err);
+/* Build the template root and move this process into a mount namespace of it; nothing else of the
+ * host is reachable by a path (template.c has the tree). Finds out about overlays. */
+int sa_template_enter(struct sa_host *host, struct sa_error *err);
+/* In the sandbox's user namespace: a read-only overlay of a folder of the node's tree. */
+int sa_mount_layer(const char *lower, const char *target);
 
 #endif

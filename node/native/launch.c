@@ -78,7 +78,7 @@ int sa_launch(const struct sa_host *host, const struct sa_groups *groups,
     sigprocmask(SIG_SETMASK, &all, &before);
     pid_t pid = sa_clone3(&args);
     if (pid == 0)
-        sa_child_main(host, pair[1]);
+        sa_child_main(host, pair[1], handle->slot);
     int number = errno;
     sigprocmask(SIG_SETMASK, &before, NULL);
     close(pair[1]);

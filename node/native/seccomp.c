@@ -180,9 +180,9 @@ static void guard_scheduling(struct rules *r)
     rule1(r, NO_PERMISSION, "ioprio_set", INT_IS(0, 3));
 }
 
-/* What is shared with the host are the files of /usr: no watching who uses them (inotify has its
- * limit, steps_mount.c), no writing out of the host's disks. A sandbox's own files are in memory,
- * so that sync(2) has nothing to do. */
+/* What may be shared with the host are the files of /usr: no watching who uses them (inotify has
+ * its limit, steps_mount.c), no writing out of the host's disks. A sandbox's own files are in
+ * memory, so that sync(2) has nothing to do. */
 static void guard_shared_files(struct rules *r)
 {
     rule1(r, NO_PERMISSION, "fcntl", INT_IS(1, F_NOTIFY));

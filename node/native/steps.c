@@ -31,7 +31,7 @@ static const struct sa_step steps[] = {
     {"wait-ids", wait_ids, BIT(SA_C_USERNS)},
     {"cgroups", join, 0},
     {"ids", sa_step_ids, BIT(SA_C_USERNS_RANGE)},
-    {"root", sa_step_root, BIT(SA_C_MOUNTNS)},
+    {"root", sa_step_root, BIT(SA_C_MOUNTNS) | BIT(SA_C_ROOTFS_PRIVATE)},
     {"proc", sa_step_proc, BIT(SA_C_PIDNS)},
     {"namespace-limits", sa_step_namespace_limits, BIT(SA_C_USERNS_LIMITS)},
     {"mask", sa_step_mask, BIT(SA_C_PROC_MASKED)},
@@ -253,10 +253,11 @@ static int run(struct sa_child *child)
     return (int)syscall(SYS_execveat, child->runtime, "", argv, envp, AT_EMPTY_PATH);
 }
 
-noreturn void sa_child_main(const struct sa_host *host, int setup)
+noreturn void sa_child_main(const struct sa_host *host, int setup, int slot)
 {
     struct sa_child child = {.host = host,
                              .setup = setup,
+                             .slot = slot,
                              .runtime = host->runtime,
                              .link = -1,
                              .boot = -1,

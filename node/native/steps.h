@@ -42,6 +42,7 @@ struct sa_report {
 struct sa_child {
     const struct sa_host *host;
     int setup, runtime; /* both close-on-exec */
+    int slot;
     int link, boot, rules, listener;
     int groups[SA_FDS_MAX]; /* `tasks` of the control groups to join */
     size_t group_count;
@@ -58,8 +59,8 @@ struct sa_step {
 size_t sa_step_count(void);
 const char *sa_step_name(uint32_t index);
 
-/* Runs in the child, never returns. */
-noreturn void sa_child_main(const struct sa_host *host, int setup);
+/* Runs in the child, never returns. `slot`: of the id ranges. */
+noreturn void sa_child_main(const struct sa_host *host, int setup, int slot);
 
 /* steps_mount.c */
 sa_step_fn sa_step_root, sa_step_proc, sa_step_namespace_limits, sa_step_mask, sa_step_terminals,

@@ -1,6 +1,6 @@
 /*
- * Steps that make the sandbox's root out of the node's tree (template.c): /t copied, a proc of
- * its own, what must not be seen covered, one tmpfs bound to each writable folder. Paths without
+ * Steps that make the sandbox's root out of the node's tree (template.c): overlays, a /dev, a proc
+ * of its own, what must not be seen covered, one tmpfs bound to each writable folder. Paths without
  * a leading slash are below the new root, which is the working folder until pivot_root.
  */
 #include "base/cleanup.h"
@@ -16,14 +16,29 @@
 
 enum { DATA_FLAGS = MS_NOSUID | MS_NODEV };
 
-/* The copy of /t that came with the namespace is locked in its place; a bind of it is not, and
- * what is below it stays locked to it. */
+static int layer(const struct sa_host *host, const char *path, const char *target)
+{
+    if (host->own_layers)
+        return sa_mount_layer(path, target);
+    return mount(path, target, NULL, MS_BIND | MS_REC, NULL);
+}
+
+/* What came with the namespace is locked in its place; what is put together in /r is not. */
 int sa_step_root(struct sa_child *child)
 {
-    (void)child;
-    if (mount("/t", "/t", NULL, MS_BIND | MS_REC, NULL) < 0)
+    const struct sa_host *host = child->host;
+    char text[32];
+    if (layer(host, "/t", "/r") < 0)
         return -1;
-    return chdir("/t");
+    for (size_t i = 0; i < host->layer_count; i++) {
+        snprintf(text, sizeof text, "/r/%s", host->layers[i].name);
+        if (layer(host, host->layers[i].path, text) < 0)
+            return -1;
+    }
+    snprintf(text, sizeof text, "/v/%d", host->own_devices ? child->slot : 0);
+    if (mount(text, "/r/dev", NULL, MS_BIND | MS_REC, NULL) < 0)
+        return -1;
+    return chdir("/r");
 }
 
 int sa_step_proc(struct sa_child *child)
@@ -42,21 +57,27 @@ static int write_number(const char *path, const char *text)
 
 /* No further namespaces in this user namespace, whoever asks and whatever a filter says
  * (user_namespaces(7)); the control group's own comes later, hence the 1. And a share only of
- * what the kernel counts for the node's user over all sandboxes. No watches at all: /usr and the
- * template are the same files for the host and every sandbox, and a watch on them tells of each
- * program that any of these runs. Programs that can fall back to looking do so (ENOSPC). */
+ * what the kernel counts for the node's user over all sandboxes. No watches at all where files are
+ * shared with the host and other sandboxes: they would tell of each program that any of these
+ * runs. Programs that can fall back to looking do so (ENOSPC). */
 int sa_step_namespace_limits(struct sa_child *child)
 {
-    static const struct {
+    char instances[24], watches[24];
+    const struct {
         const char *path, *most;
-    } limits[] = {
-        {"proc/sys/user/max_user_namespaces", "0"},    {"proc/sys/user/max_mnt_namespaces", "0"},
-        {"proc/sys/user/max_pid_namespaces", "0"},     {"proc/sys/user/max_net_namespaces", "0"},
-        {"proc/sys/user/max_ipc_namespaces", "0"},     {"proc/sys/user/max_uts_namespaces", "0"},
-        {"proc/sys/user/max_time_namespaces", "0"},    {"proc/sys/user/max_cgroup_namespaces", "1"},
-        {"proc/sys/user/max_inotify_instances", "16"}, {"proc/sys/user/max_inotify_watches", "0"},
-        {"proc/sys/user/max_fanotify_groups", "0"}};
-    (void)child;
+    } limits[] = {{"proc/sys/user/max_user_namespaces", "0"},
+                  {"proc/sys/user/max_mnt_namespaces", "0"},
+                  {"proc/sys/user/max_pid_namespaces", "0"},
+                  {"proc/sys/user/max_net_namespaces", "0"},
+                  {"proc/sys/user/max_ipc_namespaces", "0"},
+                  {"proc/sys/user/max_uts_namespaces", "0"},
+                  {"proc/sys/user/max_time_namespaces", "0"},
+                  {"proc/sys/user/max_cgroup_namespaces", "1"},
+                  {"proc/sys/user/max_fanotify_groups", "0"},
+                  {"proc/sys/user/max_inotify_instances", instances},
+                  {"proc/sys/user/max_inotify_watches", watches}};
+    snprintf(instances, sizeof instances, "%ld", child->host->instances);
+    snprintf(watches, sizeof watches, "%ld", child->host->watches);
     for (size_t i = 0; i < SA_COUNT(limits); i++)
         if (write_number(limits[i].path, limits[i].most) < 0)
             return -1;

@@ -1,9 +1,12 @@
 """The section Files of the threat list."""
+import ast
 import contextlib
+import fcntl
 import os
 import pathlib
 import secrets
 import socket
+import subprocess
 import tempfile
 
 from .harness import case
@@ -186,6 +189,79 @@ def uncover(box):
 def handles(box):
     with box.told("open_by_handle_at", "name_to_handle_at"):
         box.refused("open_by_handle_at", "name_to_handle_at")
+
+
+WATCHER = """import ctypes, os, select, struct, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+fd = libc.inotify_init1(os.O_NONBLOCK)
+watched = {}
+for path in ['/', '/etc', '/etc/passwd', '/etc/ssl', '/usr', '/usr/bin', '/usr/bin/env', '/usr/lib',
+             '/usr/lib/x86_64-linux-gnu', '/dev', '/dev/null', '/dev/zero', '/dev/urandom', '/dev/full',
+             '/bin/sh', os.path.realpath('/bin/sh'), '/run', '/home', '/proc', '/proc/sys']:
+    if os.path.exists(path):
+        wd = libc.inotify_add_watch(fd, path.encode(), 0xfff)
+        assert wd >= 0, (path, ctypes.get_errno())
+        watched[wd] = path
+def seen():
+    found = set()
+    while select.select([fd], [], [], 0)[0]:
+        data = os.read(fd, 65536)
+        while data:
+            wd, mask, cookie, length = struct.unpack_from('iIII', data)
+            found.add(watched[wd] + ' ' + data[16:16 + length].rstrip(b'\\0').decode())
+            data = data[16 + length:]
+    return found
+open('/usr/bin/env').close()
+assert any(line.startswith('/usr/bin/env') for line in seen()), 'it does not even see itself'
+print('ready', flush=True)
+sys.stdin.readline()
+print(sorted(seen()), flush=True)
+"""
+
+
+@case(FILES, "watch what the host and other sandboxes run and open (inotify)", "A", fresh=True)
+def watch(box):
+    if "rootfs.private" not in box.controls:
+        code = ("import ctypes, errno\nlibc = ctypes.CDLL(None, use_errno=True)\nfd = libc.inotify_init1(0)\n"
+                "for path in (b'/usr/bin', b'/dev/null', b'/etc/passwd'): print(libc.inotify_add_watch(fd, path, 0xfff), "
+                "errno.errorcode[ctypes.get_errno()])")
+        assert box.python(code).splitlines() == ["-1 ENOSPC"] * 3
+        box.needs("rootfs.private")
+    box.api.put(box.id, "/home/user/watcher.py", WATCHER)
+    box.sh("mkfifo /tmp/go; (exec python3 /home/user/watcher.py </tmp/go >/tmp/seen 2>&1) & exec 3>/tmp/go; "
+           "(sleep 600 >&3 </dev/null 2>/dev/null) >/dev/null 2>&1 </dev/null & "
+           "until grep -qs . /tmp/seen; do sleep 0.05; done")
+    assert box.api.read(box.id, "/tmp/seen") == b"ready\n"
+    other = box.world.box()
+    try:
+        other.python("import subprocess, json\nsubprocess.run(['/usr/bin/env'])\nopen('/etc/passwd').read()\n"
+                     "open('/dev/null', 'w').write('x')\nopen('/dev/zero', 'rb').read(1)\nopen('/dev/urandom', 'rb').read(1)")
+        other.sh("cat /etc/passwd; ls /usr /usr/bin /etc /dev >/dev/null")
+    finally:
+        other.delete()
+    subprocess.run(["/usr/bin/env"], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(["/bin/sh", "-c", "ls /usr/bin /etc /dev >/dev/null; cat /etc/passwd /usr/bin/env </dev/zero >/dev/null"], check=True)
+    # It may see the shell that lets it go on.
+    box.sh("echo >/tmp/go; until [ $(wc -l </tmp/seen) -ge 2 ]; do :; done")
+    lines = box.api.read(box.id, "/tmp/seen").decode().splitlines()
+    assert len(lines) == 2 and lines[0] == "ready", lines
+    words = ("env", "passwd", "zero", "random", "python", "ssl")
+    assert not {seen for seen in ast.literal_eval(lines[1]) if any(word in seen for word in words)}, lines
+
+
+@case(FILES, "a lock (flock) on a file of /usr reaches others", "A")
+def lock(box):
+    if "no overlay" in box.weaker.get("rootfs.private", ""):
+        box.needs("rootfs.private")
+    box.sh("(exec 9</usr/bin/env; flock -x 9; exec sleep 600 </dev/null >/dev/null 2>&1) >/dev/null 2>&1 </dev/null & "
+           "until ! flock -xn /usr/bin/env true; do sleep 0.05; done")
+    other = box.world.box()
+    try:
+        assert other.run(["flock", "-xn", "/usr/bin/env", "true"])["exitCode"] == 0
+    finally:
+        other.delete()
+    with open("/usr/bin/env", "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @case(FILES, "another tenant's workspace", "A")
