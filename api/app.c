@@ -24,6 +24,27 @@ static int authenticate(struct sa_app *app, struct sa_http_request *request,
     return sa_authenticate_signed(app, request, route, principal, err);
 }
 
+/* A request that uses a sandbox keeps it from being idle until it is over. */
+static void hold_sandbox(struct sa_app *app, struct sa_http_request *request,
+                         const struct sa_api_route *route, const struct sa_principal *principal)
+{
+    const char *id = sa_http_request_param(request, "id");
+    bool use = route->permission == SA_PERM_SANDBOXES_EXECUTE ||
+               route->permission == SA_PERM_SANDBOXES_FILES;
+    struct sa_sandbox *sandbox = use && id ? sa_route_sandbox_peek(app, request, principal) : NULL;
+    if (!sandbox)
+        return;
+    sa_sandbox_hold(sandbox);
+    sa_http_request_set_user(request, sa_arena_strdup(sa_http_request_arena(request), id));
+}
+
+static void release_sandbox(struct sa_app *app, const char *id)
+{
+    struct sa_sandbox *sandbox = id ? sa_sandbox_find(app->sandboxes, id) : NULL;
+    if (sandbox)
+        sa_sandbox_release(sandbox);
+}
+
 static void dispatch(struct sa_http_request *request, void *user)
 {
     struct sa_app *app = user;
@@ -49,6 +70,7 @@ static void dispatch(struct sa_http_request *request, void *user)
         sa_http_respond_error(request, &error);
         return;
     }
+    hold_sandbox(app, request, route, principal);
     route->handler(app, request, principal);
 }
 
@@ -56,6 +78,7 @@ static void completed(const struct sa_http_completion *c, void *user)
 {
     struct sa_app *app = user;
     char status[8];
+    release_sandbox(app, c->request_user);
     snprintf(status, sizeof status, "%d", c->status);
     const char *method = c->route[0] ? c->method : "";
     sa_counter_add(sa_metric_series(app->requests_total, SA_VALUES(c->route, method, status)), 1);

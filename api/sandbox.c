@@ -1,4 +1,4 @@
-/* The life of the sandboxes: every change of phase goes through step(). */
+/* The life of the sandboxes: every change of phase goes through sa_sandbox_step(). */
 #include "api/sandbox_private.h"
 
 #include "base/cleanup.h"
@@ -84,8 +84,8 @@ void sa_sandboxes_ask_node(struct sa_sandboxes *all,
 
 /* ---- the end of one ---- */
 
-static void call_waiters(struct sa_sandbox *sandbox, struct waiter **list,
-                         const struct sa_error *err)
+void sa_sandbox_call_waiters(struct sa_sandbox *sandbox, struct waiter **list,
+                             const struct sa_error *err)
 {
     struct waiter *w;
     while ((w = *list)) {
@@ -95,7 +95,7 @@ static void call_waiters(struct sa_sandbox *sandbox, struct waiter **list,
     }
 }
 
-static void add_waiter(struct waiter **list, sa_sandbox_done done, void *user)
+void sa_sandbox_add_waiter(struct waiter **list, sa_sandbox_done done, void *user)
 {
     if (!done)
         return;
@@ -120,11 +120,17 @@ void sa_sandbox_forget(struct sa_sandbox *sandbox, void *user)
 {
     forget(&sandbox->creators, user);
     forget(&sandbox->deleters, user);
+    forget(&sandbox->pausers, user);
+    forget(&sandbox->resumers, user);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
 {
     struct sa_sandbox *sandbox = handle->data;
+    if (--sandbox->open_handles)
+        return;
+    sa_arena_free(sandbox->settings);
+    free(sandbox->settings_json);
     free(sandbox->fixed_json);
     free(sandbox->labels_json);
     sa_sandbox_events_free(sandbox);
@@ -162,9 +168,15 @@ static void retire(struct sa_sandbox *sandbox)
     sandbox->conn = NULL;
     if (!sandbox->failure.code)
         sa_error_set(&sandbox->failure, SA_ECONFLICT, "the sandbox was deleted while it started");
-    call_waiters(sandbox, &sandbox->creators, &sandbox->failure);
-    call_waiters(sandbox, &sandbox->deleters, NULL);
+    sa_sandbox_call_waiters(sandbox, &sandbox->creators, &sandbox->failure);
+    sa_sandbox_call_waiters(sandbox, &sandbox->deleters, NULL);
+    struct sa_sandbox_watch *watch;
+    while ((watch = sandbox->watches)) {
+        DL_DELETE(sandbox->watches, watch);
+        watch->changed(watch, sandbox);
+    }
     uv_close((uv_handle_t *)&sandbox->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&sandbox->clock, on_timer_closed);
     if (all->stopping && all->count == 0 && all->stopped)
         uv_timer_start(&all->stop_timer, on_stop_deadline, 0, 0);
 }
@@ -186,8 +198,7 @@ static void set_reason(struct sa_sandbox *sandbox, const char *reason, const cha
     snprintf(sandbox->message, sizeof sandbox->message, "%s", message);
 }
 
-/* Apply an event. Returns true when the sandbox has ended, and is gone. */
-static bool step(struct sa_sandbox *sandbox, enum sa_lifecycle_event event)
+bool sa_sandbox_step(struct sa_sandbox *sandbox, enum sa_lifecycle_event event)
 {
     enum sa_phase before = sandbox->phase;
     sandbox->phase = sa_lifecycle_next(before, event);
@@ -195,18 +206,24 @@ static bool step(struct sa_sandbox *sandbox, enum sa_lifecycle_event event)
         return false;
     if (sandbox->phase == SA_PHASE_TERMINATING) {
         uv_timer_stop(&sandbox->timer);
+        sa_sandbox_clock_stop(sandbox);
+        sa_sandbox_pause_over(sandbox);
         sa_runtime_conn_free(sandbox->conn, sandbox->message);
         sandbox->conn = NULL;
         destroy(sandbox);
     }
-    if (!sa_phase_ended(sandbox->phase))
-        return false;
-    retire(sandbox);
-    return true;
+    if (sa_phase_ended(sandbox->phase)) {
+        sa_sandbox_pause_over(sandbox);
+        retire(sandbox);
+        return true;
+    }
+    if (sandbox->phase == SA_PHASE_TERMINATING)
+        sa_sandbox_changed(sandbox); /* of other phases their event tells */
+    return false;
 }
 
-static void fail(struct sa_sandbox *sandbox, enum sa_lifecycle_event event, const char *reason,
-                 const struct sa_error *error)
+void sa_sandbox_fail(struct sa_sandbox *sandbox, enum sa_lifecycle_event event, const char *reason,
+                     const struct sa_error *error)
 {
     if (sandbox->phase != SA_PHASE_TERMINATING) {
         sandbox->failure = *error;
@@ -214,22 +231,13 @@ static void fail(struct sa_sandbox *sandbox, enum sa_lifecycle_event event, cons
             sandbox->failure.path[0] = '\0'; /* a control or step, not a field of the request */
         set_reason(sandbox, reason, error->message);
     }
-    step(sandbox, event);
+    sa_sandbox_step(sandbox, event);
 }
 
 static void on_destroyed(void *user, struct sa_node_reply *reply)
 {
     (void)reply; /* FAILED means that the node is gone, and everything with it */
-    step(user, SA_EVENT_DESTROYED);
-}
-
-static void on_expired(uv_timer_t *timer)
-{
-    struct sa_sandbox *sandbox = timer->data;
-    char message[96];
-    snprintf(message, sizeof message, "its timeout of %lld s is over",
-             (long long)sandbox->spec.timeout_s);
-    sa_sandbox_delete(sandbox, "TimedOut", message, NULL, NULL);
+    sa_sandbox_step(user, SA_EVENT_DESTROYED);
 }
 
 static void on_create_deadline(uv_timer_t *timer)
@@ -243,20 +251,19 @@ static void on_create_deadline(uv_timer_t *timer)
 static void on_link_ready(void *owner)
 {
     struct sa_sandbox *sandbox = owner;
-    int64_t timeout_ms = sandbox->spec.timeout_s * 1000;
     if (sandbox->phase != SA_PHASE_CREATING)
         return;
-    step(sandbox, SA_EVENT_READY);
+    sa_sandbox_step(sandbox, SA_EVENT_READY);
     sandbox->ready_ms = sa_wall_ms();
-    sandbox->expires_ms = sandbox->ready_ms + timeout_ms;
-    uv_timer_start(&sandbox->timer, on_expired, (uint64_t)timeout_ms, 0);
+    uv_timer_stop(&sandbox->timer);
+    sa_sandbox_begin_timeouts(sandbox);
     double seconds = (double)(sa_monotonic_us() - sandbox->created_us) / 1e6;
     sa_histogram_observe(sandbox->all->create_seconds, seconds);
     sa_log_info("sandbox running", SA_LOG_S("sandbox", sandbox->id),
                 SA_LOG_S("user", sandbox->owner.key_name), SA_LOG_D("ms", seconds * 1e3));
     sa_sandbox_record(sandbox);
     sa_sandbox_event(sandbox, "Normal", "Started", "the sandbox is running", 1);
-    call_waiters(sandbox, &sandbox->creators, NULL);
+    sa_sandbox_call_waiters(sandbox, &sandbox->creators, NULL);
 }
 
 static void on_exit_missing(uv_timer_t *timer)
@@ -264,7 +271,7 @@ static void on_exit_missing(uv_timer_t *timer)
     struct sa_sandbox *sandbox = timer->data;
     struct sa_error error = sandbox->failure;
     destroy(sandbox);
-    fail(sandbox, SA_EVENT_LOST, "LinkLost", &error);
+    sa_sandbox_fail(sandbox, SA_EVENT_LOST, "LinkLost", &error);
 }
 
 static void on_link_lost(void *owner, const struct sa_error *error)
@@ -308,161 +315,67 @@ static void on_created(void *user, struct sa_node_reply *reply)
         error = *e;
         if (e->path[0])
             sa_error_wrap(&error, "%s", e->path);
-        fail(sandbox, SA_EVENT_REFUSED, reason, &error);
+        sa_sandbox_fail(sandbox, SA_EVENT_REFUSED, reason, &error);
         return;
     }
     if (sandbox->phase != SA_PHASE_CREATING)
         return; /* already being deleted: the DESTROY is behind this reply */
     if (reply->type != SA_NODE_CREATED || reply->fd_count != 1) {
         sa_error_set(&error, SA_EPROTOCOL, "the sandbox-node answered without a link");
-        fail(sandbox, SA_EVENT_REFUSED, "CreateFailed", &error);
+        sa_sandbox_fail(sandbox, SA_EVENT_REFUSED, "CreateFailed", &error);
         return;
     }
     struct sa_arena *scratch = sa_arena_new();
     size_t control_count = texts(reply->fields, SA_NODE_CONTROL, scratch, controls);
     size_t weaker_count = texts(reply->fields, SA_NODE_WEAKER, scratch, weaker);
     sa_sandbox_set_fixed(sandbox, controls, control_count, weaker, weaker_count);
+    for (size_t i = 0; i < control_count; i++)
+        sandbox->can_pause |= strcmp(controls[i], "cgroup.freezer") == 0;
     sa_arena_free(scratch);
     sandbox->conn =
         sa_runtime_conn_new(sandbox->all->loop, sa_steal_fd(&reply->fds[0]), &conn_events, sandbox);
-}
-
-static void copy_spec(struct sa_sandbox *s, const struct sa_sandbox_spec *spec)
-{
-    struct sa_arena *a = s->arena;
-    s->spec = *spec;
-    s->spec.name = spec->name ? sa_arena_strdup(a, spec->name) : NULL;
-    s->spec.env = (struct sa_json_map){0}; /* delivered, and not kept: it may hold secrets */
-    s->spec.required_controls = (struct sa_json_strings){0};
-    s->spec.labels.items =
-        sa_arena_alloc(a, (spec->labels.count + 1) * sizeof *s->spec.labels.items);
-    for (size_t i = 0; i < spec->labels.count; i++) {
-        s->spec.labels.items[i].key = sa_arena_strdup(a, spec->labels.items[i].key);
-        s->spec.labels.items[i].value = sa_arena_strdup(a, spec->labels.items[i].value);
-    }
-}
-
-static void submit(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *spec)
-{
-    /* The last three: there is no network, and npm and pip should say so at once, not after a
-     * minute of retries; pip may install what was uploaded, since the system is read-only. */
-    static const char *const defaults[] = {
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/etc/secureagent/bin",
-        "HOME=/home/user",
-        "USER=user",
-        "LOGNAME=user",
-        "LANG=C.UTF-8",
-        "SHELL=/bin/bash",
-        "TMPDIR=/tmp",
-        "npm_config_fetch_retries=0",
-        "PIP_RETRIES=0",
-        "PIP_BREAK_SYSTEM_PACKAGES=1"};
-    struct sa_arena *scratch = sa_arena_new();
-    size_t count = 0;
-    char **env = sa_arena_alloc(scratch, (SA_COUNT(defaults) + spec->env.count) * sizeof *env);
-    for (size_t i = 0; i < SA_COUNT(defaults); i++)
-        env[count++] = sa_arena_strdup(scratch, defaults[i]);
-    for (size_t i = 0; i < spec->env.count; i++)
-        env[count++] =
-            sa_arena_printf(scratch, "%s=%s", spec->env.items[i].key, spec->env.items[i].value);
-    struct sa_node_spec node = {.memory_bytes = spec->resources.memory_bytes,
-                                .cpu_millicores = spec->resources.cpu_millicores,
-                                .pids = spec->resources.pids,
-                                .storage_bytes = spec->resources.storage_bytes,
-                                .inodes = spec->resources.inodes,
-                                .env = env,
-                                .env_count = count,
-                                .require = (char **)(size_t)spec->required_controls.items,
-                                .require_count = spec->required_controls.count};
-    snprintf(node.id, sizeof node.id, "%s", sandbox->id);
-    snprintf(node.runtime, sizeof node.runtime, "%s", spec->runtime);
-    snprintf(node.hostname, sizeof node.hostname, "%s", spec->name ? spec->name : sandbox->id);
-    sa_autobuf body = SA_BUF_INIT;
-    sa_node_spec_encode(&node, &body);
-    step(sandbox, SA_EVENT_SUBMITTED);
-    sa_node_call(sandbox->all->node, SA_NODE_CREATE, &body, on_created, sandbox);
-    sa_arena_free(scratch);
-}
-
-static int check_create(const struct sa_sandboxes *all, const struct sa_sandbox_spec *spec,
-                        struct sa_error *err)
-{
-    size_t env_bytes = 0;
-    for (size_t i = 0; i < spec->env.count; i++)
-        env_bytes += strlen(spec->env.items[i].key) + strlen(spec->env.items[i].value) + 8;
-    if (env_bytes > 32 * 1024)
-        return sa_error_at(err, SA_EINVALID, "env",
-                           "env: %zu bytes in all, at most 32768 can be delivered", env_bytes);
-    if (spec->level == SA_LEVEL_HIGH)
-        return sa_error_at(err, SA_ECONTROL, "securityLevel",
-                           "securityLevel high needs gVisor, which this node does not offer; use "
-                           "standard");
-    if (spec->level == SA_LEVEL_CUSTOM)
-        return sa_error_at(err, SA_ECONTROL, "securityLevel",
-                           "securityLevel custom needs a profile, and none is defined here; use "
-                           "standard");
-    if (spec->warm == SA_WARM_REQUIRE)
-        return sa_error_at(err, SA_EUNAVAILABLE, "warm",
-                           "no warm sandbox is ready; use \"prefer\" to accept a cold start");
-    if (all->stopping)
-        return sa_error_set(err, SA_EUNAVAILABLE, "the server is shutting down");
-    if (all->count >= all->max_running)
-        return sa_error_set(err, SA_EQUOTA,
-                            "%zu sandboxes run here, which is the limit; delete some first",
-                            all->count);
-    return 0;
 }
 
 struct sa_sandbox *sa_sandbox_create(struct sa_sandboxes *all, const struct sa_sandbox_spec *spec,
                                      const struct sa_owner *owner, sa_sandbox_done done, void *user,
                                      struct sa_error *err)
 {
-    struct sa_buf labels = SA_BUF_INIT;
-    if (check_create(all, spec, err) < 0)
+    if (sa_sandbox_check_create(all, spec, err) < 0)
         return NULL;
     struct sa_sandbox *s = sa_alloc(sizeof *s);
     sa_id_new("sb-", s->id);
     s->all = all;
     s->sequence = ++all->last_sequence;
     s->arena = sa_arena_new();
-    copy_spec(s, spec);
+    sa_sandbox_copy_spec(s, spec);
     s->owner.key_id = sa_arena_strdup(s->arena, owner->key_id);
     s->owner.key_name = sa_arena_strdup(s->arena, owner->key_name);
-    sa_labels_print(&s->spec.labels, &labels);
-    s->labels_json = sa_buf_steal(&labels);
     sa_sandbox_set_fixed(s, NULL, 0, NULL, 0);
     s->created_ms = sa_wall_ms();
     s->created_us = sa_monotonic_us();
     s->timer.data = s;
     uv_timer_init(all->loop, &s->timer);
+    s->open_handles = 2;
+    sa_sandbox_clock_init(s);
     uv_timer_start(&s->timer, on_create_deadline, CREATE_DEADLINE_MS, 0);
     HASH_ADD_STR(all->by_id, id, s);
     DL_PREPEND(all->list, s);
     all->count++;
     sa_gauge_set(all->running, (double)all->count);
     sa_counter_add(all->created_total, 1);
-    add_waiter(&s->creators, done, user);
-    submit(s, spec);
+    sa_sandbox_add_waiter(&s->creators, done, user);
+    sa_sandbox_submit(s, spec, on_created);
     return s;
 }
 
 void sa_sandbox_delete(struct sa_sandbox *sandbox, const char *reason, const char *message,
                        sa_sandbox_done done, void *user)
 {
-    add_waiter(&sandbox->deleters, done, user);
+    sa_sandbox_add_waiter(&sandbox->deleters, done, user);
     if (sandbox->phase == SA_PHASE_TERMINATING)
         return;
     set_reason(sandbox, reason, message);
-    step(sandbox, SA_EVENT_DELETE);
-}
-
-struct sa_runtime_conn *sa_sandbox_conn(struct sa_sandbox *sandbox, struct sa_error *err)
-{
-    if (sandbox->phase == SA_PHASE_RUNNING && sandbox->conn)
-        return sandbox->conn;
-    sa_error_set(err, SA_ECONFLICT, "the sandbox is %s, not Running",
-                 sandbox->phase == SA_PHASE_RUNNING ? "ending" : sa_phase_name(sandbox->phase));
-    return NULL;
+    sa_sandbox_step(sandbox, SA_EVENT_DELETE);
 }
 
 void sa_sandbox_stats(struct sa_sandbox *sandbox, sa_node_reply_cb done, void *user)
@@ -532,7 +445,7 @@ static void on_node_event(void *owner, enum sa_node_type type, struct sa_fields 
     } else if (type == SA_NODE_EXITED) {
         struct sa_error error;
         sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox ended: %s", e.reason);
-        fail(sandbox, SA_EVENT_LOST, "Exited", &error);
+        sa_sandbox_fail(sandbox, SA_EVENT_LOST, "Exited", &error);
     }
 }
 
@@ -543,7 +456,7 @@ static void on_node_closed(void *owner)
     struct sa_error error;
     sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox-node ended, and its sandboxes with it");
     DL_FOREACH_SAFE (all->list, sandbox, tmp)
-        fail(sandbox, SA_EVENT_LOST, "NodeLost", &error);
+        sa_sandbox_fail(sandbox, SA_EVENT_LOST, "NodeLost", &error);
     if (all->node_lost && !all->stopping)
         all->node_lost(all->owner);
 }

@@ -72,8 +72,52 @@ struct sa_sandboxes *sa_sandbox_all(struct sa_sandbox *sandbox);
 void sa_sandbox_view_fill(const struct sa_sandbox *sandbox, struct sa_sandbox_view *view);
 int64_t sa_sandbox_oom_kills(const struct sa_sandbox *sandbox);
 
-/* The link of a running sandbox; NULL and SA_ECONFLICT with the phase otherwise. */
+/* The link of a running sandbox; NULL and SA_ECONFLICT with the phase otherwise. This is a use: a
+ * paused sandbox that resumes on use begins to, and what is sent over the link meanwhile waits in
+ * it; one that does not is a conflict. */
 struct sa_runtime_conn *sa_sandbox_conn(struct sa_sandbox *sandbox, struct sa_error *err);
+/* The same, for a use that has its stream already (input, a signal). */
+int sa_sandbox_use(struct sa_sandbox *sandbox, struct sa_error *err);
+
+/* Somebody is at work with it: a running execution, an open terminal, a request. While nobody is,
+ * its idle timeout counts. In pairs; not after the sandbox has ended. */
+void sa_sandbox_hold(struct sa_sandbox *sandbox);
+void sa_sandbox_release(struct sa_sandbox *sandbox);
+
+/* Timers that do not count while the sandbox is paused, for its timeouts and those of what runs
+ * in it. A one-shot; embedded in what it serves, zeroed before its first use. Dropped, without
+ * firing, when the sandbox ends. */
+struct sa_sandbox_timer {
+    void (*fire)(struct sa_sandbox_timer *timer);
+    int64_t due_ms; /* by the sandbox's own clock */
+    bool armed;
+    struct sa_sandbox_timer *prev, *next;
+};
+void sa_sandbox_timer_set(struct sa_sandbox *sandbox, struct sa_sandbox_timer *timer,
+                          int64_t delay_ms);
+void sa_sandbox_timer_clear(struct sa_sandbox *sandbox, struct sa_sandbox_timer *timer);
+
+/* Freeze it, and thaw it: 1 when it is there already, -1 when it cannot be, 0 when `done` (may be
+ * NULL) will come from the loop. Errors: SA_ECONTROL, the node has no freezer; SA_ECONFLICT, its
+ * phase does not allow it, or the opposite was asked for meanwhile. */
+int sa_sandbox_pause(struct sa_sandbox *sandbox, sa_sandbox_done done, void *user,
+                     struct sa_error *err);
+int sa_sandbox_resume(struct sa_sandbox *sandbox, sa_sandbox_done done, void *user,
+                      struct sa_error *err);
+
+/* Give it the labels, annotations, lifecycle and timeout of `next` (copied). With `timeout_anew`
+ * the timeout begins now. */
+int sa_sandbox_update(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *next,
+                      bool timeout_anew, struct sa_error *err);
+
+/* Be told of what happens to it: a change of phase or settings, an event; the last time when it
+ * has ended (the watch is off then). `changed` may take its own watch off, and no other. */
+struct sa_sandbox_watch {
+    void (*changed)(struct sa_sandbox_watch *watch, struct sa_sandbox *sandbox);
+    struct sa_sandbox_watch *prev, *next;
+};
+void sa_sandbox_watch(struct sa_sandbox *sandbox, struct sa_sandbox_watch *watch);
+void sa_sandbox_unwatch(struct sa_sandbox *sandbox, struct sa_sandbox_watch *watch);
 
 /* End it. `done` (may be NULL) comes once nothing of it is left; several may wait. */
 void sa_sandbox_delete(struct sa_sandbox *sandbox, const char *reason, const char *message,

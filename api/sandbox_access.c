@@ -80,3 +80,20 @@ bool sa_sandbox_has_label(const struct sa_sandbox *sandbox, const char *key, con
             return strcmp(sandbox->spec.labels.items[i].value, value) == 0;
     return false;
 }
+
+void sa_sandbox_watch(struct sa_sandbox *sandbox, struct sa_sandbox_watch *watch)
+{
+    DL_APPEND(sandbox->watches, watch);
+}
+
+void sa_sandbox_unwatch(struct sa_sandbox *sandbox, struct sa_sandbox_watch *watch)
+{
+    DL_DELETE(sandbox->watches, watch);
+}
+
+void sa_sandbox_changed(struct sa_sandbox *sandbox)
+{
+    struct sa_sandbox_watch *watch, *next;
+    DL_FOREACH_SAFE (sandbox->watches, watch, next)
+        watch->changed(watch, sandbox);
+}

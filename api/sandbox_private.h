@@ -22,6 +22,15 @@ struct waiter {
     void *user;
 };
 
+/* Where the freezer is on its way to. */
+enum pausing {
+    PAUSE_NOT,
+    PAUSE_HOLDING,  /* the runtime is told to stop its clock */
+    PAUSE_FREEZING, /* the node is asked to freeze */
+    PAUSE_FROZEN,
+    PAUSE_THAWING,
+};
+
 struct sa_sandbox {
     UT_hash_handle hh;
     struct sa_sandbox *prev, *next; /* newest first */
@@ -38,9 +47,25 @@ struct sa_sandbox {
     char *fixed_json, *labels_json;
     int64_t created_ms, ready_ms, expires_ms, ended_ms; /* wall */
     int64_t created_us;                                 /* monotonic */
-    struct waiter *creators, *deleters;
+    struct waiter *creators, *deleters, *pausers, *resumers;
     struct sa_runtime_conn *conn;
-    uv_timer_t timer; /* expiry, or the deadline of the creation */
+    uv_timer_t timer; /* the deadline of the creation, or of the node's word on its end */
+    uv_timer_t clock; /* the first of `timers` */
+    int open_handles;
+    struct sa_sandbox_timer *timers; /* by due_ms */
+    struct sa_sandbox_timer expiry, idle;
+    int64_t clock_stopped_ms, clock_behind_ms; /* 0: it goes; paused so long in all */
+    enum pausing pausing;
+    struct sa_call *hold; /* while PAUSE_HOLDING */
+    bool pause_wanted;
+    bool pause_if_idle; /* a use on the way calls it off */
+    bool expired;       /* paused because its timeout was over: resumed, it has it anew */
+    bool can_pause;     /* it has a freezer */
+    unsigned users;
+    int64_t idle_ms, paused_ms; /* wall: since when; 0: not */
+    struct sa_sandbox_watch *watches;
+    struct sa_arena *settings; /* labels, annotations */
+    char *settings_json;
     int64_t oom_kills;
     struct event *events;
     size_t event_count;
@@ -63,6 +88,42 @@ struct sa_sandboxes {
     struct sa_metric *ended_total, *security_total;
     struct sa_series *create_seconds, *created_total, *running;
 };
+
+/* sandbox.c */
+/* Apply an event. Returns true when the sandbox has ended, and is gone. */
+bool sa_sandbox_step(struct sa_sandbox *sandbox, enum sa_lifecycle_event event);
+void sa_sandbox_fail(struct sa_sandbox *sandbox, enum sa_lifecycle_event event, const char *reason,
+                     const struct sa_error *error);
+void sa_sandbox_add_waiter(struct waiter **list, sa_sandbox_done done, void *user);
+void sa_sandbox_call_waiters(struct sa_sandbox *sandbox, struct waiter **list,
+                             const struct sa_error *err);
+void sa_sandbox_changed(struct sa_sandbox *sandbox);
+
+/* sandbox_create.c */
+/* Ask the node for it. `done` as sa_node_call. */
+void sa_sandbox_submit(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *spec,
+                       sa_node_reply_cb done);
+int sa_sandbox_check_create(const struct sa_sandboxes *all, const struct sa_sandbox_spec *spec,
+                            struct sa_error *err);
+
+/* sandbox_clock.c */
+void sa_sandbox_clock_init(struct sa_sandbox *sandbox);
+void sa_sandbox_clock_stop(struct sa_sandbox *sandbox);
+void sa_sandbox_clock_go(struct sa_sandbox *sandbox);
+/* Milliseconds until it is due. */
+int64_t sa_sandbox_timer_left(const struct sa_sandbox *sandbox,
+                              const struct sa_sandbox_timer *timer);
+
+/* sandbox_settings.c */
+void sa_sandbox_copy_spec(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *spec);
+/* It runs: its timeouts begin. */
+void sa_sandbox_begin_timeouts(struct sa_sandbox *sandbox);
+void sa_sandbox_begin_expiry(struct sa_sandbox *sandbox);
+void sa_sandbox_begin_idle(struct sa_sandbox *sandbox);
+
+/* sandbox_pause.c */
+/* It is ending: whoever waits for a pause or a resume learns it. */
+void sa_sandbox_pause_over(struct sa_sandbox *sandbox);
 
 /* sandbox_record.c */
 /* Insert or replace the record: whole each time, as an earlier write may have failed (a full

@@ -1,6 +1,7 @@
 /* A sandbox's record in the store, its events, and what is printed of it. */
 #include "api/sandbox_private.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "log/log.h"
 
@@ -31,11 +32,14 @@ void sa_sandbox_view_fill(const struct sa_sandbox *sandbox, struct sa_sandbox_vi
                                      .reason = sandbox->reason,
                                      .message = sandbox->message,
                                      .fixed_json = sandbox->fixed_json,
+                                     .settings_json = sandbox->settings_json,
                                      .labels_json = sandbox->labels_json,
                                      .created_ms = sandbox->created_ms,
                                      .expires_ms = sandbox->expires_ms,
                                      .ended_ms = sandbox->ended_ms,
-                                     .ready_ms = sandbox->ready_ms};
+                                     .ready_ms = sandbox->ready_ms,
+                                     .idle_ms = sandbox->idle_ms,
+                                     .paused_ms = sandbox->paused_ms};
 }
 
 static void log_failure(const char *what, const struct sa_sandbox *sandbox,
@@ -51,6 +55,8 @@ static void log_failure(const char *what, const struct sa_sandbox *sandbox,
 void sa_sandbox_record(struct sa_sandbox *sandbox)
 {
     struct sa_error error;
+    sa_autobuf spec = SA_BUF_INIT;
+    sa_buf_printf(&spec, "%s,%s", sandbox->fixed_json, sandbox->settings_json);
     struct sa_store_sandbox record = {.id = sandbox->id,
                                       .owner = sandbox->owner.key_id,
                                       .user = sandbox->owner.key_name,
@@ -58,7 +64,7 @@ void sa_sandbox_record(struct sa_sandbox *sandbox)
                                       .phase = sa_phase_name(sandbox->phase),
                                       .reason = sandbox->reason,
                                       .message = sandbox->message,
-                                      .spec = sandbox->fixed_json,
+                                      .spec = spec.data,
                                       .labels = sandbox->labels_json,
                                       .created_ms = sandbox->created_ms,
                                       .ended_ms = sandbox->ended_ms,
@@ -104,6 +110,7 @@ void sa_sandbox_event(struct sa_sandbox *sandbox, const char *type, const char *
         last->count += count;
         last->time_ms = sa_wall_ms();
         store_event(sandbox, last);
+        sa_sandbox_changed(sandbox);
         return;
     }
     struct event *event = sa_alloc(sizeof *event);
@@ -117,6 +124,7 @@ void sa_sandbox_event(struct sa_sandbox *sandbox, const char *type, const char *
     if (++sandbox->event_count > EVENTS_KEPT)
         event_free(sandbox, sandbox->events);
     store_event(sandbox, event); /* NOLINT: the oldest was freed, not this one */
+    sa_sandbox_changed(sandbox);
 }
 
 void sa_event_print(const struct sa_store_event *event, struct sa_json_w *w)

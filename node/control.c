@@ -180,6 +180,14 @@ static void on_denied(void *owner, const char *id, const struct sa_native_denial
     send_out(node, -1);
 }
 
+static void on_frozen(void *owner, const char *id, uint32_t call, const struct sa_error *why)
+{
+    if (why)
+        send_failed(owner, call, why);
+    else
+        send_id(owner, SA_NODE_DONE, call, id);
+}
+
 static void on_stopped(void *owner)
 {
     struct sa_node *node = owner;
@@ -189,7 +197,7 @@ static void on_stopped(void *owner)
 }
 
 static const struct sa_native_events native_events = {
-    on_created, on_failed, on_destroyed, on_exited, on_oom, on_denied, on_stopped};
+    on_created, on_failed, on_destroyed, on_exited, on_oom, on_denied, on_frozen, on_stopped};
 
 /* ---- requests ---- */
 
@@ -232,10 +240,17 @@ static void do_stats(struct sa_node *node, uint32_t call, const char *id)
     send_out(node, -1);
 }
 
-static void do_freeze(struct sa_node *node, uint32_t call, const char *id, bool frozen)
+static void do_freeze(struct sa_node *node, uint32_t call, const char *id)
 {
     struct sa_error why = {0};
-    if (sa_native_freeze(node->native, id, frozen, &why) < 0)
+    if (sa_native_freeze(node->native, id, call, &why) < 0)
+        send_failed(node, call, &why);
+}
+
+static void do_thaw(struct sa_node *node, uint32_t call, const char *id)
+{
+    struct sa_error why = {0};
+    if (sa_native_thaw(node->native, id, &why) < 0)
         send_failed(node, call, &why);
     else
         send_id(node, SA_NODE_DONE, call, id);
@@ -284,8 +299,10 @@ static void request(struct sa_node *node, size_t length)
             send_id(node, SA_NODE_DESTROYED, call, id);
     } else if (type == SA_NODE_STATS) {
         do_stats(node, call, id);
-    } else if (type == SA_NODE_FREEZE || type == SA_NODE_THAW) {
-        do_freeze(node, call, id, type == SA_NODE_FREEZE);
+    } else if (type == SA_NODE_FREEZE) {
+        do_freeze(node, call, id);
+    } else if (type == SA_NODE_THAW) {
+        do_thaw(node, call, id);
     } else {
         sa_error_set(&why, SA_EPROTOCOL, "request type %d is unknown", (int)type);
         send_failed(node, call, &why);

@@ -128,6 +128,7 @@ static const struct {
     {SA_METHOD_FILE_REMOVE, sa_file_remove_open},
     {SA_METHOD_USAGE, sa_usage_open},
     {SA_METHOD_SHUTDOWN, sa_shutdown_open},
+    {SA_METHOD_CLOCK, sa_clock_open},
 };
 
 static void on_opened(void *owner, struct sa_stream *stream, uint16_t method, const void *body,

@@ -17,6 +17,7 @@ static struct {
     struct epoll_event batch[BATCH];
     int batch_count;
     struct sa_timer *timers; /* by due_us */
+    int64_t held_us;         /* since when they stand still; 0: they do not */
     struct sa_task *tasks;   /* in turn */
 } poller;
 
@@ -70,7 +71,7 @@ static int by_due(const struct sa_timer *a, const struct sa_timer *b)
 void sa_timer_set(struct sa_timer *timer, int64_t delay_us)
 {
     sa_timer_clear(timer);
-    timer->due_us = sa_monotonic_us() + delay_us;
+    timer->due_us = (poller.held_us ? poller.held_us : sa_monotonic_us()) + delay_us;
     timer->armed = true;
     DL_INSERT_INORDER(poller.timers, timer, by_due);
 }
@@ -80,6 +81,18 @@ void sa_timer_clear(struct sa_timer *timer)
     if (timer->armed)
         DL_DELETE(poller.timers, timer);
     timer->armed = false;
+}
+
+void sa_timers_hold(bool hold)
+{
+    struct sa_timer *timer;
+    if (hold == (poller.held_us != 0))
+        return;
+    int64_t now = sa_monotonic_us(), since = poller.held_us;
+    poller.held_us = hold ? now : 0;
+    if (!hold)
+        DL_FOREACH (poller.timers, timer)
+            timer->due_us += now - since;
 }
 
 void sa_task_start(struct sa_task *task)
@@ -109,7 +122,7 @@ static void run_task(void)
 
 static void run_timers(void)
 {
-    while (poller.timers && poller.timers->due_us <= poller.now_us) {
+    while (!poller.held_us && poller.timers && poller.timers->due_us <= poller.now_us) {
         struct sa_timer *timer = poller.timers;
         sa_timer_clear(timer);
         timer->fire(timer);
@@ -120,7 +133,7 @@ static int wait_ms(void)
 {
     if (poller.tasks)
         return 0;
-    if (!poller.timers)
+    if (!poller.timers || poller.held_us)
         return -1;
     int64_t left_us = poller.timers->due_us - sa_monotonic_us();
     if (left_us <= 0)

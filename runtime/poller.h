@@ -45,6 +45,8 @@ void sa_watch_close(struct sa_watch *watch);
 
 void sa_timer_set(struct sa_timer *timer, int64_t delay_us);
 void sa_timer_clear(struct sa_timer *timer);
+/* Stop all timers, and let them go on with what they had left. */
+void sa_timers_hold(bool hold);
 
 void sa_task_start(struct sa_task *task);
 void sa_task_stop(struct sa_task *task);

@@ -38,6 +38,21 @@ void sa_usage_open(struct sa_stream *stream, const void *body, size_t length)
     sa_stream_end(stream, out.data, out.length);
 }
 
+/* --- the clock of timeouts --- */
+
+void sa_clock_open(struct sa_stream *stream, const void *body, size_t length)
+{
+    struct sa_fields fields;
+    struct sa_field f;
+    int64_t held = 0;
+    sa_fields_init(&fields, body, length);
+    while (sa_fields_next(&fields, &f, NULL) > 0)
+        if (f.tag == SA_CLOCK_HELD)
+            sa_field_int(&f, &held, NULL);
+    sa_timers_hold(held != 0);
+    sa_stream_end(stream, NULL, 0);
+}
+
 /* --- shutdown: TERM to all, KILL after the grace, exit --- */
 
 static struct sa_timer shutdown_timer;

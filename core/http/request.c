@@ -69,6 +69,7 @@ static void report(struct sa_http_request *r, bool complete)
         .duration_us = (int64_t)(uv_hrtime() / 1000) - r->started_us,
         .bytes_in = r->bytes_in,
         .bytes_out = r->bytes_out,
+        .request_user = r->user,
     };
     options->completed(&completion, options->completed_user);
 }

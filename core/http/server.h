@@ -21,6 +21,7 @@ struct sa_http_completion {
     int64_t duration_us; /* from the first byte of the head to the end of the answer */
     uint64_t bytes_in;   /* of the body */
     uint64_t bytes_out;  /* of the body */
+    void *request_user;  /* of sa_http_request_set_user(); its arena is still there */
 };
 
 /* Zero means the default in brackets. */

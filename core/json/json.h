@@ -156,6 +156,10 @@ int sa_json_opt_strings(struct sa_json_obj *obj, const char *key, size_t max_cou
 int sa_json_opt_map(struct sa_json_obj *obj, const char *key, size_t max_count, size_t max_bytes,
                     struct sa_json_map *out, bool *present, struct sa_error *err);
 
+/* The same of a merge patch (RFC 7396): a value may be null, and is NULL then: remove it. */
+int sa_json_opt_patch(struct sa_json_obj *obj, const char *key, size_t max_count, size_t max_bytes,
+                      struct sa_json_map *out, bool *present, struct sa_error *err);
+
 /* Any value as compact JSON text, for what is passed on rather than understood. */
 int sa_json_get_raw(struct sa_json_obj *obj, const char *key, const char **out, size_t *length,
                     struct sa_error *err);

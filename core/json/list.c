@@ -110,7 +110,8 @@ int sa_json_opt_strings(struct sa_json_obj *obj, const char *key, size_t max_cou
 }
 
 static int to_map(const struct sa_json_at *at, const cJSON *node, struct sa_arena *arena,
-                  size_t max_count, size_t max_bytes, struct sa_json_map *out, struct sa_error *err)
+                  size_t max_count, size_t max_bytes, bool nulls, struct sa_json_map *out,
+                  struct sa_error *err)
 {
     struct sa_json_map map = {0};
     if (!cJSON_IsObject(node))
@@ -128,7 +129,9 @@ static int to_map(const struct sa_json_at *at, const cJSON *node, struct sa_aren
         if (length == 0 || length > max_bytes)
             return sa_json_fail_at(&here, err, "expected a name of 1 to %zu bytes", max_bytes);
         pair->key = sa_arena_strndup(arena, c->string, length);
-        if (sa_json_to_string(&here, c, arena, max_bytes, &pair->value, err) < 0)
+        pair->value = NULL;
+        if (!(nulls && cJSON_IsNull(c)) &&
+            sa_json_to_string(&here, c, arena, max_bytes, &pair->value, err) < 0)
             return -1;
     }
     *out = map;
@@ -139,7 +142,17 @@ int sa_json_opt_map(struct sa_json_obj *obj, const char *key, size_t max_count, 
                     struct sa_json_map *out, bool *present, struct sa_error *err)
 {
     const cJSON *n = sa_json_optional(obj, key, present);
-    return n ? to_map(SA_JSON_MEMBER(obj, key), n, obj->arena, max_count, max_bytes, out, err) : 0;
+    return n ? to_map(SA_JSON_MEMBER(obj, key), n, obj->arena, max_count, max_bytes, false, out,
+                      err)
+             : 0;
+}
+
+int sa_json_opt_patch(struct sa_json_obj *obj, const char *key, size_t max_count, size_t max_bytes,
+                      struct sa_json_map *out, bool *present, struct sa_error *err)
+{
+    const cJSON *n = sa_json_optional(obj, key, present);
+    return n ? to_map(SA_JSON_MEMBER(obj, key), n, obj->arena, max_count, max_bytes, true, out, err)
+             : 0;
 }
 
 /* Recursion is as deep as the document, which the parser bounds. Written without the writer's

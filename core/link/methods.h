@@ -56,7 +56,12 @@ enum sa_link_method {
     SA_METHOD_USAGE = 20, /* END: SA_USAGE_* */
     /* Wipe nothing, just stop: TERM to all, KILL after the grace, then PID 1 exits 0. */
     SA_METHOD_SHUTDOWN = 22,
+    /* SA_CLOCK_HELD 1: stop the clock by which timeouts count, until it comes with 0: the sandbox
+     * is about to be frozen, or was. END: nothing. */
+    SA_METHOD_CLOCK = 23,
 };
+
+enum sa_clock_tag { SA_CLOCK_HELD = 2 };
 
 enum sa_exec_tag {
     SA_EXEC_ARGV = 2,       /* repeated; the program is looked up in PATH of the environment */

@@ -19,10 +19,12 @@ static const enum sa_phase table[SA_PHASE_COUNT][SA_EVENT_COUNT] = {
                            [SA_EVENT_REFUSED] = SA_PHASE_FAILED,
                            [SA_EVENT_LOST] = SA_PHASE_FAILED,
                            [SA_EVENT_DELETE] = SA_PHASE_TERMINATING},
-    [SA_PHASE_RUNNING] =
-        {[SA_EVENT_LOST] = SA_PHASE_FAILED, [SA_EVENT_DELETE] = SA_PHASE_TERMINATING},
-    [SA_PHASE_PAUSED] =
-        {[SA_EVENT_LOST] = SA_PHASE_FAILED, [SA_EVENT_DELETE] = SA_PHASE_TERMINATING},
+    [SA_PHASE_RUNNING] = {[SA_EVENT_LOST] = SA_PHASE_FAILED,
+                          [SA_EVENT_DELETE] = SA_PHASE_TERMINATING,
+                          [SA_EVENT_PAUSED] = SA_PHASE_PAUSED},
+    [SA_PHASE_PAUSED] = {[SA_EVENT_LOST] = SA_PHASE_FAILED,
+                         [SA_EVENT_DELETE] = SA_PHASE_TERMINATING,
+                         [SA_EVENT_RESUMED] = SA_PHASE_RUNNING},
     [SA_PHASE_TERMINATING] = {[SA_EVENT_LOST] = SA_PHASE_TERMINATED,
                               [SA_EVENT_REFUSED] = SA_PHASE_TERMINATED,
                               [SA_EVENT_DESTROYED] = SA_PHASE_TERMINATED},
@@ -50,4 +52,21 @@ enum sa_phase sa_lifecycle_next(enum sa_phase phase, enum sa_lifecycle_event eve
 {
     enum sa_phase next = table[phase][event];
     return next == SA_PHASE_PENDING ? phase : next;
+}
+
+bool sa_lifecycle_reaches(enum sa_phase phase, enum sa_phase wanted)
+{
+    bool seen[SA_PHASE_COUNT] = {0};
+    seen[phase] = true;
+    for (bool grown = true; grown && !seen[wanted];) {
+        grown = false;
+        for (int from = 0; from < SA_PHASE_COUNT; from++)
+            for (int event = 0; seen[from] && event < SA_EVENT_COUNT; event++) {
+                enum sa_phase to =
+                    sa_lifecycle_next((enum sa_phase)from, (enum sa_lifecycle_event)event);
+                grown |= !seen[to];
+                seen[to] = true;
+            }
+    }
+    return seen[wanted];
 }

@@ -4,7 +4,7 @@
  *   Pending      accepted, not yet asked of a node
  *   Creating     the node is making it, or its link is not up yet
  *   Running      usable
- *   Paused       frozen (kept for a later version of the API)
+ *   Paused       frozen: nothing in it runs, its memory stays, its timeouts do not count
  *   Terminating  being destroyed
  *   Terminated   ended as it should: deleted, or its time was up
  *   Failed       could not be made, or died
@@ -32,6 +32,8 @@ enum sa_lifecycle_event {
     SA_EVENT_LOST,      /* it died, or its link or node did */
     SA_EVENT_DELETE,    /* somebody asked, or its time is up */
     SA_EVENT_DESTROYED, /* nothing of it is left */
+    SA_EVENT_PAUSED,    /* the node has frozen it */
+    SA_EVENT_RESUMED,   /* the node has thawed it */
     SA_EVENT_COUNT
 };
 
@@ -41,5 +43,7 @@ int sa_phase_parse(const char *text);
 bool sa_phase_ended(enum sa_phase phase);
 /* The phase after `event`; the same phase when the event changes nothing there. */
 enum sa_phase sa_lifecycle_next(enum sa_phase phase, enum sa_lifecycle_event event);
+/* Can some sequence of events lead from `phase` to `wanted`? A phase reaches itself. */
+bool sa_lifecycle_reaches(enum sa_phase phase, enum sa_phase wanted);
 
 #endif

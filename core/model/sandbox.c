@@ -1,7 +1,7 @@
-/* Decoding, defaults, validation and printing of the Sandbox resource. */
+/* Decoding, defaults and validation of the Sandbox resource. */
 #include "model/sandbox.h"
 
-#include "base/clock.h"
+#include "model/settings.h"
 #include "json/quantity.h"
 
 #include <string.h>
@@ -65,15 +65,37 @@ static int check_env(const struct sa_json_obj *root, const struct sa_json_map *e
     return 0;
 }
 
+/* Dotted names; what else a language's import could be made to do with a text is nobody's need. */
+static bool module_name(const char *name)
+{
+    const char *letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+    for (const char *part = name;; part++) {
+        size_t n = strspn(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+        if (n == 0 || !strchr(letters, part[0]))
+            return false;
+        part += n;
+        if (*part != '.')
+            return *part == '\0';
+    }
+}
+
 static int decode_labels(struct sa_json_obj *root, struct sa_json_map *labels, struct sa_error *err)
 {
-    if (sa_json_opt_map(root, "labels", SA_LABELS_MAX_COUNT, 253, labels, NULL, err) < 0)
+    if (sa_json_opt_map(root, "labels", SA_LABELS_MAX_COUNT, SA_LABEL_MAX_BYTES, labels, NULL,
+                        err) < 0)
         return -1;
-    for (size_t i = 0; i < labels->count; i++)
-        if (strpbrk(labels->items[i].key, "=,! \t"))
-            return sa_json_fail(root, "labels", err,
-                                "the key \"%s\" holds a character that selectors need",
-                                labels->items[i].key);
+    return sa_labels_check(root, labels, err);
+}
+
+static int decode_imports(struct sa_json_obj *root, struct sa_json_strings *imports,
+                          struct sa_error *err)
+{
+    if (sa_json_opt_strings(root, "imports", SA_IMPORTS_MAX, 128, imports, NULL, err) < 0)
+        return -1;
+    for (size_t i = 0; i < imports->count; i++)
+        if (!module_name(imports->items[i]))
+            return sa_json_fail(root, "imports", err, "\"%s\" is no name of a module, like \"a.b\"",
+                                imports->items[i]);
     return 0;
 }
 
@@ -81,6 +103,7 @@ static int decode(struct sa_json_obj *root, struct sa_sandbox_spec *spec, struct
 {
     int runtime = 0, level = SA_LEVEL_STANDARD, warm = SA_WARM_PREFER;
     spec->timeout_s = SA_TIMEOUT_DEFAULT_S;
+    spec->lifecycle = sa_lifecycle_defaults;
     if (sa_json_get_enum(root, "runtime", runtimes, &runtime, err) < 0 ||
         sa_json_opt_string(root, "name", 63, &spec->name, NULL, err) < 0 ||
         sa_json_opt_enum(root, "securityLevel", levels, &level, NULL, err) < 0 ||
@@ -88,6 +111,9 @@ static int decode(struct sa_json_obj *root, struct sa_sandbox_spec *spec, struct
         decode_resources(root, &spec->resources, err) < 0 ||
         sa_json_opt_map(root, "env", SA_ENV_MAX, 16384, &spec->env, NULL, err) < 0 ||
         check_env(root, &spec->env, err) < 0 || decode_labels(root, &spec->labels, err) < 0 ||
+        sa_annotations_decode(root, &spec->annotations, err) < 0 ||
+        sa_lifecycle_decode(root, &spec->lifecycle, err) < 0 ||
+        decode_imports(root, &spec->imports, err) < 0 ||
         sa_json_opt_enum(root, "warm", warms, &warm, NULL, err) < 0 ||
         sa_json_opt_strings(root, "requiredControls", 64, 64, &spec->required_controls, NULL, err) <
             0 ||
@@ -116,100 +142,4 @@ int sa_sandbox_spec_decode(const char *body, size_t length, struct sa_arena *are
         rc = decode(&root, spec, err);
     sa_json_free(doc);
     return rc;
-}
-
-static void put_list(struct sa_json_w *w, const char *key, const char *const *items, size_t count)
-{
-    sa_json_put_array(w, key);
-    for (size_t i = 0; i < count; i++)
-        sa_json_w_string(w, items[i]);
-    sa_json_w_end_array(w);
-}
-
-static void put_resources(struct sa_json_w *w, const struct sa_resources *r)
-{
-    char text[SA_QUANTITY_BYTES];
-    sa_json_put_object(w, "resources");
-    sa_quantity_cpu_print(r->cpu_millicores, text);
-    sa_json_put_string(w, "cpu", text);
-    sa_quantity_bytes_print(r->memory_bytes, text);
-    sa_json_put_string(w, "memory", text);
-    sa_quantity_bytes_print(r->storage_bytes, text);
-    sa_json_put_string(w, "ephemeralStorage", text);
-    sa_json_put_int(w, "pids", r->pids);
-    sa_json_w_end_object(w);
-}
-
-void sa_sandbox_fixed_print(const struct sa_sandbox_fixed *fixed, struct sa_buf *out)
-{
-    sa_autobuf object = SA_BUF_INIT;
-    struct sa_json_w w = sa_json_w_start(&object);
-    sa_json_w_begin_object(&w);
-    sa_json_put_string(&w, "name", fixed->spec->name ? fixed->spec->name : fixed->id);
-    sa_json_put_string(&w, "namespace", "default");
-    sa_json_put_string(&w, "securityLevel", levels[fixed->spec->level]);
-    sa_json_put_string(&w, "start", "cold");
-    sa_json_put_int(&w, "timeout", fixed->spec->timeout_s);
-    put_resources(&w, &fixed->spec->resources);
-    put_list(&w, "controls", fixed->controls, fixed->control_count);
-    put_list(&w, "weaker", fixed->weaker, fixed->weaker_count);
-    sa_json_w_end_object(&w);
-    sa_buf_add(out, object.data + 1, object.length - 2);
-}
-
-void sa_labels_print(const struct sa_json_map *labels, struct sa_buf *out)
-{
-    struct sa_json_w w = sa_json_w_start(out);
-    sa_json_w_begin_object(&w);
-    for (size_t i = 0; i < labels->count; i++)
-        sa_json_put_string(&w, labels->items[i].key, labels->items[i].value);
-    sa_json_w_end_object(&w);
-}
-
-static void put_time(struct sa_json_w *w, const char *key, int64_t wall_ms)
-{
-    char text[SA_RFC3339_BYTES];
-    if (!wall_ms)
-        return;
-    sa_rfc3339(wall_ms, text);
-    sa_json_put_string(w, key, text);
-}
-
-static void put_ready(struct sa_json_w *w, const struct sa_sandbox_view *view)
-{
-    bool running = strcmp(view->phase, "Running") == 0;
-    int64_t when = running ? view->ready_ms : view->ended_ms ? view->ended_ms : view->created_ms;
-    sa_json_put_array(w, "conditions");
-    sa_json_w_begin_object(w);
-    sa_json_put_string(w, "type", "Ready");
-    sa_json_put_string(w, "status", running ? "True" : "False");
-    sa_json_put_string(w, "reason", view->reason[0] ? view->reason : view->phase);
-    sa_json_put_string(w, "message", view->message);
-    put_time(w, "lastTransitionTime", when);
-    sa_json_w_end_object(w);
-    sa_json_w_end_array(w);
-}
-
-void sa_sandbox_print(const struct sa_sandbox_view *view, struct sa_json_w *w)
-{
-    sa_json_w_begin_object(w);
-    sa_json_put_string(w, "id", view->id);
-    sa_json_put_string(w, "runtime", view->runtime);
-    sa_json_put_string(w, "phase", view->phase);
-    if (view->labels_json[0])
-        sa_json_put_raw(w, "labels", view->labels_json, strlen(view->labels_json));
-    else
-        sa_json_put_raw(w, "labels", "{}", 2);
-    put_time(w, "createdAt", view->created_ms);
-    put_time(w, "expiresAt", view->expires_ms);
-    put_time(w, "endedAt", view->ended_ms);
-    put_ready(w, view);
-    if (view->reason[0])
-        sa_json_put_string(w, "reason", view->reason);
-    if (view->message[0])
-        sa_json_put_string(w, "message", view->message);
-    /* The members that do not change, printed once when the sandbox became ready. */
-    sa_buf_addc(w->out, ',');
-    sa_buf_adds(w->out, view->fixed_json);
-    sa_json_w_end_object(w);
 }

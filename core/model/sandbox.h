@@ -12,6 +12,7 @@
 
 enum sa_security_level { SA_LEVEL_STANDARD, SA_LEVEL_HIGH, SA_LEVEL_CUSTOM };
 enum sa_warm { SA_WARM_PREFER, SA_WARM_REQUIRE, SA_WARM_NEVER };
+enum sa_end { SA_END_DELETE, SA_END_PAUSE }; /* what a timeout leads to */
 
 const char *sa_security_level_name(enum sa_security_level level);
 
@@ -23,6 +24,11 @@ enum {
     SA_PIDS_DEFAULT = 256,
     SA_ENV_MAX = 256,
     SA_LABELS_MAX_COUNT = 64,
+    SA_ANNOTATIONS_MAX_COUNT = 64,
+    SA_ANNOTATION_MAX_BYTES = 4096,
+    SA_ANNOTATIONS_MAX_BYTES = 32 * 1024, /* keys and values of all */
+    SA_IMPORTS_MAX = 64,
+    SA_IDLE_MAX_S = 86400,
 };
 #define SA_MEMORY_DEFAULT_BYTES (INT64_C(512) << 20)
 #define SA_MEMORY_MIN_BYTES (INT64_C(16) << 20)
@@ -36,6 +42,12 @@ struct sa_resources {
     int64_t pids;
 };
 
+struct sa_lifecycle {
+    enum sa_end on_timeout, on_idle;
+    int64_t idle_timeout_s; /* 0: none */
+    bool resume_on_use;
+};
+
 struct sa_sandbox_spec { /* strings belong to the arena */
     const char *name;    /* NULL: named by its id */
     const char *runtime;
@@ -43,13 +55,23 @@ struct sa_sandbox_spec { /* strings belong to the arena */
     enum sa_warm warm;
     int64_t timeout_s;
     struct sa_resources resources;
-    struct sa_json_map env, labels;
-    struct sa_json_strings required_controls;
+    struct sa_lifecycle lifecycle;
+    struct sa_json_map env, labels, annotations;
+    struct sa_json_strings required_controls, imports;
 };
 
 /* Decode the body of a create, filling defaults. SA_EINVALID with the path of the field. */
 int sa_sandbox_spec_decode(const char *body, size_t length, struct sa_arena *arena,
                            struct sa_sandbox_spec *spec, struct sa_error *err);
+
+/* Apply a merge patch (RFC 7396) of labels, annotations, timeout and lifecycle to `now`; the
+ * result's strings are of `now` or the arena. *timeout_given: the timeout begins anew. */
+int sa_sandbox_patch_decode(const char *body, size_t length, const struct sa_sandbox_spec *now,
+                            struct sa_arena *arena, struct sa_sandbox_spec *next,
+                            bool *timeout_given, struct sa_error *err);
+/* The body of a new timeout: {"timeout": seconds}. */
+int sa_timeout_decode(const char *body, size_t length, struct sa_arena *arena, int64_t *timeout_s,
+                      struct sa_error *err);
 
 /* What does not change any more once a sandbox runs, as JSON members without braces; stored
  * beside the record and spliced into each answer. */
@@ -62,15 +84,18 @@ struct sa_sandbox_fixed {
     size_t weaker_count;
 };
 void sa_sandbox_fixed_print(const struct sa_sandbox_fixed *fixed, struct sa_buf *out);
+/* What a patch may change, and the imports, in the same form. */
+void sa_sandbox_settings_print(const struct sa_sandbox_spec *spec, struct sa_buf *out);
 /* The labels as a JSON object. */
 void sa_labels_print(const struct sa_json_map *labels, struct sa_buf *out);
 
 struct sa_sandbox_view {
     const char *id, *runtime, *phase, *reason, *message;
-    const char *fixed_json;                   /* of sa_sandbox_fixed_print */
-    const char *labels_json;                  /* an object, or "" */
+    const char *fixed_json;    /* of sa_sandbox_fixed_print; of a record with the settings */
+    const char *settings_json; /* of sa_sandbox_settings_print; NULL: none */
+    const char *labels_json;   /* an object, or "" */
     int64_t created_ms, expires_ms, ended_ms; /* 0: none */
-    int64_t ready_ms;
+    int64_t ready_ms, idle_ms, paused_ms;
 };
 /* One Sandbox object, conditions computed from the phase. */
 void sa_sandbox_print(const struct sa_sandbox_view *view, struct sa_json_w *w);

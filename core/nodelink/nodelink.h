@@ -13,7 +13,8 @@
  *                                                       unknown ids are no error
  *   STATS           SA_NODE_ID                          STATS_REPLY: stats tags and
  *                                                       SA_NODE_OOM_KILLS, or FAILED
- *   FREEZE, THAW    SA_NODE_ID                          DONE or FAILED
+ *   FREEZE, THAW    SA_NODE_ID                          DONE (once nothing in it runs; once it
+ *                                                       runs again) or FAILED
  *   INFO            -                                   INFO_REPLY: SA_NODE_CONTROL for what this
  *                                                       node can do, SA_NODE_WEAKER, limits
  *

@@ -48,7 +48,7 @@ int sa_cgroup_write(int fd, const char *id, const char *file, const char *text,
 }
 
 /* The beginning of a file as text; false when it cannot be read. */
-static bool read_text(int fd, const char *id, const char *file, char *out, size_t size)
+bool sa_cgroup_text(int fd, const char *id, const char *file, char *out, size_t size)
 {
     char path[128];
     snprintf(path, sizeof path, "%s/%s", id, file);
@@ -71,7 +71,7 @@ static int64_t number(const char *text)
 int64_t sa_cgroup_number(int fd, const char *id, const char *file)
 {
     char text[64];
-    return read_text(fd, id, file, text, sizeof text) ? number(text) : -1;
+    return sa_cgroup_text(fd, id, file, text, sizeof text) ? number(text) : -1;
 }
 
 int64_t sa_cgroup_keyed_text(const char *text, const char *key)
@@ -88,7 +88,7 @@ int64_t sa_cgroup_keyed_text(const char *text, const char *key)
 int64_t sa_cgroup_keyed(int fd, const char *id, const char *file, const char *key)
 {
     char text[2048];
-    return read_text(fd, id, file, text, sizeof text) ? sa_cgroup_keyed_text(text, key) : -1;
+    return sa_cgroup_text(fd, id, file, text, sizeof text) ? sa_cgroup_keyed_text(text, key) : -1;
 }
 
 void sa_cgroup_cpu_quota(int64_t millicores, int64_t *quota_us, int64_t *period_us)
@@ -440,6 +440,12 @@ int sa_cgroup_freeze(struct sa_cgroups *g, const char *id, bool frozen, struct s
         return sa_error_at(err, SA_ECONTROL, sa_control_name(SA_C_CGROUP_FREEZER),
                            "this node has no freezer");
     return version(tree)->freeze(tree->fd, id, frozen, err);
+}
+
+bool sa_cgroup_is_frozen(struct sa_cgroups *g, const char *id)
+{
+    const struct tree *tree = tree_of(g, SA_CG_FREEZER);
+    return tree && version(tree)->is_frozen(tree->fd, id);
 }
 
 void sa_cgroup_stats(struct sa_cgroups *g, const char *id, struct sa_native_stats *stats)

@@ -68,7 +68,9 @@ bool sa_cgroup_rename(struct sa_cgroups *groups, const char *from, const char *t
 bool sa_cgroup_remove(struct sa_cgroups *groups, const char *id);
 /* SIGKILL to every process in it, and thaw. */
 void sa_cgroup_kill(struct sa_cgroups *groups, const char *id);
+/* Asks for it; processes stop, one by one, a little later. */
 int sa_cgroup_freeze(struct sa_cgroups *groups, const char *id, bool frozen, struct sa_error *err);
+bool sa_cgroup_is_frozen(struct sa_cgroups *groups, const char *id);
 void sa_cgroup_stats(struct sa_cgroups *groups, const char *id, struct sa_native_stats *stats);
 
 /* A descriptor that becomes readable (v1, an eventfd) or has priority data (v2) when the group

@@ -12,6 +12,7 @@ struct sa_cgroup_version {
     void (*stats)(int fd, const char *id, enum sa_controller controller,
                   struct sa_native_stats *stats);
     int (*freeze)(int fd, const char *id, bool frozen, struct sa_error *err);
+    bool (*is_frozen)(int fd, const char *id);
     int (*oom_watch)(int fd, const char *id, bool *priority);
     int64_t (*oom_kills)(int fd, const char *id);
 };
@@ -24,6 +25,7 @@ const char *sa_controller_name(enum sa_controller controller);
  * after a key of a flat keyed file. */
 int sa_cgroup_write(int fd, const char *id, const char *file, const char *text,
                     struct sa_error *err);
+bool sa_cgroup_text(int fd, const char *id, const char *file, char *out, size_t size);
 int64_t sa_cgroup_number(int fd, const char *id, const char *file);
 int64_t sa_cgroup_keyed(int fd, const char *id, const char *file, const char *key);
 /* Same, of a text. */

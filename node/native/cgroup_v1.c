@@ -91,6 +91,14 @@ static int freeze(int fd, const char *id, bool frozen, struct sa_error *err)
     return sa_cgroup_write(fd, id, "freezer.state", frozen ? "FROZEN" : "THAWED", err);
 }
 
+/* FREEZING until the last one is. */
+static bool is_frozen(int fd, const char *id)
+{
+    char state[16];
+    return sa_cgroup_text(fd, id, "freezer.state", state, sizeof state) &&
+           strcmp(state, "FROZEN\n") == 0;
+}
+
 /* memory.rst, section 10: an eventfd that is registered with the group. */
 static int oom_watch(int fd, const char *id, bool *priority)
 {
@@ -110,4 +118,5 @@ static int64_t oom_kills(int fd, const char *id)
     return sa_cgroup_keyed(fd, id, "memory.oom_control", "oom_kill");
 }
 
-const struct sa_cgroup_version sa_cgroup_v1 = {limit, stats, freeze, oom_watch, oom_kills};
+const struct sa_cgroup_version sa_cgroup_v1 = {limit,     stats,     freeze,
+                                               is_frozen, oom_watch, oom_kills};

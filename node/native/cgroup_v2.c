@@ -61,6 +61,11 @@ static int freeze(int fd, const char *id, bool frozen, struct sa_error *err)
     return sa_cgroup_write(fd, id, "cgroup.freeze", frozen ? "1" : "0", err);
 }
 
+static bool is_frozen(int fd, const char *id)
+{
+    return sa_cgroup_keyed(fd, id, "cgroup.events", "frozen") == 1;
+}
+
 /* memory.events raises a poll event (POLLPRI) when one of its numbers changes. */
 static int oom_watch(int fd, const char *id, bool *priority)
 {
@@ -79,4 +84,5 @@ static int64_t oom_kills(int fd, const char *id)
     return sa_cgroup_keyed(fd, id, "memory.events", "oom_kill");
 }
 
-const struct sa_cgroup_version sa_cgroup_v2 = {limit, stats, freeze, oom_watch, oom_kills};
+const struct sa_cgroup_version sa_cgroup_v2 = {limit,     stats,     freeze,
+                                               is_frozen, oom_watch, oom_kills};

@@ -38,6 +38,10 @@ struct sandbox {
     uv_poll_t setup_poll, death_poll, oom_poll;
     uv_timer_t timer; /* STARTING: the time limit; RUNNING: look for OOM; REMOVING: next try */
     int handles;      /* not yet closed */
+    uv_timer_t freeze_timer;
+    uint32_t freeze_call;
+    int freeze_looks; /* left */
+    bool freezing;
 };
 
 struct sa_native {
@@ -72,6 +76,12 @@ int sa_child_groups(struct sa_native *native, const char *name, struct sa_child_
 void sa_groups_close(struct sa_groups *groups);
 /* See to it that there are spares again, soon. */
 void sa_spares_want(struct sa_native *native);
+
+/* native.c */
+struct sandbox *sa_sandbox_running(struct sa_native *native, const char *id, struct sa_error *err);
+
+/* freeze.c: whoever waits for it to be frozen waits in vain. */
+void sa_sandbox_freeze_over(struct sandbox *sb);
 
 /* life.c: from a failure, the end of PID 1 or sa_sandbox_kill() to nothing being left. */
 void sa_sandbox_kill(struct sandbox *sb);

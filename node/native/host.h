@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "native/controls.h"
+#include "nodelink/controls.h"
 
 #include <linux/filter.h>
 #include <stdbool.h>

@@ -68,6 +68,7 @@ static void gone(struct sandbox *sb)
     native->closing++;
     tell_end(sb);
     uv_close((uv_handle_t *)&sb->timer, sa_sandbox_on_closed);
+    uv_close((uv_handle_t *)&sb->freeze_timer, sa_sandbox_on_closed);
     sa_native_maybe_stopped(native);
 }
 
@@ -113,6 +114,7 @@ static void reap(struct sandbox *sb)
     if (kills > sb->oom_kills)
         sb->oom_kills = kills;
     sb->state = REMOVING;
+    sa_sandbox_freeze_over(sb);
     sa_notify_stop(sb->notify);
     sb->notify = NULL;
     sa_sandbox_close_setup(sb);
@@ -133,6 +135,7 @@ void sa_sandbox_kill(struct sandbox *sb)
     if (sb->state >= ENDING)
         return;
     sb->state = ENDING;
+    sa_sandbox_freeze_over(sb);
     sa_pidfd_kill(sb->child.pidfd);
     /* A frozen process of version 1 does not die before it thaws. */
     sa_cgroup_freeze(sb->native->groups, sb->child.group, false, NULL);

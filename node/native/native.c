@@ -123,8 +123,9 @@ static void watch(struct sandbox *sb)
     uv_poll_init(loop, &sb->setup_poll, sb->child.setup);
     uv_poll_init(loop, &sb->death_poll, sb->child.pidfd);
     uv_timer_init(loop, &sb->timer);
-    sb->setup_poll.data = sb->death_poll.data = sb->timer.data = sb;
-    sb->handles = 3;
+    uv_timer_init(loop, &sb->freeze_timer);
+    sb->setup_poll.data = sb->death_poll.data = sb->timer.data = sb->freeze_timer.data = sb;
+    sb->handles = 4;
     uv_poll_start(&sb->setup_poll, UV_READABLE, on_setup);
     uv_poll_start(&sb->death_poll, UV_READABLE, sa_sandbox_on_death);
     uv_timer_start(&sb->timer, sa_sandbox_on_timer, START_TIMEOUT_MS, 0);
@@ -233,7 +234,7 @@ bool sa_native_destroy(struct sa_native *native, const char *id, uint32_t call)
 
 /* ---- asking ---- */
 
-static struct sandbox *running(struct sa_native *native, const char *id, struct sa_error *err)
+struct sandbox *sa_sandbox_running(struct sa_native *native, const char *id, struct sa_error *err)
 {
     struct sandbox *sb;
     HASH_FIND_STR(native->sandboxes, id, sb);
@@ -246,7 +247,7 @@ static struct sandbox *running(struct sa_native *native, const char *id, struct 
 int sa_native_stats(struct sa_native *native, const char *id, struct sa_native_stats *stats,
                     struct sa_error *err)
 {
-    struct sandbox *sb = running(native, id, err);
+    struct sandbox *sb = sa_sandbox_running(native, id, err);
     if (!sb)
         return -1;
     *stats = (struct sa_native_stats){-1, -1, -1, -1, -1, -1, -1, -1};
@@ -260,14 +261,6 @@ int sa_native_stats(struct sa_native *native, const char *id, struct sa_native_s
     }
     sa_cgroup_stats(native->groups, sb->child.group, stats);
     return 0;
-}
-
-int sa_native_freeze(struct sa_native *native, const char *id, bool frozen, struct sa_error *err)
-{
-    struct sandbox *sb = running(native, id, err);
-    if (!sb)
-        return -1;
-    return sa_cgroup_freeze(native->groups, sb->child.group, frozen, err);
 }
 
 sa_controls sa_native_controls(const struct sa_native *native)

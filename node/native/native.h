@@ -18,7 +18,7 @@
 #define SA_NATIVE_NATIVE_H
 
 #include "base/error.h"
-#include "native/controls.h"
+#include "nodelink/controls.h"
 #include "nodelink/nodelink.h"
 
 #include <stddef.h>
@@ -64,6 +64,8 @@ struct sa_native_events {
     void (*exited)(void *owner, const char *id, const char *reason);
     void (*oom)(void *owner, const char *id, int64_t kills);
     void (*denied)(void *owner, const char *id, const struct sa_native_denial *denial);
+    /* `why` is NULL when it is. */
+    void (*frozen)(void *owner, const char *id, uint32_t call, const struct sa_error *why);
     void (*stopped)(void *owner);
 };
 
@@ -86,7 +88,9 @@ int sa_native_create(struct sa_native *native, const struct sa_node_spec *spec, 
 bool sa_native_destroy(struct sa_native *native, const char *id, uint32_t call);
 int sa_native_stats(struct sa_native *native, const char *id, struct sa_native_stats *stats,
                     struct sa_error *err);
-int sa_native_freeze(struct sa_native *native, const char *id, bool frozen, struct sa_error *err);
+/* Once nothing in it runs any more, or it cannot be had: `frozen` follows, after a 0. */
+int sa_native_freeze(struct sa_native *native, const char *id, uint32_t call, struct sa_error *err);
+int sa_native_thaw(struct sa_native *native, const char *id, struct sa_error *err);
 
 /* What every sandbox of this node gets, and why a control is missing or weak here (NULL when
  * there is nothing to say about it). */

@@ -21,11 +21,14 @@
 #define FAIL SA_PHASE_FAILED
 
 static const enum sa_phase expected[SA_PHASE_COUNT][SA_EVENT_COUNT] = {
-    /*         SUBMITTED READY REFUSED LOST  DELETE DESTROYED */
-    [PEND] = {CREA, PEND, FAIL, FAIL, TING, PEND}, [CREA] = {CREA, RUNN, FAIL, FAIL, TING, CREA},
-    [RUNN] = {RUNN, RUNN, RUNN, FAIL, TING, RUNN}, [PAUS] = {PAUS, PAUS, PAUS, FAIL, TING, PAUS},
-    [TING] = {TING, TING, TERM, TERM, TING, TERM}, [TERM] = {TERM, TERM, TERM, TERM, TERM, TERM},
-    [FAIL] = {FAIL, FAIL, FAIL, FAIL, FAIL, FAIL},
+    /*         SUBMITTED READY REFUSED LOST  DELETE DESTROYED PAUSED RESUMED */
+    [PEND] = {CREA, PEND, FAIL, FAIL, TING, PEND, PEND, PEND},
+    [CREA] = {CREA, RUNN, FAIL, FAIL, TING, CREA, CREA, CREA},
+    [RUNN] = {RUNN, RUNN, RUNN, FAIL, TING, RUNN, PAUS, RUNN},
+    [PAUS] = {PAUS, PAUS, PAUS, FAIL, TING, PAUS, PAUS, RUNN},
+    [TING] = {TING, TING, TERM, TERM, TING, TERM, TING, TING},
+    [TERM] = {TERM, TERM, TERM, TERM, TERM, TERM, TERM, TERM},
+    [FAIL] = {FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL, FAIL},
 };
 
 static void test_every_transition(void **state)
@@ -59,6 +62,24 @@ static void test_always_ends(void **state)
     }
 }
 
+/* Written out a second time, too: which phases can come after which. */
+static void test_reaches(void **state)
+{
+    static const bool reaches[SA_PHASE_COUNT][SA_PHASE_COUNT] = {
+        /*         PEND CREA RUNN PAUS TING TERM FAIL */
+        [PEND] = {1, 1, 1, 1, 1, 1, 1}, [CREA] = {0, 1, 1, 1, 1, 1, 1},
+        [RUNN] = {0, 0, 1, 1, 1, 1, 1}, [PAUS] = {0, 0, 1, 1, 1, 1, 1},
+        [TING] = {0, 0, 0, 0, 1, 1, 0}, [TERM] = {0, 0, 0, 0, 0, 1, 0},
+        [FAIL] = {0, 0, 0, 0, 0, 0, 1},
+    };
+    (void)state;
+    for (int from = 0; from < SA_PHASE_COUNT; from++)
+        for (int to = 0; to < SA_PHASE_COUNT; to++)
+            if (sa_lifecycle_reaches((enum sa_phase)from, (enum sa_phase)to) != reaches[from][to])
+                fail_msg("%s to %s", sa_phase_name((enum sa_phase)from),
+                         sa_phase_name((enum sa_phase)to));
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -88,9 +109,8 @@ static void test_signal_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_transition),
-        cmocka_unit_test(test_always_ends),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_every_transition), cmocka_unit_test(test_always_ends),
+        cmocka_unit_test(test_reaches),          cmocka_unit_test(test_names),
         cmocka_unit_test(test_signal_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,12 +121,15 @@ static void test_failed(void **state)
     struct sa_sandbox_spec spec =
         spec_of(arena, "{\"runtime\":\"bash\",\"name\":\"box\",\"timeout\":5}");
     char *fixed = fixed_of(&spec, 0);
+    sa_autobuf settings = SA_BUF_INIT;
+    sa_sandbox_settings_print(&spec, &settings);
     struct printed p = print(&(struct sa_sandbox_view){.id = "sb-y",
                                                        .runtime = "bash",
                                                        .phase = "Failed",
                                                        .reason = "Exited",
                                                        .message = "the \"runtime\"\nended",
                                                        .fixed_json = fixed,
+                                                       .settings_json = settings.data,
                                                        .labels_json = "",
                                                        .created_ms = 1000,
                                                        .ended_ms = 2000});
@@ -137,7 +140,8 @@ static void test_failed(void **state)
     has(&p, "\"endedAt\":\"1970-01-01T00:00:02.000Z\"");
     has(&p, "\"lastTransitionTime\":\"1970-01-01T00:00:02.000Z\"");
     has(&p, "\"controls\":[]");
-    has(&p, "\"timeout\":5");
+    has(&p, "\"timeout\":5,\"lifecycle\":{\"onTimeout\":\"delete\",\"onIdle\":\"pause\","
+            "\"resumeOnUse\":false},\"annotations\":{},\"imports\":[]");
     has_not(&p, "expiresAt");
     done(&p);
     free(fixed);

@@ -293,9 +293,13 @@ static void test_v2_birth_freeze_kill(void **state)
     assert_int_equal(atoi(text), pid);
     fclose(procs);
     assert_int_equal(sa_cgroup_v2.freeze(fd, "sb", true, NULL), 0);
-    usleep(50000);
-    assert_int_equal(sa_cgroup_keyed(fd, "sb", "cgroup.events", "frozen"), 1);
+    for (int i = 0; i < 2000 && !sa_cgroup_v2.is_frozen(fd, "sb"); i++)
+        usleep(5000);
+    assert_true(sa_cgroup_v2.is_frozen(fd, "sb"));
     assert_int_equal(sa_cgroup_v2.freeze(fd, "sb", false, NULL), 0);
+    for (int i = 0; i < 2000 && sa_cgroup_v2.is_frozen(fd, "sb"); i++)
+        usleep(5000);
+    assert_false(sa_cgroup_v2.is_frozen(fd, "sb"));
     sa_cgroup_v2.stats(fd, "sb", SA_CG_CPUACCT, &stats);
     assert_true(stats.cpu_us >= 0);
     assert_int_equal(sa_cgroup_write(fd, "sb", "cgroup.kill", "1", NULL), 0);

@@ -2,8 +2,8 @@
 #include "native/seccomp.h"
 
 #include "base/cleanup.h"
-#include "native/controls.h"
 #include "native/seccomp_sets.h"
+#include "nodelink/controls.h"
 
 #include <errno.h>
 #include <mqueue.h>

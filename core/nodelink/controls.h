@@ -4,10 +4,11 @@
  * when the step that provides it has succeeded; what can be looked up afterwards (capabilities,
  * no_new_privs, seccomp) is looked up in /proc.
  */
-#ifndef SA_NATIVE_CONTROLS_H
-#define SA_NATIVE_CONTROLS_H
+#ifndef SA_NODELINK_CONTROLS_H
+#define SA_NODELINK_CONTROLS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum sa_control {
@@ -56,5 +57,7 @@ static inline bool sa_controls_has(sa_controls set, enum sa_control control)
 const char *sa_control_name(enum sa_control control);
 /* The control of that name, or -1. */
 int sa_control_find(const char *name);
+/* All of them, separated by ", "; at most `size` bytes. */
+void sa_control_list(char *text, size_t size);
 
 #endif

@@ -1,6 +1,7 @@
 /* Names of the controls. */
-#include "native/controls.h"
+#include "nodelink/controls.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *const names[SA_CONTROL_COUNT] = {
@@ -44,4 +45,11 @@ int sa_control_find(const char *name)
         if (strcmp(names[i], name) == 0)
             return i;
     return -1;
+}
+
+void sa_control_list(char *text, size_t size)
+{
+    size_t used = 0;
+    for (int i = 0; i < SA_CONTROL_COUNT && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", names[i]);
 }

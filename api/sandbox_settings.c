@@ -1,0 +1,157 @@
+/* What of a sandbox may change while it lives: labels, annotations, timeout, lifecycle; and its
+ * timeouts themselves. */
+#include "api/sandbox_private.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct sa_json_map copy_map(struct sa_arena *arena, const struct sa_json_map *from)
+{
+    struct sa_json_map to = {.count = from->count};
+    to.items = sa_arena_alloc(arena, (from->count + 1) * sizeof *to.items);
+    for (size_t i = 0; i < from->count; i++) {
+        to.items[i].key = sa_arena_strdup(arena, from->items[i].key);
+        to.items[i].value = sa_arena_strdup(arena, from->items[i].value);
+    }
+    return to;
+}
+
+/* `from` may point into what is replaced. */
+static void copy_settings(struct sa_sandbox *s, const struct sa_sandbox_spec *from)
+{
+    struct sa_arena *arena = sa_arena_new();
+    struct sa_buf labels = SA_BUF_INIT, settings = SA_BUF_INIT;
+    s->spec.labels = copy_map(arena, &from->labels);
+    s->spec.annotations = copy_map(arena, &from->annotations);
+    s->spec.timeout_s = from->timeout_s;
+    s->spec.lifecycle = from->lifecycle;
+    sa_arena_free(s->settings);
+    s->settings = arena;
+    sa_labels_print(&s->spec.labels, &labels);
+    sa_sandbox_settings_print(&s->spec, &settings);
+    free(s->labels_json);
+    free(s->settings_json);
+    s->labels_json = sa_buf_steal(&labels);
+    s->settings_json = sa_buf_steal(&settings);
+}
+
+void sa_sandbox_copy_spec(struct sa_sandbox *s, const struct sa_sandbox_spec *spec)
+{
+    struct sa_arena *a = s->arena;
+    size_t imports = spec->imports.count;
+    s->spec = *spec;
+    s->spec.name = spec->name ? sa_arena_strdup(a, spec->name) : NULL;
+    s->spec.env = (struct sa_json_map){0}; /* delivered, and not kept: it may hold secrets */
+    s->spec.required_controls = (struct sa_json_strings){0};
+    s->spec.imports.items = sa_arena_alloc(a, (imports + 1) * sizeof *s->spec.imports.items);
+    for (size_t i = 0; i < imports; i++)
+        s->spec.imports.items[i] = sa_arena_strdup(a, spec->imports.items[i]);
+    copy_settings(s, spec);
+}
+
+/* ---- timeouts ---- */
+
+static void end_or_pause(struct sa_sandbox *s, enum sa_end end, const char *reason,
+                         const char *message)
+{
+    if (end == SA_END_DELETE) {
+        sa_sandbox_delete(s, reason, message, NULL, NULL);
+        return;
+    }
+    sa_sandbox_event(s, "Normal", reason, message, 1);
+    sa_sandbox_pause(s, NULL, NULL, NULL);
+}
+
+static void on_expired(struct sa_sandbox_timer *timer)
+{
+    struct sa_sandbox *s = sa_container_of(timer, struct sa_sandbox, expiry);
+    char message[96];
+    snprintf(message, sizeof message, "its timeout of %lld s is over",
+             (long long)s->spec.timeout_s);
+    s->expired = true;
+    s->pause_if_idle = false;
+    end_or_pause(s, s->spec.lifecycle.on_timeout, "TimedOut", message);
+}
+
+void sa_sandbox_begin_expiry(struct sa_sandbox *s)
+{
+    int64_t timeout_ms = s->spec.timeout_s * 1000;
+    s->expired = false;
+    s->expiry.fire = on_expired;
+    s->expires_ms = sa_wall_ms() + timeout_ms;
+    sa_sandbox_timer_set(s, &s->expiry, timeout_ms);
+}
+
+static void on_idle(struct sa_sandbox_timer *timer)
+{
+    struct sa_sandbox *s = sa_container_of(timer, struct sa_sandbox, idle);
+    char message[96];
+    if (s->users || s->pausing != PAUSE_NOT)
+        return;
+    snprintf(message, sizeof message, "nobody used it for %lld s",
+             (long long)s->spec.lifecycle.idle_timeout_s);
+    s->pause_if_idle = true;
+    end_or_pause(s, s->spec.lifecycle.on_idle, "Idle", message);
+}
+
+void sa_sandbox_begin_idle(struct sa_sandbox *s)
+{
+    sa_sandbox_timer_clear(s, &s->idle);
+    if (s->users || s->phase != SA_PHASE_RUNNING)
+        return;
+    s->idle_ms = sa_wall_ms();
+    s->idle.fire = on_idle;
+    if (s->spec.lifecycle.idle_timeout_s)
+        sa_sandbox_timer_set(s, &s->idle, s->spec.lifecycle.idle_timeout_s * 1000);
+}
+
+void sa_sandbox_begin_timeouts(struct sa_sandbox *s)
+{
+    sa_sandbox_begin_expiry(s);
+    sa_sandbox_begin_idle(s);
+}
+
+void sa_sandbox_hold(struct sa_sandbox *s)
+{
+    s->users++;
+    s->idle_ms = 0;
+    sa_sandbox_timer_clear(s, &s->idle);
+}
+
+void sa_sandbox_release(struct sa_sandbox *s)
+{
+    if (--s->users == 0)
+        sa_sandbox_begin_idle(s);
+}
+
+/* ---- changes ---- */
+
+int sa_sandbox_update(struct sa_sandbox *s, const struct sa_sandbox_spec *next, bool timeout_anew,
+                      struct sa_error *err)
+{
+    const struct sa_lifecycle *l = &next->lifecycle;
+    if (s->phase > SA_PHASE_PAUSED)
+        return sa_error_set(err, SA_ECONFLICT, "the sandbox is %s", sa_phase_name(s->phase));
+    if (!s->can_pause && s->phase >= SA_PHASE_RUNNING &&
+        (l->on_timeout == SA_END_PAUSE || (l->idle_timeout_s && l->on_idle == SA_END_PAUSE)))
+        return sa_error_at(err, SA_ECONTROL, "cgroup.freezer",
+                           "lifecycle: this sandbox cannot be paused: its node has no freezer "
+                           "(cgroup.freezer); choose \"delete\"");
+    bool idle_changed = l->idle_timeout_s != s->spec.lifecycle.idle_timeout_s;
+    copy_settings(s, next);
+    if (timeout_anew && s->phase == SA_PHASE_PAUSED) {
+        s->expired = true; /* it begins with the resume */
+    } else if (timeout_anew && s->phase == SA_PHASE_RUNNING) {
+        sa_sandbox_begin_expiry(s);
+    }
+    if (idle_changed)
+        sa_sandbox_begin_idle(s);
+    sa_sandbox_record(s);
+    sa_sandbox_event(s, "Normal", timeout_anew ? "TimeoutSet" : "Updated",
+                     timeout_anew ? "a new timeout begins" : "its settings were changed", 1);
+    return 0;
+}
