@@ -106,7 +106,8 @@ int sa_query_int(const struct sa_http_request *request, const char *name, int64_
 
 /* Handlers, by file. */
 sa_api_handler sa_handle_create_sandbox, sa_handle_list_sandboxes, sa_handle_get_sandbox,
-    sa_handle_delete_sandbox, sa_handle_sandbox_metrics, sa_handle_sandbox_events;
+    sa_handle_delete_sandbox, sa_handle_sandbox_metrics, sa_handle_sandbox_events,
+    sa_handle_sandbox_wait;
 sa_api_handler sa_handle_execute;
 sa_api_handler sa_handle_list_files, sa_handle_read_file, sa_handle_stat_file, sa_handle_write_file,
     sa_handle_delete_file, sa_handle_sign_file;

@@ -1,5 +1,5 @@
 /* The life of a sandbox, as clients steer it: changes, timeout, pause, resume. */
-#include "api/app.h"
+#include "api/lookup.h"
 
 #include "base/cleanup.h"
 
@@ -22,16 +22,6 @@ static struct change *change_new(struct sa_app *app, struct sa_http_request *req
     return c;
 }
 
-static void respond_sandbox(struct sa_http_request *request, const struct sa_sandbox *sandbox)
-{
-    struct sa_buf body = SA_BUF_INIT;
-    struct sa_sandbox_view view;
-    struct sa_json_w w = sa_json_w_start(&body);
-    sa_sandbox_view_fill(sandbox, &view);
-    sa_sandbox_print(&view, &w);
-    sa_respond_json(request, 200, &body);
-}
-
 /* ---- PATCH /sandboxes/{id}, POST …/timeout ---- */
 
 static void update(const struct change *c, struct sa_sandbox *sandbox,
@@ -41,7 +31,7 @@ static void update(const struct change *c, struct sa_sandbox *sandbox,
     if (sa_sandbox_update(sandbox, next, timeout_anew, &error) < 0)
         sa_http_respond_error(c->request, &error);
     else
-        respond_sandbox(c->request, sandbox);
+        sa_respond_sandbox(c->request, 200, sandbox);
 }
 
 static void on_patch(struct sa_http_request *request, const char *body, size_t length, void *user)
@@ -98,7 +88,7 @@ static void on_changed(void *user, struct sa_sandbox *sandbox, const struct sa_e
     if (err)
         sa_http_respond_error(request, err);
     else
-        respond_sandbox(request, sandbox);
+        sa_respond_sandbox(request, 200, sandbox);
 }
 
 static void on_gone(struct sa_http_request *request, void *user)

@@ -172,7 +172,7 @@ static void retire(struct sa_sandbox *sandbox)
     sa_sandbox_call_waiters(sandbox, &sandbox->deleters, NULL);
     struct sa_sandbox_watch *watch;
     while ((watch = sandbox->watches)) {
-        DL_DELETE(sandbox->watches, watch);
+        sa_sandbox_unwatch(sandbox, watch);
         watch->changed(watch, sandbox);
     }
     uv_close((uv_handle_t *)&sandbox->timer, on_timer_closed);

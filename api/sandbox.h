@@ -67,7 +67,6 @@ const char *sa_sandbox_id(const struct sa_sandbox *sandbox);
 const char *sa_sandbox_owner(const struct sa_sandbox *sandbox); /* key id */
 enum sa_phase sa_sandbox_phase(const struct sa_sandbox *sandbox);
 const struct sa_sandbox_spec *sa_sandbox_spec(const struct sa_sandbox *sandbox);
-bool sa_sandbox_has_label(const struct sa_sandbox *sandbox, const char *key, const char *value);
 struct sa_sandboxes *sa_sandbox_all(struct sa_sandbox *sandbox);
 void sa_sandbox_view_fill(const struct sa_sandbox *sandbox, struct sa_sandbox_view *view);
 int64_t sa_sandbox_oom_kills(const struct sa_sandbox *sandbox);
@@ -114,9 +113,11 @@ int sa_sandbox_update(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *
  * has ended (the watch is off then). `changed` may take its own watch off, and no other. */
 struct sa_sandbox_watch {
     void (*changed)(struct sa_sandbox_watch *watch, struct sa_sandbox *sandbox);
+    bool on;
     struct sa_sandbox_watch *prev, *next;
 };
 void sa_sandbox_watch(struct sa_sandbox *sandbox, struct sa_sandbox_watch *watch);
+/* Harmless when it is off. */
 void sa_sandbox_unwatch(struct sa_sandbox *sandbox, struct sa_sandbox_watch *watch);
 
 /* End it. `done` (may be NULL) comes once nothing of it is left; several may wait. */
@@ -130,10 +131,10 @@ void sa_sandbox_stats_forget(struct sa_sandboxes *all, void *user);
 /* Record something that happened to it. */
 void sa_sandbox_event(struct sa_sandbox *sandbox, const char *type, const char *reason,
                       const char *message, int64_t count);
-/* Events with seq > after, oldest first, as members of a JSON array that the caller opened. At
- * most `limit`. The newest 256 are in memory. */
-void sa_sandbox_events_print(const struct sa_sandbox *sandbox, int64_t after, size_t limit,
-                             struct sa_json_w *w);
+/* The oldest event with seq > after; false when there is none. The newest 256 are in memory. Valid
+ * until the next event. */
+bool sa_sandbox_event_after(const struct sa_sandbox *sandbox, int64_t after,
+                            struct sa_store_event *event);
 void sa_event_print(const struct sa_store_event *event, struct sa_json_w *w);
 
 #endif

@@ -1,8 +1,6 @@
 /* Looking sandboxes up, and looking at one. */
 #include "api/sandbox_private.h"
 
-#include <string.h>
-
 bool sa_sandboxes_node_is_up(const struct sa_sandboxes *all)
 {
     return sa_node_client_is_open(all->node);
@@ -73,22 +71,17 @@ int64_t sa_sandbox_oom_kills(const struct sa_sandbox *sandbox)
     return sandbox->oom_kills;
 }
 
-bool sa_sandbox_has_label(const struct sa_sandbox *sandbox, const char *key, const char *value)
-{
-    for (size_t i = 0; i < sandbox->spec.labels.count; i++)
-        if (strcmp(sandbox->spec.labels.items[i].key, key) == 0)
-            return strcmp(sandbox->spec.labels.items[i].value, value) == 0;
-    return false;
-}
-
 void sa_sandbox_watch(struct sa_sandbox *sandbox, struct sa_sandbox_watch *watch)
 {
     DL_APPEND(sandbox->watches, watch);
+    watch->on = true;
 }
 
 void sa_sandbox_unwatch(struct sa_sandbox *sandbox, struct sa_sandbox_watch *watch)
 {
-    DL_DELETE(sandbox->watches, watch);
+    if (watch->on)
+        DL_DELETE(sandbox->watches, watch);
+    watch->on = false;
 }
 
 void sa_sandbox_changed(struct sa_sandbox *sandbox)

@@ -141,21 +141,21 @@ void sa_event_print(const struct sa_store_event *event, struct sa_json_w *w)
     sa_json_w_end_object(w);
 }
 
-void sa_sandbox_events_print(const struct sa_sandbox *sandbox, int64_t after, size_t limit,
-                             struct sa_json_w *w)
+bool sa_sandbox_event_after(const struct sa_sandbox *sandbox, int64_t after,
+                            struct sa_store_event *event)
 {
     const struct event *e;
     DL_FOREACH (sandbox->events, e) {
         if (e->seq <= after)
             continue;
-        if (limit-- == 0)
-            return;
-        sa_event_print(&(struct sa_store_event){.seq = e->seq,
-                                                .time_ms = e->time_ms,
-                                                .type = e->type,
-                                                .reason = e->reason,
-                                                .message = e->message,
-                                                .count = e->count},
-                       w);
+        *event = (struct sa_store_event){.sandbox = sandbox->id,
+                                         .seq = e->seq,
+                                         .time_ms = e->time_ms,
+                                         .type = e->type,
+                                         .reason = e->reason,
+                                         .message = e->message,
+                                         .count = e->count};
+        return true;
     }
+    return false;
 }

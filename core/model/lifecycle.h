@@ -37,6 +37,7 @@ enum sa_lifecycle_event {
     SA_EVENT_COUNT
 };
 
+#define SA_PHASE_NAMES "Pending, Creating, Running, Paused, Terminating, Terminated or Failed"
 const char *sa_phase_name(enum sa_phase phase); /* "Running" */
 /* -1 when the text is no phase. */
 int sa_phase_parse(const char *text);

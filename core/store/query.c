@@ -12,7 +12,7 @@ struct binds { /* texts and numbers, in the order of the question marks */
     struct {
         const char *text; /* NULL: the number */
         int64_t number;
-    } values[SA_STORE_QUERY_LABELS_MAX * 2 + 8];
+    } values[SA_STORE_QUERY_LABELS_MAX + SA_STORE_QUERY_VALUES_MAX + 8];
     int count;
 };
 
@@ -78,27 +78,46 @@ int sa_query_one(struct sa_store *store, struct sa_store_read *read, struct sa_e
     return result;
 }
 
-/* Newest first. The first label leads, since its index gives the sandboxes in their order; the
- * others are looked up for each. */
+static void label_sql(const struct sa_store_label *label, struct sa_buf *sql, struct binds *binds)
+{
+    sa_buf_printf(sql,
+                  " AND %sEXISTS(SELECT 1 FROM sandbox_labels m WHERE m.sandbox=s.id AND m.key=?",
+                  label->absent ? "NOT " : "");
+    bind_text(binds, label->key);
+    for (size_t i = 0; i < label->count; i++) {
+        sa_buf_adds(sql, i ? ",?" : " AND m.value IN (?");
+        bind_text(binds, label->values[i]);
+    }
+    sa_buf_adds(sql, label->count ? "))" : ")");
+}
+
+/* A label that must have one value: its index gives the sandboxes in their order. */
+static const struct sa_store_label *leading_label(const struct sa_store_read *read)
+{
+    for (size_t i = 0; i < read->label_count; i++)
+        if (!read->labels[i].absent && read->labels[i].count == 1)
+            return &read->labels[i];
+    return NULL;
+}
+
+/* Newest first. One label may lead; the others are looked up for each. */
 static void sandboxes_sql(const struct sa_store_read *read, struct sa_buf *sql, struct binds *binds)
 {
-    const char *time = read->label_count ? "l.created_ms" : "s.created_ms";
-    const char *id = read->label_count ? "l.sandbox" : "s.id";
+    const struct sa_store_label *lead = leading_label(read);
+    const char *time = lead ? "l.created_ms" : "s.created_ms";
+    const char *id = lead ? "l.sandbox" : "s.id";
     sa_table_column_names(read->table, "s.", sql);
-    if (read->label_count) {
+    if (lead) {
         sa_buf_adds(sql, " FROM sandbox_labels l CROSS JOIN sandboxes s ON s.id=l.sandbox"
                          " WHERE l.key=? AND l.value=?");
-        bind_text(binds, read->labels[0].key);
-        bind_text(binds, read->labels[0].value);
+        bind_text(binds, lead->key);
+        bind_text(binds, lead->values[0]);
     } else {
         sa_buf_adds(sql, " FROM sandboxes s WHERE true");
     }
-    for (size_t i = 1; i < read->label_count; i++) {
-        sa_buf_adds(sql, " AND EXISTS(SELECT 1 FROM sandbox_labels m"
-                         " WHERE m.sandbox=s.id AND m.key=? AND m.value=?)");
-        bind_text(binds, read->labels[i].key);
-        bind_text(binds, read->labels[i].value);
-    }
+    for (size_t i = 0; i < read->label_count; i++)
+        if (&read->labels[i] != lead)
+            label_sql(&read->labels[i], sql, binds);
     if (read->owner) {
         sa_buf_adds(sql, " AND s.owner=?");
         bind_text(binds, read->owner);

@@ -172,10 +172,19 @@ static int check_query(const struct sa_store_sandbox_query *query, struct sa_err
     if (query->label_count > SA_STORE_QUERY_LABELS_MAX)
         return sa_error_at(err, SA_EINVALID, "labels", "labels: at most %d in a query",
                            SA_STORE_QUERY_LABELS_MAX);
-    for (size_t i = 0; i < query->label_count; i++)
-        if (check_id("labels", query->labels[i].key, err) < 0 ||
-            check_name("labels", query->labels[i].value, err) < 0)
+    size_t values = 0;
+    for (size_t i = 0; i < query->label_count; i++) {
+        const struct sa_store_label *label = &query->labels[i];
+        if (check_id("labels", label->key, err) < 0)
             return -1;
+        for (size_t v = 0; v < label->count; v++)
+            if (check_name("labels", label->values[v], err) < 0)
+                return -1;
+        values += label->count;
+    }
+    if (values > SA_STORE_QUERY_VALUES_MAX)
+        return sa_error_at(err, SA_EINVALID, "labels", "labels: at most %d values in a query",
+                           SA_STORE_QUERY_VALUES_MAX);
     if (check_name("owner", query->owner, err) < 0 || check_name("phase", query->phase, err) < 0)
         return -1;
     return 0;
@@ -186,9 +195,13 @@ static void keep_labels(struct sa_store_read *read, const struct sa_store_sandbo
     read->labels = sa_arena_alloc(read->arena, (query->label_count + 1) * sizeof *read->labels);
     read->label_count = query->label_count;
     for (size_t i = 0; i < query->label_count; i++) {
-        const char *value = query->labels[i].value;
-        read->labels[i].key = keep(read, query->labels[i].key);
-        read->labels[i].value = keep(read, value ? value : "");
+        const struct sa_store_label *label = &query->labels[i];
+        const char **values = sa_arena_alloc(read->arena, (label->count + 1) * sizeof *values);
+        for (size_t v = 0; v < label->count; v++)
+            values[v] = keep(read, label->values[v]);
+        read->labels[i] = *label;
+        read->labels[i].key = keep(read, label->key);
+        read->labels[i].values = values;
     }
 }
 

@@ -176,13 +176,16 @@ struct sa_store_read *sa_store_get_execution(struct sa_store *store, const char 
 /* Pages. Newest first; `cursor` is opaque: NULL or "" for the first page, else what the page
  * before gave. Records made meanwhile do not shift pages. A bad cursor is SA_EINVALID at path
  * "cursor". `next` is NULL on the last page. */
-struct sa_store_label {
-    const char *key, *value;
+struct sa_store_label { /* there is, or is not, one of that key with one of the values */
+    const char *key;
+    bool absent;
+    const char *const *values; /* none: any value */
+    size_t count;
 };
-enum { SA_STORE_QUERY_LABELS_MAX = 8 };
+enum { SA_STORE_QUERY_LABELS_MAX = 16, SA_STORE_QUERY_VALUES_MAX = 64 /* of all */ };
 struct sa_store_sandbox_query {
     const char *owner, *phase;           /* NULL: any */
-    const struct sa_store_label *labels; /* all of them must be equal */
+    const struct sa_store_label *labels; /* all of them must hold */
     size_t label_count;
     const char *cursor;
     size_t limit; /* 0: 50; at most SA_STORE_PAGE_MAX, else SA_EINVALID at "limit" */

@@ -106,7 +106,7 @@ def test_what_belongs_to_someone_else(api, roles):
         assert theirs.get("/api/v1/sandboxes?all=true").json()["items"] == []
         assert mine.get("/api/v1/sandboxes").json()["items"][0]["id"] == sandbox
         for role in ("viewer", "operator", "admin"):
-            assert roles[role].get("/api/v1/sandboxes?label=whose=mine").json()["items"][0]["id"] == sandbox
+            assert roles[role].get("/api/v1/sandboxes?labelSelector=whose=mine").json()["items"][0]["id"] == sandbox
     # Ended ones are hidden as well.
     theirs.error("GET", path, 404, "not_found")
     theirs.error("GET", path + "/events", 404, "not_found")

@@ -266,3 +266,112 @@ def test_unknown_controls(api):
     error = api.error("POST", "/api/v1/sandboxes", 400, "invalid_request", "requiredControls[1]",
                       json={"runtime": "bash", "requiredControls": ["seccomp", "sekkomp"]})
     assert "sekkomp" in error["message"] and "landlock" in error["message"]
+
+
+# ---- selectors ----
+
+SELECTED = [
+    ("sel=x", "abc"), ("sel==x,tier=one", "a"), ("sel=x,tier!=one", "bc"), ("sel=x,tier", "ab"), ("sel=x,!tier", "c"),
+    ("sel=x,tier in (one, two)", "ab"), ("sel=x,tier in (three)", ""), ("sel=x,tier notin (one)", "bc"),
+    ("sel=x, tier notin (one,two)", "c"), ("sel in (x),tier=two", "b"), ("tier in (one,two),sel=x", "ab")]
+
+
+def test_selectors(api):
+    names = {}
+    for name, labels in (("a", {"tier": "one"}), ("b", {"tier": "two"}), ("c", {})):
+        names[api.create("bash", labels={"sel": "x", **labels})["id"]] = name
+    try:
+        for selector, found in SELECTED:
+            for more in ({}, {"all": "true"}, {"phase": "Running"}):  # from memory, and from the store
+                items = api.get("/api/v1/sandboxes", params={"labelSelector": selector, **more}).json()["items"]
+                assert "".join(sorted(names[i["id"]] for i in items)) == found, (selector, more)
+        sandbox = next(s for s in names if names[s] == "c")
+        patch(api, sandbox, {"labels": {"tier": "one"}})
+        for more in ({}, {"all": "true"}):
+            items = api.get("/api/v1/sandboxes", params={"labelSelector": "sel=x,tier=one", **more}).json()["items"]
+            assert len(items) == 2
+    finally:
+        for sandbox in names:
+            api.delete(sandbox)
+
+
+@pytest.mark.parametrize("selector", ["a b", "=", "a in", "a in (", "a in (b", ",", "a,", "!!a", "a>1", "a=b=c", "a\nb",
+                                      "x" * 254, ",".join("a" for _ in range(17)), "a in (" + "," * 64 + ")", "a\x01=',--"])
+def test_bad_selectors(api, selector):
+    for more in ({}, {"all": "true"}):
+        answer = api.get("/api/v1/sandboxes", params={"labelSelector": selector, **more}, status=(200, 400))
+        if selector in ("a\nb", "a\x01=',--"):
+            continue  # words, odd ones
+        error = answer.json()["error"]
+        assert error["code"] == "invalid_request" and error["details"][0]["path"] == "labelSelector"
+
+
+# ---- wait ----
+
+def waiting(api, sandbox, phase, timeout=30, status=200):
+    return api.get(BOX.format(sandbox) + f"/wait?phase={phase}&timeout={timeout}", status=status).json()
+
+
+def test_wait(api, freezer):
+    box = api.post("/api/v1/sandboxes?wait=false", {"runtime": "bash"}, status=201).json()
+    sandbox = box["id"]
+    assert waiting(api, sandbox, "Running")["phase"] == "Running"
+    assert waiting(api, sandbox, "Running", 0)["expiresAt"]
+    assert waiting(api, sandbox, "Terminated", 0, 408)["error"]["code"] == "timeout"
+    assert waiting(api, sandbox, "Paused", 1, 408)["error"]["code"] == "timeout"
+    error = waiting(api, sandbox, "Creating", 30, 409)["error"]
+    assert error["code"] == "conflict" and "Running" in error["message"]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        others = [api.with_key(api.key) for _ in range(4)]
+        if freezer:
+            paused = pool.submit(waiting, others[0], sandbox, "Paused")
+            pause(api, sandbox)
+            assert paused.result()["pausedAt"]
+            running = pool.submit(waiting, others[0], sandbox, "Running")
+            resume(api, sandbox)
+            assert running.result()["expiresAt"]
+        # Ends early when it can never be reached, and at the end of a sandbox.
+        never = pool.submit(waiting, others[1], sandbox, "Failed", 300, 409)
+        ended = pool.submit(waiting, others[2], sandbox, "Terminated", 300)
+        time.sleep(0.3)
+        api.delete(sandbox)
+        assert "Terminat" in never.result(60)["error"]["message"]
+        assert ended.result(60)["reason"] == "Deleted"
+    assert waiting(api, sandbox, "Terminated")["reason"] == "Deleted"
+    assert waiting(api, sandbox, "Running", 30, 409)["error"]["code"] == "conflict"
+    api.error("GET", BOX.format(sandbox) + "/wait?phase=running", 400, "invalid_request", "phase")
+    api.error("GET", BOX.format(sandbox) + "/wait?timeout=601", 400, "invalid_request", "timeout")
+    api.error("GET", BOX.format("sb-" + "a" * 20) + "/wait", 404, "not_found")
+
+
+def test_waiters_that_vanish(api, sandbox):
+    for _ in range(50):
+        with api.connect() as s:
+            s.sendall(api.head("GET", BOX.format(sandbox) + "/wait?phase=Paused&timeout=600"))
+            s.sendall(api.head("GET", BOX.format(sandbox) + "/events?follow=true"))
+    assert api.sh(sandbox, "echo fine") == "fine\n"
+
+
+# ---- events ----
+
+def test_events_follow(api):
+    sandbox = api.create("bash")["id"]
+    path = BOX.format(sandbox) + "/events?follow=true"
+    with api.get(path, stream=True) as lines, \
+            api.get(path, stream=True, headers={"Accept": "text/event-stream"}) as sse:
+        assert lines.headers["Content-Type"].startswith("application/x-ndjson")
+        assert sse.headers["Content-Type"].startswith("text/event-stream")
+        each = lines.iter_lines(chunk_size=1)
+        assert b'"Started"' in next(each)
+        patch(api, sandbox, {"labels": {"a": "b"}})
+        assert b'"Updated"' in next(each)
+        api.delete(sandbox)
+        assert b'"Deleted"' in next(each) and list(each) == []
+        texts = [t for t in sse.content.split(b"\n\n") if t]
+        assert [t.split(b"\n")[0] for t in texts] == [b"id: 1", b"id: 2", b"id: 3"]
+        assert all(t.split(b"\n")[1].startswith(b"data: {") for t in texts)
+    # Afterwards, from the record; and from where one was cut off.
+    assert len(api.get(path, stream=True).content.splitlines()) == 3
+    again = api.get(path, stream=True, headers={"Accept": "text/event-stream", "Last-Event-ID": "2"}).content
+    assert again.count(b"data: ") == 1 and b"Deleted" in again
+    assert len(api.get(path + "&after=1", stream=True).content.splitlines()) == 2

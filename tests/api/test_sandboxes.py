@@ -183,17 +183,17 @@ def test_list_and_page(api):
     made = [api.create("bash", labels={"page": "test", "even": str(i % 2 == 0)})["id"] for i in range(5)]
     try:
         for limit in (1, 2, 5, 100):
-            assert [b["id"] for b in pages(api, "label=page=test", limit)] == made[::-1]
-        assert [b["id"] for b in pages(api, "label=even=True&phase=Running", 2)] == [made[4], made[2], made[0]]
-        assert pages(api, "label=page=other", 10) == []
-        assert pages(api, "label=page=test&phase=Paused", 10) == []
+            assert [b["id"] for b in pages(api, "labelSelector=page=test", limit)] == made[::-1]
+        assert [b["id"] for b in pages(api, "labelSelector=even=True&phase=Running", 2)] == [made[4], made[2], made[0]]
+        assert pages(api, "labelSelector=page=other", 10) == []
+        assert pages(api, "labelSelector=page=test&phase=Paused", 10) == []
         api.delete(made[1])
-        live = [b["id"] for b in pages(api, "label=page=test", 2)]
+        live = [b["id"] for b in pages(api, "labelSelector=page=test", 2)]
         assert live == [made[4], made[3], made[2], made[0]]
         # The ended one is in the record.
         for limit in (1, 2, 100):
-            assert [b["id"] for b in pages(api, "label=page=test&all=true", limit)] == made[::-1]
-        assert [b["id"] for b in pages(api, "label=page=test&phase=Terminated", 10)] == [made[1]]
+            assert [b["id"] for b in pages(api, "labelSelector=page=test&all=true", limit)] == made[::-1]
+        assert [b["id"] for b in pages(api, "labelSelector=page=test&phase=Terminated", 10)] == [made[1]]
     finally:
         for sandbox in made:
             api.delete(sandbox, status=(204, 404))
@@ -224,7 +224,7 @@ def test_paging_while_things_change(api):
 @pytest.mark.parametrize("query, where", [
     ("limit=0", "limit"), ("limit=501", "limit"), ("limit=x", "limit"), ("limit=", "limit"),
     ("limit=99999999999999999999", "limit"), ("phase=running", "phase"), ("phase=", "phase"),
-    ("label=a", "label"), ("label==a", "label"), ("all=1", "all"), ("all=TRUE", "all"),
+    ("labelSelector=a,", "labelSelector"), ("labelSelector==a", "labelSelector"), ("all=1", "all"), ("all=TRUE", "all"),
     ("cursor=garbage", "cursor"), ("cursor=Lgarbage", "cursor"), ("all=true&cursor=garbage", "cursor"),
 ])
 def test_bad_queries(api, query, where):
@@ -268,10 +268,10 @@ def test_creator_that_goes_away(api):
                                f"Content-Length: {len(body)}") + body)
 
     def ended():
-        live = api.get("/api/v1/sandboxes?label=orphan=yes").json()["items"]
+        live = api.get("/api/v1/sandboxes?labelSelector=orphan=yes").json()["items"]
         return not live
     wait_until("what they asked for is gone", ended, timeout=40)
-    items = api.get("/api/v1/sandboxes?all=true&label=orphan=yes").json()["items"]
+    items = api.get("/api/v1/sandboxes?all=true&labelSelector=orphan=yes").json()["items"]
     assert "ClientGone" in {item["reason"] for item in items}, items
 
 

@@ -133,7 +133,8 @@ static void crowd_turn(uv_timer_t *timer)
         assert_int_equal(sa_store_key_check(store, c->key, strlen(c->key), &info, NULL), 0);
         c->reads++;
     }
-    struct sa_store_label label = {"team", "red"};
+    const char *red = "red";
+    struct sa_store_label label = {"team", false, &red, 1};
     struct sa_store_sandbox_query query = {.limit = 100, .labels = &label, .label_count = 1};
     assert_non_null(sa_store_list_sandboxes(store, &query, crowd_listed, c, NULL));
     c->reads++;

@@ -218,19 +218,35 @@ static void filters(void **state)
     assert_ids(&s, "sb-4 sb-2 sb-1");
     list(f, (struct sa_store_sandbox_query){.phase = "Running"}, &s);
     assert_ids(&s, "sb-4 sb-3 sb-1");
-    struct sa_store_label labels[] = {{"team", "red"}, {"env", "test"}};
+    const char *red = "red", *test = "test", *quotes = "' OR 1=1 --";
+    struct sa_store_label labels[] = {{"team", false, &red, 1}, {"env", false, &test, 1}};
     list(f, (struct sa_store_sandbox_query){.labels = labels, .label_count = 2}, &s);
     assert_ids(&s, "sb-3 sb-1");
     list(f, (struct sa_store_sandbox_query){.labels = labels, .label_count = 1, .owner = "key-b"},
          &s);
     assert_ids(&s, "sb-3");
-    labels[0] = (struct sa_store_label){"env", "test"};
+    labels[0] = labels[1];
     list(f,
          (struct sa_store_sandbox_query){.labels = labels, .label_count = 1, .phase = "Terminated"},
          &s);
     assert_ids(&s, "sb-2");
+    /* Sets, and what is not there. */
+    const char *either[] = {"red", "blue"};
+    labels[0] = (struct sa_store_label){"team", false, either, 2};
+    list(f, (struct sa_store_sandbox_query){.labels = labels, .label_count = 1}, &s);
+    assert_ids(&s, "sb-3 sb-2 sb-1");
+    labels[0].absent = true;
+    list(f, (struct sa_store_sandbox_query){.labels = labels, .label_count = 1}, &s);
+    assert_ids(&s, "sb-4");
+    labels[0] = (struct sa_store_label){.key = "team"};
+    labels[1] = (struct sa_store_label){"team", true, &red, 1};
+    list(f, (struct sa_store_sandbox_query){.labels = labels, .label_count = 2}, &s);
+    assert_ids(&s, "sb-2");
+    labels[0] = (struct sa_store_label){.key = "team", .absent = true};
+    list(f, (struct sa_store_sandbox_query){.labels = labels, .label_count = 1}, &s);
+    assert_ids(&s, "sb-4");
     /* Neither quotes nor wildcards mean anything. */
-    labels[0] = (struct sa_store_label){"team", "' OR 1=1 --"};
+    labels[0] = (struct sa_store_label){"team", false, &quotes, 1};
     list(f, (struct sa_store_sandbox_query){.labels = labels, .label_count = 1}, &s);
     assert_ids(&s, "");
     list(f, (struct sa_store_sandbox_query){.owner = "key-%"}, &s);
@@ -239,7 +255,7 @@ static void filters(void **state)
     sandbox = a_sandbox("sb-1", 100);
     sandbox.labels = "{\"team\":\"green\"}";
     put_sandbox(f, &sandbox);
-    labels[0] = (struct sa_store_label){"team", "red"};
+    labels[0] = (struct sa_store_label){"team", false, &red, 1};
     list(f, (struct sa_store_sandbox_query){.labels = labels, .label_count = 1}, &s);
     assert_ids(&s, "sb-3");
 }
@@ -274,7 +290,8 @@ static void page_through(struct fixture *f, struct sa_store_sandbox_query query)
 static void pages_hold_still(void **state)
 {
     struct fixture *f = *state;
-    struct sa_store_label label = {"team", "red"};
+    const char *red = "red";
+    struct sa_store_label label = {"team", false, &red, 1};
     char id[24];
     for (int i = 0; i < 50; i++) {
         snprintf(id, sizeof id, "sb-%02d", i);
