@@ -1,5 +1,7 @@
 #include "command.h"
 
+#include "client.h"
+
 #include "base/arena.h"
 #include "base/cleanup.h"
 
@@ -56,6 +58,34 @@ int sa_command_misused(const struct sa_usage *usage, const char *fmt, ...)
     va_end(ap);
     fprintf(stderr, "\nusage: %s (more: secureagent %s --help)\n", usage->usage, usage->command);
     return sa_code_exit_status(SA_EINVALID);
+}
+
+int sa_command_invoke(const struct sa_usage *usage, const struct sa_option *options, size_t count,
+                      size_t least, size_t most, enum sa_config_mode mode, int argc, char **argv,
+                      int (*body)(struct sa_invocation *in, struct sa_error *err))
+{
+    int status;
+    struct sa_error error;
+    struct sa_invocation in = {.usage = usage};
+    struct sa_config *config = sa_command_load(usage, options, count, argc, argv, mode, &status);
+    if (!config)
+        return status;
+    in.config = config;
+    in.arg_count = sa_config_args(config, &in.args);
+    if (in.arg_count < least || in.arg_count > most) {
+        status =
+            in.arg_count < least
+                ? sa_command_misused(usage, "something is missing")
+                : sa_command_misused(usage, "\"%.64s\" is one argument too many", in.args[most]);
+    } else {
+        in.client = sa_client_open(config, &error);
+        status = in.client ? body(&in, &error) : -1;
+        if (status < 0)
+            status = sa_command_fail(usage, &error);
+        sa_client_close(in.client);
+    }
+    sa_config_free(config);
+    return status;
 }
 
 char *sa_find_program(const char *name, struct sa_error *err)

@@ -14,7 +14,10 @@ struct sa_command {
     int (*run)(int argc, char **argv);
 };
 extern const struct sa_command sa_command_up, sa_command_run, sa_command_ps, sa_command_rm,
-    sa_command_keys, sa_command_doctor;
+    sa_command_describe, sa_command_wait, sa_command_pause, sa_command_resume, sa_command_keys,
+    sa_command_doctor;
+/* All of them, in the order of the help; NULL at the end. */
+extern const struct sa_command *const sa_commands[];
 
 /* What `--help` of a sub-command says besides its options. */
 struct sa_usage {
@@ -34,6 +37,21 @@ int sa_command_fail(const struct sa_usage *usage, const struct sa_error *error);
 /* A mistake on the command line: message and a pointer to --help. Returns 64 (EX_USAGE). */
 int sa_command_misused(const struct sa_usage *usage, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* What a command that talks to a server works with. */
+struct sa_client;
+struct sa_invocation {
+    const struct sa_usage *usage;
+    const struct sa_config *config;
+    struct sa_client *client;
+    char *const *args;
+    size_t arg_count;
+};
+/* The whole of such a command: read the options, check that there are `least` to `most`
+ * arguments, open the client, call `body`, which returns an exit status or -1 with an error. */
+int sa_command_invoke(const struct sa_usage *usage, const struct sa_option *options, size_t count,
+                      size_t least, size_t most, enum sa_config_mode mode, int argc, char **argv,
+                      int (*body)(struct sa_invocation *in, struct sa_error *err));
 
 /* Where the program `name` of SecureAgent is: beside this one, in ../libexec/secureagent, or in
  * /usr/lib/secureagent. A malloc'd path, or NULL and SA_ENOTFOUND with the places. */

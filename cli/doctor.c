@@ -43,14 +43,15 @@ static const struct sa_usage usage = {
 /* What each line is about. A missing kernel feature weakens; only a broken installation or a node
  * that says so makes it unusable. */
 struct doctor {
-    bool json, broken, lacking;
+    enum sa_output output;
+    bool broken, lacking;
     struct sa_buf text; /* printed in the end: JSON checks, or lines */
 };
 
 static void say(struct doctor *d, const char *name, bool ok, const char *detail, const char *hint)
 {
     d->lacking = d->lacking || !ok;
-    if (d->json) {
+    if (d->output != SA_OUTPUT_TABLE) {
         struct sa_json_w w = sa_json_w_start(&d->text);
         if (d->text.length)
             sa_buf_addc(&d->text, ',');
@@ -216,7 +217,7 @@ static int examine(struct doctor *d, const struct sa_config *config, struct sa_e
 {
     const char *given = sa_config_string(config, "data-dir");
     sa_autofree char *data_dir = given ? sa_strdup(given) : sa_datadir_default();
-    if (sa_output_is_json(config, &d->json, err) < 0)
+    if (sa_output_read(config, &d->output, err) < 0)
         return -1;
     sa_autofree char *node = check_program(d, "sandbox-node");
     free(check_program(d, "agent-api"));
@@ -225,15 +226,19 @@ static int examine(struct doctor *d, const struct sa_config *config, struct sa_e
     check_port(d, sa_config_string(config, "listen"));
     if (node && check_kernel(d, node, err) < 0)
         return -1;
-    if (d->json)
-        printf("{\"ok\":%s,\"checks\":[%s]}\n", d->broken ? "false" : "true", d->text.data);
-    else
+    if (d->output != SA_OUTPUT_TABLE) {
+        sa_autofree char *text =
+            sa_printf("{\"ok\":%s,\"checks\":[%s]}", d->broken ? "false" : "true", d->text.data);
+        if (sa_output_print(d->output, text, strlen(text), err) < 0)
+            return -1;
+    } else {
         printf("%s\n%s\n", d->text.data,
                d->broken ? "Something essential is missing: sandboxes cannot be made as things are."
                : d->lacking
                    ? "SecureAgent can run here. What is missing is not essential; sandboxes "
                      "say in `weaker`\nwhat they do without."
                    : "SecureAgent can run here.");
+    }
     return d->broken;
 }
 
@@ -242,7 +247,7 @@ static int run(int argc, char **argv)
     int status;
     struct sa_error error;
     char *const *args;
-    struct doctor doctor = {.json = false};
+    struct doctor doctor = {.output = SA_OUTPUT_TABLE};
     struct sa_config *config =
         sa_command_load(&usage, options, SA_COUNT(options), argc, argv, SA_CONFIG_MIXED, &status);
     if (!config)

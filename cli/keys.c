@@ -45,7 +45,7 @@ struct keys {
     const struct sa_config *config;
     struct sa_client *client;
     struct sa_arena *arena;
-    bool json;
+    enum sa_output output;
 };
 
 /* Send, and show the answer as it is or hand it over decoded (then free *doc). */
@@ -55,9 +55,9 @@ static int send_request(struct keys *keys, const struct sa_client_request *reque
     *doc = NULL;
     if (sa_client_send(keys->client, request, err) < 0)
         return -1;
-    if (keys->json) {
-        printf("%s\n", request->answer->data ? request->answer->data : "{}");
-        return 0;
+    if (keys->output != SA_OUTPUT_TABLE) {
+        *doc = NULL;
+        return sa_output_print(keys->output, request->answer->data, request->answer->length, err);
     }
     *doc = sa_client_json(request->answer, keys->arena, root, err);
     return *doc ? 0 : -1;
@@ -178,7 +178,7 @@ static int revoke_key(struct keys *keys, const char *id, struct sa_error *err)
 
 static int open_client(struct keys *keys, struct sa_error *err)
 {
-    if (sa_output_is_json(keys->config, &keys->json, err) < 0)
+    if (sa_output_read(keys->config, &keys->output, err) < 0)
         return -1;
     keys->client = sa_client_open(keys->config, err);
     return keys->client ? 0 : -1;

@@ -7,16 +7,24 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct sa_command *const commands[] = {
-    &sa_command_up, &sa_command_run,  &sa_command_ps,
-    &sa_command_rm, &sa_command_keys, &sa_command_doctor,
-};
+const struct sa_command *const sa_commands[] = {&sa_command_up,
+                                                &sa_command_run,
+                                                &sa_command_ps,
+                                                &sa_command_rm,
+                                                &sa_command_describe,
+                                                &sa_command_wait,
+                                                &sa_command_pause,
+                                                &sa_command_resume,
+                                                &sa_command_keys,
+                                                &sa_command_doctor,
+                                                NULL};
+enum { COMMANDS = SA_COUNT(sa_commands) - 1 };
 
 static const struct sa_command *find(const char *name)
 {
-    for (size_t i = 0; i < SA_COUNT(commands); i++)
-        if (strcmp(commands[i]->name, name) == 0)
-            return commands[i];
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(sa_commands[i]->name, name) == 0)
+            return sa_commands[i];
     return NULL;
 }
 
@@ -26,10 +34,10 @@ static void print_help(FILE *out)
           "SecureAgent runs code that nobody has reviewed in sandboxes that hold.\n\n"
           "commands:\n",
           out);
-    for (size_t i = 0; i < SA_COUNT(commands); i++)
-        fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("  version   print the version\n"
-          "  help      show this, or the help of a command\n\n"
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(out, "  %-10s %s\n", sa_commands[i]->name, sa_commands[i]->summary);
+    fputs("  version    print the version\n"
+          "  help       show this, or the help of a command\n\n"
           "examples:\n"
           "  secureagent up                        start the server on this machine\n"
           "  secureagent run hello.py              run a file in a fresh sandbox\n"
@@ -40,9 +48,9 @@ static void print_help(FILE *out)
 
 static int unknown(const char *word)
 {
-    const char *names[SA_COUNT(commands) + 2] = {"version", "help"};
-    for (size_t i = 0; i < SA_COUNT(commands); i++)
-        names[i + 2] = commands[i]->name;
+    const char *names[COMMANDS + 2] = {"version", "help"};
+    for (size_t i = 0; i < COMMANDS; i++)
+        names[i + 2] = sa_commands[i]->name;
     const char *near = sa_suggest(word, names, SA_COUNT(names));
     fprintf(stderr, "secureagent: unknown command \"%.64s\"", word);
     if (near)

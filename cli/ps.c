@@ -10,6 +10,11 @@
 
 static const struct sa_option options[] = {
     {.name = "all", .letter = 'a', .kind = SA_OPTION_BOOL, .help = "also those that have ended"},
+    {.name = "selector",
+     .letter = 'l',
+     .kind = SA_OPTION_STRING,
+     .value = "SELECTOR",
+     .help = "only those whose labels match, e.g. team=a,env!=test"},
     SA_OUTPUT_OPTION,
     SA_CLIENT_OPTIONS,
 };
@@ -19,6 +24,7 @@ static const struct sa_usage usage = {
     .usage = "secureagent ps [options]",
     .about = "Lists sandboxes, newest first.",
     .examples = "  secureagent ps\n"
+                "  secureagent ps -l team=data -o yaml\n"
                 "  secureagent ps --all -o json | jq -r '.items[].id'\n",
 };
 
@@ -45,46 +51,35 @@ static int add_row(void *user, struct sa_json_obj *item, struct sa_error *err)
     return 0;
 }
 
-static int list(const struct sa_config *config, struct sa_error *err)
+static int list(struct sa_invocation *in, struct sa_error *err)
 {
     static const char *const heading[] = {"ID",  "NAME", "RUNTIME", "PHASE",
                                           "AGE", "LEFT", "REASON"};
-    struct sa_table table = {.columns = SA_COUNT(heading)};
+    struct sa_table table = {.columns = SA_COUNT(heading), .phase_column = 3};
+    struct sa_sandbox_query query = {.ended = sa_config_bool(in->config, "all"),
+                                     .selector = sa_config_string(in->config, "selector")};
     sa_autobuf items = SA_BUF_INIT;
-    bool json;
-    if (sa_output_is_json(config, &json, err) < 0)
-        return -1;
-    struct sa_client *client = sa_client_open(config, err);
-    if (!client)
+    enum sa_output output;
+    if (sa_output_read(in->config, &output, err) < 0)
         return -1;
     for (size_t i = 0; i < SA_COUNT(heading); i++)
         sa_table_add(&table, heading[i]);
-    int rc = sa_each_sandbox(client, sa_config_bool(config, "all"), add_row, &table,
-                             json ? &items : NULL, err);
-    if (rc == 0 && json)
-        printf("{\"items\":[%s]}\n", items.length ? items.data : "");
-    else if (rc == 0)
+    sa_buf_adds(&items, "{\"items\":[");
+    int rc = sa_each_sandbox(in->client, &query, add_row, &table,
+                             output == SA_OUTPUT_TABLE ? NULL : &items, err);
+    sa_buf_adds(&items, "]}");
+    if (rc == 0 && output == SA_OUTPUT_TABLE)
         sa_table_print(&table);
+    else if (rc == 0)
+        rc = sa_output_print(output, items.data, items.length, err);
     sa_table_deinit(&table);
-    sa_client_close(client);
     return rc;
 }
 
 static int run(int argc, char **argv)
 {
-    int status;
-    struct sa_error error;
-    char *const *args;
-    struct sa_config *config =
-        sa_command_load(&usage, options, SA_COUNT(options), argc, argv, SA_CONFIG_MIXED, &status);
-    if (!config)
-        return status;
-    if (sa_config_args(config, &args))
-        status = sa_command_misused(&usage, "takes no arguments, got \"%.64s\"", args[0]);
-    else if (list(config, &error) < 0)
-        status = sa_command_fail(&usage, &error);
-    sa_config_free(config);
-    return status;
+    return sa_command_invoke(&usage, options, SA_COUNT(options), 0, 0, SA_CONFIG_MIXED, argc, argv,
+                             list);
 }
 
 const struct sa_command sa_command_ps = {"ps", "list sandboxes", run};

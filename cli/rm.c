@@ -63,7 +63,8 @@ static int remove_each(struct sa_client *client, char *const *ids, size_t count,
 static int remove_all(struct sa_client *client, struct sa_error *err)
 {
     struct ids ids = {NULL, 0};
-    int status = sa_each_sandbox(client, false, collect, &ids, NULL, err);
+    const struct sa_sandbox_query query = {.ended = false};
+    int status = sa_each_sandbox(client, &query, collect, &ids, NULL, err);
     if (status == 0)
         status = remove_each(client, ids.items, ids.count, true);
     for (size_t i = 0; i < ids.count; i++)

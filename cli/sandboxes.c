@@ -2,7 +2,10 @@
 
 #include "base/cleanup.h"
 
-enum { PAGE = 500, CURSOR_MAX = 256 };
+#include <stdio.h>
+#include <string.h>
+
+enum { PAGE = 500, CURSOR_MAX = 256, NAMES_SHOWN = 5, WHOLE_ID = 23 };
 
 struct walk {
     sa_sandbox_visit *visit;
@@ -18,7 +21,7 @@ static int append_items(struct sa_json_obj *root, struct sa_buf *json, struct sa
         return -1;
     if (length <= 2) /* [] */
         return 0;
-    if (json->length)
+    if (json->length && json->data[json->length - 1] == '}')
         sa_buf_addc(json, ',');
     sa_buf_add(json, text + 1, length - 2);
     return 0;
@@ -49,8 +52,14 @@ static int take_page(struct sa_json_obj *root, const struct walk *walk, struct s
     return 0;
 }
 
-int sa_each_sandbox(struct sa_client *client, bool ended, sa_sandbox_visit *visit, void *user,
-                    struct sa_buf *json, struct sa_error *err)
+static void add_query(struct sa_buf *path, const char *name, const char *value)
+{
+    sa_buf_printf(path, "&%s=", name);
+    sa_url_escape(path, value, false);
+}
+
+int sa_each_sandbox(struct sa_client *client, const struct sa_sandbox_query *query,
+                    sa_sandbox_visit *visit, void *user, struct sa_buf *json, struct sa_error *err)
 {
     const struct walk walk = {visit, user, json};
     sa_autobuf cursor = SA_BUF_INIT;
@@ -58,11 +67,12 @@ int sa_each_sandbox(struct sa_client *client, bool ended, sa_sandbox_visit *visi
         sa_autobuf path = SA_BUF_INIT;
         sa_autobuf answer = SA_BUF_INIT;
         struct sa_json_obj root;
-        sa_buf_printf(&path, "/api/v1/sandboxes?limit=%d&all=%s", PAGE, ended ? "true" : "false");
-        if (cursor.length) {
-            sa_buf_adds(&path, "&cursor=");
-            sa_url_escape(&path, cursor.data, false);
-        }
+        sa_buf_printf(&path, "/api/v1/sandboxes?limit=%d&all=%s", PAGE,
+                      query->ended ? "true" : "false");
+        if (query->selector)
+            add_query(&path, "labelSelector", query->selector);
+        if (cursor.length)
+            add_query(&path, "cursor", cursor.data);
         struct sa_client_request request = {.method = "GET", .path = path.data, .answer = &answer};
         if (sa_client_send(client, &request, err) < 0)
             return -1;
@@ -74,5 +84,61 @@ int sa_each_sandbox(struct sa_client *client, bool ended, sa_sandbox_visit *visi
         if (rc < 0)
             return -1;
     } while (cursor.length);
+    return 0;
+}
+
+struct search {
+    const char *text;
+    size_t length;
+    char id[SA_ID_BYTES];
+    size_t found;
+    bool exact;
+    struct sa_buf *names; /* of what was found */
+};
+
+static int look(void *user, struct sa_json_obj *item, struct sa_error *err)
+{
+    struct search *s = user;
+    const char *id, *name;
+    if (sa_json_get_string(item, "id", SA_ID_BYTES - 1, &id, err) < 0 ||
+        sa_json_get_string(item, "name", 256, &name, err) < 0)
+        return -1;
+    bool exact = strcmp(id, s->text) == 0 || strcmp(name, s->text) == 0;
+    if (!exact && (s->exact || (strncmp(id, s->text, s->length) != 0 &&
+                                strncmp(name, s->text, s->length) != 0)))
+        return 0;
+    if (exact && !s->exact) { /* beats those that only begin like it */
+        s->found = 0;
+        s->names->length = 0;
+    }
+    s->exact = exact;
+    snprintf(s->id, sizeof s->id, "%s", id);
+    if (s->found++ < NAMES_SHOWN)
+        sa_buf_printf(s->names, "%s%s", s->names->length ? ", " : "", id);
+    return 0;
+}
+
+int sa_sandbox_resolve(struct sa_client *client, const char *text, char id[SA_ID_BYTES],
+                       struct sa_error *err)
+{
+    sa_autobuf names = SA_BUF_INIT;
+    struct search s = {.text = text, .length = strlen(text), .names = &names};
+    const struct sa_sandbox_query query = {.ended = false};
+    if (s.length == WHOLE_ID && strncmp(text, "sb-", 3) == 0) {
+        snprintf(id, SA_ID_BYTES, "%s", text);
+        return 0;
+    }
+    if (!s.length)
+        return sa_error_set(err, SA_EINVALID, "the name of the sandbox is empty");
+    if (sa_each_sandbox(client, &query, look, &s, NULL, err) < 0)
+        return -1;
+    if (s.found == 0)
+        return sa_error_set(err, SA_ENOTFOUND,
+                            "no sandbox has the id or name \"%.64s\" (`secureagent ps` lists them)",
+                            text);
+    if (s.found > 1)
+        return sa_error_set(err, SA_ECONFLICT, "\"%.64s\" could be any of %zu sandboxes: %s%s",
+                            text, s.found, names.data, s.found > NAMES_SHOWN ? ", ..." : "");
+    memcpy(id, s.id, sizeof s.id);
     return 0;
 }

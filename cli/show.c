@@ -1,20 +1,44 @@
 #include "show.h"
 
 #include "base/arena.h"
+#include "base/cleanup.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-int sa_output_is_json(const struct sa_config *config, bool *json, struct sa_error *err)
+int sa_output_read(const struct sa_config *config, enum sa_output *output, struct sa_error *err)
 {
-    const char *output = sa_config_string(config, "output");
-    *json = strcmp(output, "json") == 0;
-    if (!*json && strcmp(output, "table") != 0)
-        return sa_error_at(err, SA_EINVALID, "output", "--output: \"%.32s\": table or json",
-                           output);
-    return 0;
+    static const char *const names[] = {"table", "json", "yaml"};
+    const char *given = sa_config_string(config, "output");
+    for (size_t i = 0; i < SA_COUNT(names); i++)
+        if (strcmp(given, names[i]) == 0) {
+            *output = (enum sa_output)i;
+            return 0;
+        }
+    return sa_error_at(err, SA_EINVALID, "output", "--output: \"%.32s\": table, json or yaml",
+                       given);
+}
+
+bool sa_color_wanted(void)
+{
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(1) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+const char *sa_color_phase(const char *phase, bool color)
+{
+    static const char *const good[] = {"Running", "exited", "running", "idle", NULL};
+    static const char *const bad[] = {"Failed", "failed", "oom", "timeout", "signaled", NULL};
+    for (size_t i = 0; color && good[i]; i++)
+        if (strcmp(phase, good[i]) == 0)
+            return "[32m";
+    for (size_t i = 0; color && bad[i]; i++)
+        if (strcmp(phase, bad[i]) == 0)
+            return "[31m";
+    return color ? "[33m" : "";
 }
 
 void sa_table_add(struct sa_table *table, const char *cell)
@@ -38,15 +62,26 @@ static size_t width(const struct sa_table *table, size_t column)
     return widest;
 }
 
+static void print_cell(const struct sa_table *table, size_t i, bool color)
+{
+    size_t column = i % table->columns;
+    int pad = column + 1 == table->columns ? 0 : (int)width(table, column) + 2;
+    const char *before = "", *cell = table->cells[i];
+    if (color && i < table->columns)
+        before = SA_COLOR_BOLD;
+    else if (color && table->phase_column && column == table->phase_column)
+        before = sa_color_phase(cell, color);
+    printf("%s%s%s%*s", before, cell, *before ? SA_COLOR_OFF : "",
+           pad ? pad - (int)strlen(cell) : 0, "");
+    if (!pad)
+        putchar('\n');
+}
+
 void sa_table_print(const struct sa_table *table)
 {
-    for (size_t i = 0; i < table->count; i++) {
-        size_t column = i % table->columns;
-        if (column + 1 == table->columns)
-            puts(table->cells[i]);
-        else
-            printf("%-*s  ", (int)width(table, column), table->cells[i]);
-    }
+    bool color = sa_color_wanted();
+    for (size_t i = 0; i < table->count; i++)
+        print_cell(table, i, color);
 }
 
 void sa_table_deinit(struct sa_table *table)
@@ -54,7 +89,7 @@ void sa_table_deinit(struct sa_table *table)
     for (size_t i = 0; i < table->count; i++)
         free(table->cells[i]);
     free(table->cells);
-    *table = (struct sa_table){0, 0, NULL};
+    *table = (struct sa_table){0};
 }
 
 void sa_span(int64_t ms, char out[SA_SPAN_BYTES])

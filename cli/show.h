@@ -1,4 +1,4 @@
-/* Showing lists: a table for people, JSON for programs. */
+/* Showing what the server answers: tables for people, JSON and YAML for programs. */
 #ifndef SA_CLI_SHOW_H
 #define SA_CLI_SHOW_H
 
@@ -9,19 +9,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Option "output": table or json. */
+/* Option "output". */
 #define SA_OUTPUT_OPTION                                                                           \
     {                                                                                              \
         .name = "output", .letter = 'o', .kind = SA_OPTION_STRING, .fallback = "table",            \
-        .value = "FORMAT", .help = "table or json"                                                 \
+        .value = "FORMAT", .help = "table, json or yaml"                                           \
     }
+enum sa_output { SA_OUTPUT_TABLE, SA_OUTPUT_JSON, SA_OUTPUT_YAML };
 /* SA_EINVALID for something else. */
-int sa_output_is_json(const struct sa_config *config, bool *json, struct sa_error *err);
+int sa_output_read(const struct sa_config *config, enum sa_output *output, struct sa_error *err);
+/* Print JSON text as it is, or as YAML in block style (libyaml). */
+int sa_output_print(enum sa_output output, const char *json, size_t length, struct sa_error *err);
+
+/* May standard output be painted? A terminal, and neither NO_COLOR nor TERM=dumb. */
+bool sa_color_wanted(void);
+/* Paints a phase or status: green for what runs well, yellow for what is between, red for what
+ * failed. Only with `color`; the text otherwise. */
+const char *sa_color_phase(const char *phase, bool color);
+#define SA_COLOR_BOLD "[1m"
+#define SA_COLOR_OFF "[0m"
 
 /* Cells are collected and printed in columns as wide as they need to be. The first row is the
  * heading. Control characters are shown as `?`: a name must not paint the terminal. */
 struct sa_table {
     size_t columns, count;
+    size_t phase_column; /* painted by sa_color_phase() on a terminal; 0: none */
     char **cells;
 };
 void sa_table_add(struct sa_table *table, const char *cell);

@@ -61,7 +61,7 @@ def test_ps_walks_all_pages(new_server):
 
 def test_ps_refuses_other_formats(cli):
     result = cli("ps", "-o", "xml")
-    assert result.returncode == 64 and b"table or json" in result.stderr
+    assert result.returncode == 64 and b"table, json or yaml" in result.stderr
 
 
 # ---- rm ----
