@@ -1,5 +1,6 @@
 #include "client.h"
 
+#include "client_private.h"
 #include "datadir.h"
 
 #include "base/cleanup.h"
@@ -15,6 +16,8 @@ enum {
     CONNECT_MS = 10 * 1000,
     POLL_MS = 1000,
 };
+
+#define KEY_HEADER "X-API-Key: "
 
 struct sa_client {
     CURL *easy;
@@ -98,7 +101,7 @@ static char *find_server(struct sa_client *client, const struct sa_config *confi
 /* The header that carries the key, whose memory is wiped and freed. */
 static struct curl_slist *key_header(char *key)
 {
-    sa_autofree char *header = sa_printf("X-API-Key: %s", key);
+    sa_autofree char *header = sa_printf(KEY_HEADER "%s", key);
     struct curl_slist *list = curl_slist_append(NULL, header);
     explicit_bzero(key, strlen(key));
     explicit_bzero(header, strlen(header));
@@ -145,6 +148,21 @@ void sa_client_close(struct sa_client *client)
 const char *sa_client_url(const struct sa_client *client)
 {
     return client->url;
+}
+
+const char *sa_client_key(const struct sa_client *client)
+{
+    return client->key_header->data + sizeof KEY_HEADER - 1;
+}
+
+const char *sa_client_cacert(const struct sa_client *client)
+{
+    return client->cacert;
+}
+
+bool sa_client_is_own_server(const struct sa_client *client)
+{
+    return client->own_server;
 }
 
 void sa_client_watch(struct sa_client *client, int fd)

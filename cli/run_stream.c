@@ -60,16 +60,17 @@ static int take_output(struct sa_run_stream *s, struct sa_json_obj *item, int fd
     static const char *const encodings[] = {"base64", NULL};
     sa_autobuf bytes = SA_BUF_INIT;
     const char *data;
+    int64_t offset;
     int encoding = -1;
-    if (sa_json_get_string(item, "data", LINE_MAX_BYTES, &data, &s->error) < 0 ||
+    if (sa_json_get_int(item, "offset", 0, INT64_MAX, &offset, &s->error) < 0 ||
+        sa_json_get_string(item, "data", LINE_MAX_BYTES, &data, &s->error) < 0 ||
         sa_json_opt_enum(item, "encoding", encodings, &encoding, NULL, &s->error) < 0)
         return -1;
-    if (encoding < 0 && !packed)
-        return write_output(s, fd, data, strlen(data));
     if (encoding < 0)
-        unpack(data, &bytes);
+        packed ? unpack(data, &bytes) : sa_buf_adds(&bytes, data);
     else if (sa_base64_decode(data, strlen(data), &bytes, &s->error) < 0)
         return -1;
+    s->next_offset = offset + (int64_t)bytes.length;
     return write_output(s, fd, bytes.data ? bytes.data : "", bytes.length);
 }
 
@@ -115,18 +116,80 @@ static int take_outcome(struct sa_run_stream *s, struct sa_json_obj *item)
     return 0;
 }
 
-static int take_item(struct sa_run_stream *s, struct sa_json_obj *item, bool packed)
+static int take_started(struct sa_run_stream *s, struct sa_json_obj *item)
 {
-    static const char *const types[] = {"started", "stdout", "stderr", "error", "exited", NULL};
-    int type;
-    if (sa_json_get_enum(item, "type", types, &type, &s->error) < 0)
+    const char *id;
+    bool named;
+    /* Over a WebSocket `id` is the client's own. */
+    if (sa_json_opt_string(item, "execution", sizeof s->id - 1, &id, &named, &s->error) < 0 ||
+        (!named && sa_json_get_string(item, "id", sizeof s->id - 1, &id, &s->error) < 0))
         return -1;
-    if (type == 1 || type == 2)
-        return take_output(s, item, type, packed);
-    return type == 4 ? take_outcome(s, item) : 0; /* what an error says is in `exited` too */
+    snprintf(s->id, sizeof s->id, "%s", id);
+    return 0;
 }
 
-static int take_line(struct sa_run_stream *s, const char *line, size_t length)
+/* The text of what an expression evaluated to, as an interactive interpreter shows it. */
+static int take_result(struct sa_run_stream *s, struct sa_json_obj *item)
+{
+    struct sa_json_obj bundle;
+    const char *text = "";
+    if (sa_json_get_int(item, "offset", 0, INT64_MAX, &s->next_offset, &s->error) < 0 ||
+        sa_json_get_obj(item, "data", &bundle, &s->error) < 0)
+        return -1;
+    s->next_offset++;
+    sa_json_opt_string(&bundle, "text/plain", LINE_MAX_BYTES, &text, NULL, NULL);
+    if (!s->show_results || !*text)
+        return 0;
+    return write_output(s, 1, text, strlen(text)) < 0 ? -1 : write_output(s, 1, "\n", 1);
+}
+
+/* An error item is the program's, or (before anything has started) the server's refusal. */
+static int take_error(struct sa_run_stream *s, struct sa_json_obj *item)
+{
+    const char *message, *traceback = "";
+    bool refused;
+    if (sa_json_opt_string(item, "message", 4096, &message, &refused, &s->error) < 0)
+        return -1;
+    if (refused)
+        return sa_error_set(&s->error, SA_EINVALID, "%s", message);
+    sa_json_opt_int(item, "offset", 0, INT64_MAX - 1, &s->next_offset, &refused, NULL);
+    s->next_offset += refused;
+    sa_json_opt_string(item, "traceback", LINE_MAX_BYTES, &traceback, NULL, NULL);
+    if (!s->show_results || !*traceback)
+        return 0;
+    return write_output(s, 2, traceback, strlen(traceback)) < 0 ? -1 : write_output(s, 2, "\n", 1);
+}
+
+static int take_overflow(struct sa_run_stream *s, struct sa_json_obj *item)
+{
+    int64_t dropped = 0;
+    sa_json_opt_int(item, "droppedBytes", 0, INT64_MAX, &dropped, NULL, NULL);
+    fprintf(stderr, "secureagent %s: %lld bytes of output are no longer kept\n",
+            s->command ? s->command : "run", (long long)dropped);
+    return 0;
+}
+
+static int take_item(struct sa_run_stream *s, struct sa_json_obj *item, bool packed)
+{
+    const char *type;
+    if (sa_json_get_string(item, "type", 32, &type, &s->error) < 0)
+        return -1;
+    if (strcmp(type, "stdout") == 0 || strcmp(type, "stderr") == 0)
+        return take_output(s, item, type[3] == 'o' ? 1 : 2, packed);
+    if (strcmp(type, "started") == 0)
+        return take_started(s, item);
+    if (strcmp(type, "result") == 0)
+        return take_result(s, item);
+    if (strcmp(type, "error") == 0)
+        return take_error(s, item);
+    if (strcmp(type, "overflow") == 0)
+        return take_overflow(s, item);
+    if (strcmp(type, "exited") == 0)
+        return take_outcome(s, item);
+    return 0; /* what is for others, and what later servers may say */
+}
+
+int sa_run_stream_item(struct sa_run_stream *s, const char *line, size_t length)
 {
     struct sa_json_obj root;
     sa_autobuf copy = SA_BUF_INIT;
@@ -161,7 +224,7 @@ int sa_run_stream_feed(void *stream, const char *data, size_t length)
             break;
         s->scanned = 0;
         used += (size_t)(newline - start) + 1;
-        if (take_line(s, start, (size_t)(newline - start)) < 0)
+        if (sa_run_stream_item(s, start, (size_t)(newline - start)) < 0)
             return -1;
     }
     sa_buf_consume(&s->line, used);

@@ -11,12 +11,18 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct sa_run_stream {
     struct sa_buf line;    /* not yet whole */
     size_t scanned;        /* bytes of it that hold no newline */
     struct sa_error error; /* why feeding failed */
     bool pipe_closed;      /* because nobody reads our output any more */
+    /* what came */
+    char id[64];         /* of the execution; "" until it has started */
+    int64_t next_offset; /* behind the last item */
+    const char *command; /* of the command line, for messages; NULL: "run" */
+    bool show_results;   /* print the text of what code evaluated to */
     /* the outcome */
     bool ended;
     char status[16];   /* "exited", "signaled", ... */
@@ -29,6 +35,8 @@ struct sa_run_stream {
 void sa_run_stream_deinit(struct sa_run_stream *stream);
 /* A piece of the answer's body. Nonzero: stop (stream->error, unless pipe_closed). */
 int sa_run_stream_feed(void *stream, const char *data, size_t length);
+/* One item alone. -1: stop, as above. */
+int sa_run_stream_item(struct sa_run_stream *stream, const char *text, size_t length);
 /* What `secureagent run` exits with: the program's own code, 128 + signal, 124 after the timeout,
  * 137 when memory ran out. Tells on standard error what the program cannot have told. */
 int sa_run_stream_exit_status(const struct sa_run_stream *stream, double timeout_s);
