@@ -47,6 +47,11 @@ static void unpack(const char *text, struct sa_buf *out)
             sa_buf_addc(out, *text);
 }
 
+static const char *command_of(const struct sa_run_stream *s)
+{
+    return s->command ? s->command : "run";
+}
+
 static int write_output(struct sa_run_stream *s, int fd, const void *data, size_t length)
 {
     if (sa_write_all(fd, data, length) == 0)
@@ -164,8 +169,8 @@ static int take_overflow(struct sa_run_stream *s, struct sa_json_obj *item)
 {
     int64_t dropped = 0;
     sa_json_opt_int(item, "droppedBytes", 0, INT64_MAX, &dropped, NULL, NULL);
-    fprintf(stderr, "secureagent %s: %lld bytes of output are no longer kept\n",
-            s->command ? s->command : "run", (long long)dropped);
+    fprintf(stderr, "secureagent %s: %lld bytes of output are no longer kept\n", command_of(s),
+            (long long)dropped);
     return 0;
 }
 
@@ -240,9 +245,9 @@ static void tell_cuts(const struct sa_run_stream *s)
     for (size_t i = 0; i < 2; i++)
         if (s->cut[i])
             fprintf(stderr,
-                    "secureagent run: the program's %s was longer than the server passes "
+                    "secureagent %s: the program's %s was longer than the server passes "
                     "on; the rest is missing\n",
-                    names[i]);
+                    command_of(s), names[i]);
 }
 
 int sa_run_stream_exit_status(const struct sa_run_stream *s, double timeout_s)
@@ -251,20 +256,22 @@ int sa_run_stream_exit_status(const struct sa_run_stream *s, double timeout_s)
     if (strcmp(s->status, "exited") == 0 && s->exit_code >= 0)
         return s->exit_code;
     if (strcmp(s->status, "timeout") == 0) {
-        fprintf(stderr, "secureagent run: stopped: it ran longer than %g s (--timeout)\n",
-                timeout_s);
+        fprintf(stderr, "secureagent %s: stopped: it ran longer than %g s (--timeout)\n",
+                command_of(s), timeout_s);
         return 124;
     }
     if (strcmp(s->status, "oom") == 0) {
-        fputs("secureagent run: killed: it needed more memory than it may have (--memory)\n",
-              stderr);
+        fprintf(stderr,
+                "secureagent %s: killed: it needed more memory than it may have (--memory)\n",
+                command_of(s));
         return 137;
     }
     if (strcmp(s->status, "signaled") == 0 && s->signal) {
-        fprintf(stderr, "secureagent run: ended by signal %d (%s)\n", s->signal,
+        fprintf(stderr, "secureagent %s: ended by signal %d (%s)\n", command_of(s), s->signal,
                 strsignal(s->signal));
         return 128 + s->signal;
     }
-    fprintf(stderr, "secureagent run: %s%s%s\n", s->status, s->message[0] ? ": " : "", s->message);
+    fprintf(stderr, "secureagent %s: %s%s%s\n", command_of(s), s->status, s->message[0] ? ": " : "",
+            s->message);
     return strcmp(s->status, "canceled") == 0 ? 128 + SIGINT : sa_code_exit_status(SA_EINTERNAL);
 }

@@ -235,6 +235,8 @@ int sa_session_run(const struct sa_session_options *options, struct sa_error *er
 {
     struct session s = {.options = options, .stream = {.exit_code = -1}};
     s.stream.next_offset = options->offset;
+    s.stream.command = options->command;
+    s.stream.show_results = options->show_results;
     signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&s.loop);
     watch_signals(&s);

@@ -20,9 +20,10 @@ struct sa_session_options {
     void *user;
     const char *execution; /* instead: an execution to follow, from `offset` */
     int64_t offset;
-    bool tty;         /* raw mode; the window's size is sent and kept up to date */
-    bool input;       /* pass standard input on (the message must say "stdin": true) */
-    double timeout_s; /* for the message when it is over */
+    bool tty;          /* raw mode; the window's size is sent and kept up to date */
+    bool input;        /* pass standard input on (the message must say "stdin": true) */
+    bool show_results; /* print what code evaluated to */
+    double timeout_s;  /* for the message when it is over */
 };
 
 /* Returns the exit status of what ran, as sa_run_stream_exit_status(); -1: it could not be
