@@ -2,6 +2,7 @@
 
 #include "client_private.h"
 #include "datadir.h"
+#include "progress.h"
 
 #include "base/cleanup.h"
 
@@ -172,12 +173,21 @@ void sa_client_watch(struct sa_client *client, int fd)
 
 /* ---- a request ---- */
 
+static void begin_answer(struct transfer *t)
+{
+    curl_off_t length = -1;
+    curl_easy_getinfo(t->client->easy, CURLINFO_RESPONSE_CODE, &t->status);
+    curl_easy_getinfo(t->client->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    if (t->request->progress && t->request->sink && length > 0)
+        t->request->progress->total = length;
+}
+
 static size_t on_body(char *data, size_t one, size_t length, void *user)
 {
     struct transfer *t = user;
     (void)one;
     if (!t->status)
-        curl_easy_getinfo(t->client->easy, CURLINFO_RESPONSE_CODE, &t->status);
+        begin_answer(t);
     if (t->status < 200 || t->status > 299) {
         if (t->refused.length + length <= ERROR_BODY_MAX)
             sa_buf_add(&t->refused, data, length);
@@ -203,6 +213,10 @@ static size_t on_upload(char *to, size_t one, size_t room, void *user)
     do
         n = read(t->request->upload, to, room);
     while (n < 0 && errno == EINTR);
+    if (n == 0 && t->request->upload_failed && *t->request->upload_failed)
+        return CURL_READFUNC_ABORT;
+    if (n > 0 && t->request->progress)
+        sa_progress_add(t->request->progress, n);
     return n < 0 ? CURL_READFUNC_ABORT : (size_t)n;
 }
 
@@ -240,8 +254,10 @@ static struct curl_slist *headers(const struct sa_client *client, const struct s
     struct curl_slist *list = curl_slist_append(NULL, client->key_header->data);
     list = curl_slist_append(list, accept);
     list = curl_slist_append(list, "Expect:"); /* no round trip before a body */
-    return curl_slist_append(list, r->uploads ? "Content-Type: application/octet-stream"
-                                              : "Content-Type: application/json");
+    sa_autofree char *type = sa_printf("Content-Type: %s", r->type      ? r->type
+                                                           : r->uploads ? "application/octet-stream"
+                                                                        : "application/json");
+    return curl_slist_append(list, type);
 }
 
 static int canceled(struct sa_error *err)

@@ -37,6 +37,7 @@ void sa_client_watch(struct sa_client *client, int fd);
 /* Gets a piece of the body of a 2xx answer; nonzero ends the request as canceled. */
 typedef int (*sa_client_sink)(void *user, const char *data, size_t length);
 
+struct sa_progress;
 struct sa_client_request {
     const char *method; /* "GET" */
     const char *path;   /* "/api/v1/..." */
@@ -45,7 +46,10 @@ struct sa_client_request {
     size_t body_length;
     int upload; /* with `uploads`: a file that is sent as the body, from its position on */
     bool uploads;
-    sa_client_sink sink; /* NULL: the body goes to *answer */
+    const char *type;          /* of the body; NULL: by what it is */
+    const bool *upload_failed; /* true at the end of `upload`: it is not whole, cut the request */
+    struct sa_progress *progress; /* of an upload, and the total of a download; may be NULL */
+    sa_client_sink sink;          /* NULL: the body goes to *answer */
     void *user;
     struct sa_buf *answer; /* may be NULL */
 };

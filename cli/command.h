@@ -7,15 +7,23 @@
 
 #include "config/config.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
 struct sa_command {
     const char *name;
     const char *summary; /* one line of `secureagent help` */
     /* argv[0] is the sub-command's name. Returns the exit status. */
     int (*run)(int argc, char **argv);
+    /* for completion */
+    const struct sa_option *options;
+    size_t option_count;
+    bool takes_sandbox; /* as its argument */
 };
 extern const struct sa_command sa_command_up, sa_command_run, sa_command_ps, sa_command_rm,
-    sa_command_describe, sa_command_exec, sa_command_shell, sa_command_logs, sa_command_repl,
-    sa_command_wait, sa_command_pause, sa_command_resume, sa_command_keys, sa_command_doctor;
+    sa_command_exec, sa_command_shell, sa_command_repl, sa_command_logs, sa_command_cp,
+    sa_command_describe, sa_command_wait, sa_command_pause, sa_command_resume, sa_command_keys,
+    sa_command_doctor, sa_command_completion;
 /* All of them, in the order of the help; NULL at the end. */
 extern const struct sa_command *const sa_commands[];
 

@@ -153,4 +153,9 @@ static int run(int argc, char **argv)
                              describe);
 }
 
-const struct sa_command sa_command_describe = {"describe", "show everything about a sandbox", run};
+const struct sa_command sa_command_describe = {.name = "describe",
+                                               .summary = "show everything about a sandbox",
+                                               .run = run,
+                                               .options = options,
+                                               .option_count = SA_COUNT(options),
+                                               .takes_sandbox = true};

@@ -261,4 +261,10 @@ static int run(int argc, char **argv)
     return status;
 }
 
-const struct sa_command sa_command_doctor = {"doctor", "look at what this machine offers", run};
+const struct sa_command sa_command_doctor = {
+    .name = "doctor",
+    .summary = "look at what this machine offers",
+    .run = run,
+    .options = options,
+    .option_count = SA_COUNT(options),
+};

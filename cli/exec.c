@@ -160,5 +160,15 @@ static int run_shell(int argc, char **argv)
                              SA_CONFIG_MIXED, argc, argv, shell_body);
 }
 
-const struct sa_command sa_command_exec = {"exec", "run a program in a sandbox", run_exec};
-const struct sa_command sa_command_shell = {"shell", "open a shell in a sandbox", run_shell};
+const struct sa_command sa_command_exec = {.name = "exec",
+                                           .summary = "run a program in a sandbox",
+                                           .run = run_exec,
+                                           .options = exec_options,
+                                           .option_count = SA_COUNT(exec_options),
+                                           .takes_sandbox = true};
+const struct sa_command sa_command_shell = {.name = "shell",
+                                            .summary = "open a shell in a sandbox",
+                                            .run = run_shell,
+                                            .options = shell_options,
+                                            .option_count = SA_COUNT(shell_options),
+                                            .takes_sandbox = true};

@@ -220,4 +220,10 @@ static int run(int argc, char **argv)
     return status;
 }
 
-const struct sa_command sa_command_keys = {"keys", "make, list and revoke API keys", run};
+const struct sa_command sa_command_keys = {
+    .name = "keys",
+    .summary = "make, list and revoke API keys",
+    .run = run,
+    .options = options,
+    .option_count = SA_COUNT(options),
+};

@@ -98,4 +98,9 @@ static int run(int argc, char **argv)
                              logs);
 }
 
-const struct sa_command sa_command_logs = {"logs", "print the output of an execution", run};
+const struct sa_command sa_command_logs = {.name = "logs",
+                                           .summary = "print the output of an execution",
+                                           .run = run,
+                                           .options = options,
+                                           .option_count = SA_COUNT(options),
+                                           .takes_sandbox = true};

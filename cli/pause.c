@@ -56,5 +56,15 @@ static int run_resume(int argc, char **argv)
                              argc, argv, ask_each);
 }
 
-const struct sa_command sa_command_pause = {"pause", "freeze sandboxes", run_pause};
-const struct sa_command sa_command_resume = {"resume", "let paused sandboxes go on", run_resume};
+const struct sa_command sa_command_pause = {.name = "pause",
+                                            .summary = "freeze sandboxes",
+                                            .run = run_pause,
+                                            .options = options,
+                                            .option_count = SA_COUNT(options),
+                                            .takes_sandbox = true};
+const struct sa_command sa_command_resume = {.name = "resume",
+                                             .summary = "let paused sandboxes go on",
+                                             .run = run_resume,
+                                             .options = options,
+                                             .option_count = SA_COUNT(options),
+                                             .takes_sandbox = true};

@@ -82,4 +82,10 @@ static int run(int argc, char **argv)
                              list);
 }
 
-const struct sa_command sa_command_ps = {"ps", "list sandboxes", run};
+const struct sa_command sa_command_ps = {
+    .name = "ps",
+    .summary = "list sandboxes",
+    .run = run,
+    .options = options,
+    .option_count = SA_COUNT(options),
+};

@@ -213,4 +213,9 @@ static int run(int argc, char **argv)
                              repl);
 }
 
-const struct sa_command sa_command_repl = {"repl", "an interactive interpreter in a sandbox", run};
+const struct sa_command sa_command_repl = {.name = "repl",
+                                           .summary = "an interactive interpreter in a sandbox",
+                                           .run = run,
+                                           .options = options,
+                                           .option_count = SA_COUNT(options),
+                                           .takes_sandbox = true};

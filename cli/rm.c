@@ -101,4 +101,9 @@ static int run(int argc, char **argv)
     return status;
 }
 
-const struct sa_command sa_command_rm = {"rm", "end sandboxes", run};
+const struct sa_command sa_command_rm = {.name = "rm",
+                                         .summary = "end sandboxes",
+                                         .run = run,
+                                         .options = options,
+                                         .option_count = SA_COUNT(options),
+                                         .takes_sandbox = true};

@@ -449,4 +449,10 @@ static int run_command(int argc, char **argv)
     return status;
 }
 
-const struct sa_command sa_command_run = {"run", "run a file in a fresh sandbox", run_command};
+const struct sa_command sa_command_run = {
+    .name = "run",
+    .summary = "run a file in a fresh sandbox",
+    .run = run_command,
+    .options = options,
+    .option_count = SA_COUNT(options),
+};

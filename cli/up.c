@@ -333,4 +333,10 @@ static int run(int argc, char **argv)
     return status;
 }
 
-const struct sa_command sa_command_up = {"up", "start the server on this machine", run};
+const struct sa_command sa_command_up = {
+    .name = "up",
+    .summary = "start the server on this machine",
+    .run = run,
+    .options = options,
+    .option_count = SA_COUNT(options),
+};

@@ -67,4 +67,9 @@ static int run(int argc, char **argv)
                              wait_for);
 }
 
-const struct sa_command sa_command_wait = {"wait", "wait until a sandbox has reached a phase", run};
+const struct sa_command sa_command_wait = {.name = "wait",
+                                           .summary = "wait until a sandbox has reached a phase",
+                                           .run = run,
+                                           .options = options,
+                                           .option_count = SA_COUNT(options),
+                                           .takes_sandbox = true};
