@@ -17,6 +17,7 @@ enum { TRIES_MAX = 8, RETRY_MS = 250, CANCEL_WITHIN_MS = 2000, SIGNALS = 4 };
 struct session {
     const struct sa_session_options *options;
     uv_loop_t loop;
+    struct sa_sockets *sockets;
     struct sa_socket *socket;
     struct sa_input *input;
     struct sa_run_stream stream;
@@ -188,7 +189,11 @@ static void connect_again(uv_timer_t *timer)
     struct sa_error error;
     sa_autofree char *path = sa_printf("/api/v1/sandboxes/%s/stream", s->options->sandbox_id);
     sa_socket_free(s->socket);
-    s->socket = sa_socket_open(&s->loop, s->options->client, path, &socket_events, s, &error);
+    s->socket = NULL;
+    if (!s->sockets)
+        s->sockets = sa_sockets_new(&s->loop, s->options->client, &error);
+    if (s->sockets)
+        s->socket = sa_socket_open(s->sockets, path, &socket_events, s, &error);
     if (!s->socket)
         fail(s, &error);
 }
@@ -246,6 +251,7 @@ int sa_session_run(const struct sa_session_options *options, struct sa_error *er
     uv_timer_start(&s.retry, connect_again, 0, 0);
     uv_run(&s.loop, UV_RUN_DEFAULT);
     sa_socket_free(s.socket);
+    sa_sockets_free(s.sockets);
     sa_input_free(s.input);
     uv_loop_close(&s.loop);
     int status = -1;

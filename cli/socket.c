@@ -19,12 +19,16 @@ struct message {
     char bytes[]; /* LWS_PRE of room for the frame's head first */
 };
 
-struct sa_socket {
+struct sa_sockets {
     uv_loop_t *loop;
+    const struct sa_client *client;
+    struct lws_context *context;
+};
+
+struct sa_socket {
     const struct sa_client *client;
     const struct sa_socket_events *events;
     void *user;
-    struct lws_context *context;
     struct lws *wsi;
     struct message *queue;
     size_t queued;
@@ -38,6 +42,8 @@ static void over(struct sa_socket *s, const struct sa_error *error)
     if (s->over)
         return;
     s->over = true;
+    if (s->wsi)
+        lws_set_opaque_user_data(s->wsi, NULL);
     s->wsi = NULL;
     s->events->closed(s->user, error);
 }
@@ -114,8 +120,10 @@ static void finish(struct sa_socket *s)
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in,
                     size_t length)
 {
-    struct sa_socket *s = lws_context_user(lws_get_context(wsi));
+    struct sa_socket *s = lws_get_opaque_user_data(wsi);
     (void)unused;
+    if (!s)
+        return 0;
     switch ((int)reason) {
     case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER: {
         unsigned char **at = in;
@@ -149,24 +157,39 @@ static const struct lws_protocols protocols[] = {
     {0},
 };
 
-static struct lws_context *make_context(struct sa_socket *s)
+struct sa_sockets *sa_sockets_new(uv_loop_t *loop, const struct sa_client *client,
+                                  struct sa_error *err)
 {
-    void *loops[1] = {s->loop};
-    const char *cacert = sa_client_cacert(s->client);
+    void *loops[1] = {loop};
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
         .protocols = protocols,
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
         .foreign_loops = loops,
-        .user = s,
-        .client_ssl_ca_filepath = cacert,
-        .fd_limit_per_thread = 16,
+        .client_ssl_ca_filepath = sa_client_cacert(client),
     };
     lws_set_log_level(0, NULL);
-    return lws_create_context(&info);
+    struct sa_sockets *all = sa_alloc(sizeof *all);
+    *all = (struct sa_sockets){loop, client, lws_create_context(&info)};
+    if (all->context)
+        return all;
+    free(all);
+    sa_error_set(err, SA_EINTERNAL, "libwebsockets cannot be initialised");
+    return NULL;
 }
 
-static int connect_to(struct sa_socket *s, const char *path, struct sa_error *err)
+void sa_sockets_free(struct sa_sockets *all)
+{
+    if (!all)
+        return;
+    lws_context_destroy(all->context); /* with a foreign loop it takes turns of the loop to end */
+    while (uv_run(all->loop, UV_RUN_NOWAIT))
+        ;
+    free(all);
+}
+
+static int connect_to(struct sa_sockets *all, struct sa_socket *s, const char *path,
+                      struct sa_error *err)
 {
     const char *url = sa_client_url(s->client);
     bool tls = strncmp(url, "https://", 8) == 0;
@@ -184,7 +207,7 @@ static int connect_to(struct sa_socket *s, const char *path, struct sa_error *er
         memmove(address, address + 1, strlen(address));
     }
     struct lws_client_connect_info info = {
-        .context = s->context,
+        .context = all->context,
         .address = address,
         .port = port,
         .path = path,
@@ -192,6 +215,7 @@ static int connect_to(struct sa_socket *s, const char *path, struct sa_error *er
         .pwsi = &s->wsi,
         .ssl_connection = tls ? LCCSCF_USE_SSL : 0,
         .local_protocol_name = "secureagent",
+        .opaque_user_data = s,
     };
     if (tls && sa_client_is_own_server(s->client)) /* its very certificate is the anchor */
         info.ssl_connection |= LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
@@ -200,16 +224,13 @@ static int connect_to(struct sa_socket *s, const char *path, struct sa_error *er
     return 0;
 }
 
-struct sa_socket *sa_socket_open(uv_loop_t *loop, const struct sa_client *client, const char *path,
+struct sa_socket *sa_socket_open(struct sa_sockets *all, const char *path,
                                  const struct sa_socket_events *events, void *user,
                                  struct sa_error *err)
 {
     struct sa_socket *s = sa_alloc(sizeof *s);
-    *s = (struct sa_socket){.loop = loop, .client = client, .events = events, .user = user};
-    s->context = make_context(s);
-    if (!s->context)
-        sa_error_set(err, SA_EINTERNAL, "libwebsockets cannot be initialised");
-    else if (connect_to(s, path, err) == 0)
+    *s = (struct sa_socket){.client = all->client, .events = events, .user = user};
+    if (connect_to(all, s, path, err) == 0)
         return s;
     sa_socket_free(s);
     return NULL;
@@ -236,16 +257,20 @@ void sa_socket_close(struct sa_socket *s)
         lws_callback_on_writable(s->wsi);
 }
 
+void sa_socket_pause(struct sa_socket *s, bool paused)
+{
+    if (s->wsi)
+        lws_rx_flow_control(s->wsi, !paused);
+}
+
 void sa_socket_free(struct sa_socket *s)
 {
     struct message *m;
     if (!s)
         return;
-    s->over = true;
-    if (s->context) { /* with a foreign loop it takes turns of the loop to end */
-        lws_context_destroy(s->context);
-        while (uv_run(s->loop, UV_RUN_NOWAIT))
-            ;
+    if (s->wsi) {
+        lws_set_opaque_user_data(s->wsi, NULL);
+        lws_set_timeout(s->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
     }
     while ((m = s->queue)) {
         DL_DELETE(s->queue, m);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+struct sa_sockets; /* what the sockets of a loop share */
 struct sa_socket;
 
 struct sa_socket_events {
@@ -24,16 +25,24 @@ struct sa_socket_events {
     void (*closed)(void *user, const struct sa_error *error);
 };
 
-/* Connect to `path` ("/api/v1/...") of the client's server, with its key. `opened` or `closed`
- * comes from the loop. NULL: SA_EINTERNAL. */
-struct sa_socket *sa_socket_open(uv_loop_t *loop, const struct sa_client *client, const char *path,
+/* For a client's server. NULL: SA_EINTERNAL. */
+struct sa_sockets *sa_sockets_new(uv_loop_t *loop, const struct sa_client *client,
+                                  struct sa_error *err);
+/* When each socket is freed. Runs the loop until all of it is gone. NULL is allowed. */
+void sa_sockets_free(struct sa_sockets *all);
+
+/* Connect to `path` ("/api/v1/..."), with the client's key. `opened` or `closed` comes from the
+ * loop. NULL: SA_EUNAVAILABLE. */
+struct sa_socket *sa_socket_open(struct sa_sockets *all, const char *path,
                                  const struct sa_socket_events *events, void *user,
                                  struct sa_error *err);
 /* Queue a message (copied). False: more than 256 KiB wait; better stop until `drained`. */
 bool sa_socket_send(struct sa_socket *socket, bool binary, const void *data, size_t length);
+/* Stop reading from the server, and go on. */
+void sa_socket_pause(struct sa_socket *socket, bool paused);
 /* Say goodbye after what is queued; `closed` comes. */
 void sa_socket_close(struct sa_socket *socket);
-/* After `closed`, and from outside of it. Runs the loop until all of it is gone. */
+/* After `closed` (from within it, too). NULL is allowed. */
 void sa_socket_free(struct sa_socket *socket);
 
 #endif
