@@ -60,6 +60,22 @@ class Client:
         path = f"/api/v1/sandboxes/{sandbox['id']}/execute"
         return self.request("POST", path, body).json()
 
+    def stream(self, sandbox, **body):
+        """Items of an execution as they come: (seconds since the start, item)."""
+        path, began = f"/api/v1/sandboxes/{sandbox['id']}/execute", time.monotonic()
+        self.connection.request("POST", path, json.dumps(body).encode(), {
+            "X-API-Key": self.key, "Content-Type": "application/json", "Accept": "application/x-ndjson"})
+        response = self.connection.getresponse()
+        if response.status != 200:
+            raise Failed(f"POST {path}: {response.status} {response.read()[:300]!r}")
+        for line in response:
+            if line.strip():
+                yield time.monotonic() - began, json.loads(line)
+
+    def context(self, sandbox, language):
+        path = f"/api/v1/sandboxes/{sandbox['id']}/contexts"
+        return self.request("POST", path, {"language": language}).json()["id"]
+
     def events(self, sandbox):
         path = f"/api/v1/sandboxes/{sandbox['id']}/events"
         return self.request("GET", path).json()["items"]

@@ -2,6 +2,7 @@
 """`make demo`: real work in sandboxes through the REST API, then programs that try to get out,
 then how long it all takes. Needs nothing but the programs in build/bin; asks nothing; leaves only
 demo-output/. Exits 0 only if everything held."""
+import base64
 import json
 import os
 import pathlib
@@ -23,6 +24,15 @@ ROOT = HERE.parent
 PROGRAMS = pathlib.Path(os.environ.get("SECUREAGENT_BIN", ROOT / "build" / "bin")).resolve()
 OUTPUT = ROOT / "demo-output"
 TIMEOUT_S, ROUNDS = 240, 50
+PLOT = """
+import matplotlib.pyplot as plt
+by_hour = [0.0] * 24
+for i, row in enumerate(rows):
+    by_hour[i % 24] += float(row['consumption_kwh'] or 0) / 365
+plt.figure(figsize=(8, 5))
+plt.bar(range(24), by_hour)
+plt.title('Consumption by hour of the day, kWh')
+"""
 COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
@@ -104,10 +114,54 @@ def real_work(client):
         held(f"saved demo-output/chart.png ({width} x {height}, {len(chart) >> 10} KiB)")
 
 
+# ---- a session ----
+
+def run_live(client, sandbox, context, code):
+    """Run code in a context and show what comes, when it comes. Returns {mime: data} of results."""
+    bundles, texts = {}, []
+    for seconds, item in client.stream(sandbox, context=context, code=code):
+        if item["type"] in ("stdout", "stderr"):
+            texts.append((seconds, item["data"]))
+            note(f"{seconds * 1000:7.1f} ms  {item['data'].rstrip()}")
+        elif item["type"] == "result":
+            bundles.update(item["data"])
+            note(f"{seconds * 1000:7.1f} ms  [{', '.join(item['data'])}]")
+        elif item["type"] == "exited" and item["status"] != "exited":
+            raise Failed(f"the session's code ended: {item}")
+    return bundles, texts
+
+
+def session(client):
+    heading("2. A session that keeps its state, with output as it comes")
+    with client.sandbox("python", timeout=300, labels={"demo": "session"}) as sandbox:
+        client.upload(sandbox, "/workspace/building.csv",
+                      (HERE / "data" / "building.csv").read_bytes())
+        python = client.context(sandbox, "python")
+        run_live(client, sandbox, python, "import csv\nrows = list(csv.DictReader(open('building.csv')))\n"
+                                          "print(len(rows), 'rows read')")
+        bundles, _ = run_live(client, sandbox, python, "len(rows)  # still there")
+        if bundles.get("text/plain") != "8760":
+            raise Failed(f"the context forgot: {bundles}")
+        _, texts = run_live(client, sandbox, python,
+                            "import time\nfor i in range(4):\n    print('tick', i)\n    time.sleep(0.2)")
+        if texts[-1][0] - texts[0][0] < 0.4:
+            raise Failed("the output did not come as it was written")
+        held("state kept between executions; output streamed while the program ran")
+        bundles, _ = run_live(client, sandbox, python, PLOT)
+        chart = base64.b64decode(bundles.get("image/png", ""))
+        width, height = check_png(chart)
+        OUTPUT.mkdir(exist_ok=True)
+        (OUTPUT / "session.png").write_bytes(chart)
+        held(f"a figure came back by itself: demo-output/session.png ({width} x {height})")
+        shell = client.context(sandbox, "bash")
+        run_live(client, sandbox, shell, "cd /tmp; greeting='hello from bash'")
+        run_live(client, sandbox, shell, 'echo "$greeting, still in $PWD"')
+
+
 # ---- hostile programs ----
 
 def hostile_programs(server, client):
-    heading("2. Programs that try to get out, or to do harm")
+    heading("3. Programs that try to get out, or to do harm")
     failures = 0
     with client.sandbox("bash", timeout=300, labels={"demo": "neighbour"}) as neighbour:
         for name, attack, spec in attacks.CASES:
@@ -138,7 +192,7 @@ def timed(times, name, function, *args, **kwargs):
 
 
 def timings(client):
-    heading(f"3. How long it takes ({ROUNDS} rounds over HTTP, one after the other)")
+    heading(f"4. How long it takes ({ROUNDS} rounds over HTTP, one after the other)")
     times = {}
     for _ in range(ROUNDS):
         start = time.perf_counter()
@@ -162,6 +216,7 @@ def play(server):
     client = server.client()
     try:
         real_work(client)
+        session(client)
         hostile_programs(server, client)
         timings(client)
     finally:
@@ -194,7 +249,7 @@ def main():
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, signal.SIG_IGN)  # stopping is what they ask for
     left = server.stop()
-    heading("4. The end")
+    heading("5. The end")
     if failure:
         broke(str(failure))
         note("the server's log ends with:\n" + "\n".join(log))
@@ -205,7 +260,7 @@ def main():
     if failure or left:
         return 1
     print("\n" + paint("1;32", f"All of it held ({time.monotonic() - started:.0f} s). ") +
-          "The chart is in demo-output/chart.png.")
+          "The charts are in demo-output/.")
     return 0
 
 
