@@ -1,0 +1,71 @@
+"""Files against a real server."""
+
+from __future__ import annotations
+
+import io
+import pathlib
+
+import pytest
+
+from secureagent import NotFoundError, Sandbox
+
+
+def test_reading_and_writing(sb: Sandbox) -> None:
+    entry = sb.files.write("d/ä b.txt", "héllo", mode=0o600)
+    assert (entry.path, entry.size, entry.mode) == ("/workspace/d/ä b.txt", 6, 0o600)
+    assert sb.files.read("d/ä b.txt") == "héllo"
+    assert sb.files.read("/workspace/d/ä b.txt", "bytes") == "héllo".encode()
+    assert b"".join(sb.files.read("d/ä b.txt", "stream")) == "héllo".encode()
+    with pytest.raises(NotFoundError):
+        sb.files.read("nothing")
+
+
+@pytest.mark.parametrize("size", [0, 1, 3_000_000])
+def test_all_kinds_of_contents(sb: Sandbox, tmp_path: pathlib.Path, size: int) -> None:
+    data = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    local = tmp_path / "f"
+    local.write_bytes(data)
+    with local.open("rb") as file:
+        for body in (
+            data,
+            bytearray(data),
+            io.BytesIO(data),
+            file,
+            iter([data[:7], b"", data[7:]]),
+        ):
+            assert sb.files.write("f", body).size == size
+            assert sb.files.read("f", "bytes") == data
+
+
+def test_looking_around(sb: Sandbox) -> None:
+    sb.files.write("d/a", "1")
+    sb.run_command("ln -s a d/l")
+    assert [entry.name for entry in sb.files.list("d")] == ["a", "l"]
+    assert sb.files.list()[0].is_dir
+    assert {entry.path for entry in sb.files.list(recursive=True)} == {
+        "/workspace/d", "/workspace/d/a", "/workspace/d/l"}  # fmt: skip
+    link = sb.files.stat("d/l")
+    assert (link.type, link.symlink_target) == ("symlink", "a")
+    assert sb.files.stat("d/a").is_file
+    assert sb.files.exists("d")
+    assert sb.files.exists("/")
+    assert not sb.files.exists("d/b")
+    assert not sb.files.exists("nothing/b")
+    with pytest.raises(NotFoundError):
+        sb.files.stat("d/b")
+
+
+def test_existence_in_a_sandbox_that_has_ended(sb: Sandbox) -> None:
+    sb.kill()
+    with pytest.raises(NotFoundError):
+        sb.files.exists("a")
+
+
+def test_removing(sb: Sandbox) -> None:
+    sb.files.write("d/a", "1")
+    sb.files.remove("d/a")
+    assert sb.files.exists("d")
+    sb.files.remove("d", recursive=True)
+    assert not sb.files.exists("d")
+    with pytest.raises(NotFoundError):
+        sb.files.remove("d")
