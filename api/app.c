@@ -110,12 +110,6 @@ static void add_metrics(struct sa_app *app)
         sa_metrics_histogram(m, "secureagent_http_request_seconds",
                              "Time from the first byte of a request to the end of its answer.",
                              SA_LABELS("route"), NULL, 0);
-    app->executions_total = sa_metrics_counter(m, "secureagent_executions_total",
-                                               "Executions that ended.", SA_LABELS("status"));
-    app->execution_seconds =
-        sa_metric_series(sa_metrics_histogram(m, "secureagent_execution_seconds",
-                                              "Time that executions took.", NULL, NULL, 0),
-                         NULL);
     sa_metrics_gauge_fn(m, "secureagent_http_connections", "Open client connections.",
                         read_connections, app);
 }
@@ -136,6 +130,8 @@ static void part_stopped(struct sa_app_run *run)
     struct sa_app *app = &run->app;
     uv_close((uv_handle_t *)&run->prune_timer, NULL);
     sa_sandboxes_free(app->sandboxes);
+    sa_executions_free(app->executions);
+    sa_idempotency_free(app->idempotency);
     sa_http_server_free(app->server);
     app->server = NULL;
     sa_store_close(app->store, on_store_closed, app);
@@ -180,6 +176,12 @@ static void on_prune(uv_timer_t *timer)
     sa_store_prune(run->app.store, before, NULL, NULL, NULL);
 }
 
+static void on_sandbox_ended(void *owner, const char *id)
+{
+    struct sa_app_run *run = owner;
+    sa_executions_forget(run->app.executions, id);
+}
+
 static int add_key(struct sa_app *app, const char *given, struct sa_error *err)
 {
     struct sa_key_info info;
@@ -222,12 +224,25 @@ static int open_parts(struct sa_app_run *run, const struct sa_app_options *optio
     app->signer = sa_signer_open(options->data_dir, err);
     if (!app->signer)
         return -1;
+    sa_autofree char *spool = sa_printf("%s/spool", options->data_dir);
+    app->executions = sa_executions_new(
+        &(struct sa_executions_options){.loop = app->loop,
+                                        .store = app->store,
+                                        .metrics = app->metrics,
+                                        .spool_folder = spool,
+                                        .spool_bytes = options->spool_bytes,
+                                        .spool_total_bytes = options->spool_total_bytes},
+        err);
+    if (!app->executions)
+        return -1;
+    app->idempotency = sa_idempotency_new(app->store);
     app->sandboxes =
         sa_sandboxes_new(&(struct sa_sandboxes_options){.loop = app->loop,
                                                         .store = app->store,
                                                         .metrics = app->metrics,
                                                         .node_fd = options->node_fd,
                                                         .max_running = options->max_sandboxes,
+                                                        .ended = on_sandbox_ended,
                                                         .node_lost = on_node_lost,
                                                         .owner = run});
     return 0;

@@ -5,6 +5,8 @@
 #ifndef SA_API_APP_H
 #define SA_API_APP_H
 
+#include "api/execution.h"
+#include "api/idempotency.h"
 #include "api/sandbox.h"
 #include "api/sign.h"
 #include "http/http.h"
@@ -17,12 +19,12 @@ struct sa_app {
     struct sa_store *store;
     struct sa_metrics *metrics;
     struct sa_sandboxes *sandboxes;
+    struct sa_executions *executions;
+    struct sa_idempotency *idempotency;
     struct sa_router *router;
     struct sa_http_server *server;
     struct sa_signer *signer; /* api/sign.h */
     struct sa_metric *request_seconds, *requests_total;
-    struct sa_series *execution_seconds;
-    struct sa_metric *executions_total;
     bool draining;
 };
 
@@ -108,7 +110,9 @@ int sa_query_int(const struct sa_http_request *request, const char *name, int64_
 sa_api_handler sa_handle_create_sandbox, sa_handle_list_sandboxes, sa_handle_get_sandbox,
     sa_handle_delete_sandbox, sa_handle_sandbox_metrics, sa_handle_sandbox_events,
     sa_handle_sandbox_wait;
-sa_api_handler sa_handle_execute;
+sa_api_handler sa_handle_execute, sa_handle_list_executions, sa_handle_get_execution,
+    sa_handle_execution_output, sa_handle_cancel_execution, sa_handle_signal_execution,
+    sa_handle_execution_stdin, sa_handle_resize_execution;
 sa_api_handler sa_handle_list_files, sa_handle_read_file, sa_handle_stat_file, sa_handle_write_file,
     sa_handle_delete_file, sa_handle_sign_file;
 sa_api_handler sa_handle_list_keys, sa_handle_create_key, sa_handle_revoke_key;

@@ -14,8 +14,10 @@ struct sa_app_options {
     const char *bootstrap_key; /* registered as an admin key; NULL: none */
     const char *tls_cert, *tls_key;
     size_t max_sandboxes;
-    int64_t retention_ms; /* how long records of ended sandboxes are kept */
-    int64_t run_as;       /* user to become; -1: stay */
+    size_t spool_bytes,
+        spool_total_bytes; /* output kept of one execution, and of all; 0: defaults */
+    int64_t retention_ms;  /* how long records of ended sandboxes are kept */
+    int64_t run_as;        /* user to become; -1: stay */
     /* The node answers: the API can serve (err is NULL), or the node cannot. */
     void (*ready)(struct sa_app_run *run, const struct sa_error *err);
 };

@@ -1,9 +1,13 @@
 #include "api/exec_output.h"
 
-#include "base/utf8.h"
 #include "model/signals.h"
 
-#include <string.h>
+void sa_exec_error_print(const struct sa_error *error, struct sa_json_w *w)
+{
+    sa_json_put_string(w, "name", sa_code_name(error->code));
+    sa_json_put_string(w, "value", error->message);
+    sa_json_put_string(w, "traceback", "");
+}
 
 void sa_exec_result_print(const struct sa_exec_result *result, struct sa_json_w *w)
 {
@@ -19,13 +23,9 @@ void sa_exec_result_print(const struct sa_exec_result *result, struct sa_json_w 
     sa_json_put_bool(w, "stdout", result->truncated[SA_CHANNEL_OUT]);
     sa_json_put_bool(w, "stderr", result->truncated[SA_CHANNEL_ERR]);
     sa_json_w_end_object(w);
-    sa_json_put_array(w, "results");
-    sa_json_w_end_array(w);
     if (result->error) {
         sa_json_put_object(w, "error");
-        sa_json_put_string(w, "name", sa_code_name(result->error->code));
-        sa_json_put_string(w, "value", result->error->message);
-        sa_json_put_string(w, "traceback", "");
+        sa_exec_error_print(result->error, w);
         sa_json_w_end_object(w);
     }
     sa_json_put_double(w, "durationMs", (double)result->duration_us / 1000.0);
@@ -35,40 +35,16 @@ void sa_exec_result_print(const struct sa_exec_result *result, struct sa_json_w 
     sa_json_w_end_object(w);
 }
 
-/* Completes the kept character with the first bytes of `data`; returns how many it took. */
-static size_t complete(struct sa_utf8_cut *cut, const char *data, size_t length, int64_t offset,
-                       sa_utf8_emit emit, void *user)
+void sa_piece_print(const struct sa_piece *piece, struct sa_json_w *w)
 {
-    size_t take = 0;
-    while (take < length && cut->kept_length < sizeof cut->kept &&
-           sa_utf8_partial_tail(cut->kept, cut->kept_length) == cut->kept_length &&
-           ((unsigned char)data[take] & 0xC0) == 0x80)
-        cut->kept[cut->kept_length++] = data[take++];
-    if (take == length && sa_utf8_partial_tail(cut->kept, cut->kept_length) == cut->kept_length)
-        return take; /* still not whole */
-    emit(user, cut->kept, cut->kept_length, offset + (int64_t)take - (int64_t)cut->kept_length);
-    cut->kept_length = 0;
-    return take;
-}
-
-void sa_utf8_cut_feed(struct sa_utf8_cut *cut, const char *data, size_t length, int64_t offset,
-                      bool last, sa_utf8_emit emit, void *user)
-{
-    if (cut->kept_length && length) {
-        size_t took = complete(cut, data, length, offset, emit, user);
-        data += took;
-        length -= took;
-        offset += (int64_t)took;
-    }
-    if (last && cut->kept_length) {
-        emit(user, cut->kept, cut->kept_length, offset - (int64_t)cut->kept_length);
-        cut->kept_length = 0;
-    }
-    size_t keep = last ? 0 : sa_utf8_partial_tail(data, length);
-    if (length > keep)
-        emit(user, data, length - keep, offset);
-    if (keep) {
-        memcpy(cut->kept, data + length - keep, keep);
-        cut->kept_length = keep;
-    }
+    static const char *const types[] = {
+        [SA_ITEM_STDOUT] = "stdout", [SA_ITEM_STDERR] = "stderr", [SA_ITEM_RESULT] = "result",
+        [SA_ITEM_ERROR] = "error",   [SA_ITEM_INPUT] = "input",
+    };
+    sa_json_put_string(w, "type", types[piece->kind]);
+    sa_json_put_int(w, "offset", piece->offset);
+    if (piece->kind == SA_ITEM_STDOUT || piece->kind == SA_ITEM_STDERR)
+        sa_json_w_bytes(w, "data", piece->data, piece->length);
+    else
+        sa_json_w_raw_members(w, piece->data, piece->length);
 }

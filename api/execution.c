@@ -1,268 +1,316 @@
-/* Executions over the link. */
-#include "api/execution.h"
+/* The registry, and the life of an execution as its source makes it. */
+#include "api/execution_private.h"
 
 #include "base/clock.h"
 #include "log/log.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct sa_execution {
-    char id[SA_ID_BYTES];
-    char sandbox_id[SA_ID_BYTES];
-    struct sa_sandboxes *all;
-    struct sa_call *call;            /* NULL once ended */
-    const struct sa_exec_sink *sink; /* NULL once abandoned */
-    void *user;
-    struct sa_buf input; /* code, then stdin; bytes before input_at are written */
-    size_t input_at;
-    bool input_ends; /* with an EOF: there is stdin */
-    struct sa_exec_result result;
-    struct sa_error error;
-    char status[16];
-    bool noted; /* that it has started */
-    int64_t offsets[SA_CHANNELS];
-    int64_t output_max, oom_kills, started_ms;
-    char *kind, *summary;
-};
+/* ---- the registry ---- */
 
-const char *sa_execution_id(const struct sa_execution *execution)
+static void forget(struct sa_execution *e);
+
+static void lose_output(struct sa_execution *e)
 {
-    return execution->id;
+    e->lost_to = sa_spool_to(e->spool);
+    sa_spool_free(e->spool);
+    e->spool = NULL;
+    e->expendable = false;
+    DL_DELETE(e->all->expendable, e);
 }
 
-static void record(const struct sa_execution *e, bool ended)
+static bool relieve(void *owner, bool file)
 {
-    const struct sa_exec_result *r = &e->result;
-    struct sa_error error;
-    struct sa_store_execution row = {.id = e->id,
-                                     .sandbox = e->sandbox_id,
-                                     .kind = e->kind,
-                                     .status = ended ? r->status : "running",
-                                     .reason = ended && r->error ? r->error->message : "",
-                                     .command = e->summary,
-                                     .exit_code = r->exit_code,
-                                     .signal = r->signal,
-                                     .started_ms = e->started_ms,
-                                     .duration_us = r->duration_us,
-                                     .cpu_us = r->cpu_us,
-                                     .memory_peak_bytes = r->memory_peak_bytes,
-                                     .out_total = r->totals[SA_CHANNEL_OUT],
-                                     .err_total = r->totals[SA_CHANNEL_ERR],
-                                     .out_truncated = r->truncated[SA_CHANNEL_OUT],
-                                     .err_truncated = r->truncated[SA_CHANNEL_ERR]};
-    struct sa_sandbox *sandbox = sa_sandbox_find(e->all, e->sandbox_id);
-    if (!sandbox && !ended)
-        return;
-    if (sa_store_put_execution(sa_sandboxes_store(e->all), &row, NULL, NULL, &error) < 0)
-        sa_log_error("execution not recorded", SA_LOG_S("execution", e->id), SA_LOG_ERR(&error));
-}
-
-static void finish(struct sa_execution *e, const char *status)
-{
-    e->result.status = status;
-    e->result.truncated[SA_CHANNEL_OUT] = e->result.totals[SA_CHANNEL_OUT] > e->output_max;
-    e->result.truncated[SA_CHANNEL_ERR] = e->result.totals[SA_CHANNEL_ERR] > e->output_max;
-    record(e, true);
-    if (e->sink)
-        e->sink->finished(e->user, &e->result);
-    sa_buf_deinit(&e->input);
-    free(e->kind);
-    free(e->summary);
-    free(e);
-}
-
-/* Was it the memory limit? The node's counter tells. */
-static void on_oom_stats(void *user, struct sa_node_reply *reply)
-{
-    struct sa_execution *e = user;
-    struct sa_field f;
-    int64_t kills = 0;
-    while (sa_fields_next(&reply->fields, &f, NULL) > 0)
-        if (f.tag == SA_NODE_OOM_KILLS)
-            sa_field_int(&f, &kills, NULL);
-    finish(e, kills > e->oom_kills ? "oom" : e->status);
-}
-
-/* The runtime lives with the code it runs: of what it says only what can be is believed. */
-static void read_status(struct sa_execution *e, const struct sa_field *f)
-{
-    static const char *const known[] = {"exited", "signaled", "timeout", "canceled"};
-    char text[sizeof e->status];
-    if (sa_field_text_into(f, text, sizeof text, NULL) < 0)
-        return;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i], text) == 0)
-            memcpy(e->status, text, sizeof text);
-}
-
-static void read_result(struct sa_execution *e, struct sa_fields *fields)
-{
-    struct sa_exec_result *r = &e->result;
-    struct sa_field f;
-    int64_t n;
-    snprintf(e->status, sizeof e->status, "failed");
-    while (sa_fields_next(fields, &f, NULL) > 0) {
-        if (f.tag == SA_EXEC_STATUS) {
-            read_status(e, &f);
+    struct sa_executions *all = owner;
+    struct sa_execution *e;
+    DL_FOREACH (all->expendable, e) {
+        if (e->readers || (file && !sa_spool_has_file(e->spool)))
             continue;
-        }
-        if (sa_field_int(&f, &n, NULL) < 0 || n < 0)
-            continue;
-        if (f.tag == SA_EXEC_EXIT_CODE)
-            r->exit_code = n <= 255 ? (int)n : -1;
-        else if (f.tag == SA_EXEC_EXIT_SIGNAL)
-            r->signal = n <= 64 ? (int)n : 0;
-        else if (f.tag == SA_EXEC_DURATION_US)
-            r->duration_us = n;
-        else if (f.tag == SA_EXEC_CPU_US)
-            r->cpu_us = n;
-        else if (f.tag == SA_EXEC_MEMORY_PEAK)
-            r->memory_peak_bytes = n;
-        else if (f.tag == SA_EXEC_OUT_TOTAL)
-            r->totals[SA_CHANNEL_OUT] = n;
-        else if (f.tag == SA_EXEC_ERR_TOTAL)
-            r->totals[SA_CHANNEL_ERR] = n;
+        lose_output(e);
+        return true;
     }
+    return false;
 }
 
-static void on_ended(void *user, const struct sa_error *error, struct sa_fields *fields)
+static double read_file_bytes(void *context)
 {
-    struct sa_execution *e = user;
-    e->call = NULL;
-    if (error) {
-        e->error = *error;
-        e->result.error = &e->error;
-        finish(e, error->code == SA_ECANCELED ? "canceled" : "failed");
-        return;
-    }
-    read_result(e, fields);
-    bool killed = e->result.signal == SIGKILL || e->result.exit_code == 128 + SIGKILL;
-    bool by_itself = strcmp(e->status, "signaled") == 0 || strcmp(e->status, "exited") == 0;
-    struct sa_sandbox *sandbox = sa_sandbox_find(e->all, e->sandbox_id);
-    if (killed && by_itself && sandbox)
-        sa_sandbox_stats(sandbox, on_oom_stats, e);
-    else
-        finish(e, e->status);
+    struct sa_spools_figures figures;
+    sa_spools_figures(((struct sa_executions *)context)->spools, &figures);
+    return (double)figures.file_bytes;
 }
 
-static void on_data(void *user, enum sa_link_channel channel, const void *data, size_t length)
+static double read_memory_bytes(void *context)
 {
-    struct sa_execution *e = user;
-    int64_t offset = e->offsets[channel], room = e->output_max - offset;
-    size_t taken = length;
-    /* The runtime was told the most; what it sends beyond is dropped, or we would grow. */
-    if ((channel != SA_CHANNEL_OUT && channel != SA_CHANNEL_ERR) || !e->sink || room <= 0)
-        taken = 0;
-    else if ((uint64_t)room < length)
-        taken = (size_t)room;
-    e->offsets[channel] += (int64_t)taken;
-    if (taken < length)
-        sa_call_consume(e->call, length - taken);
-    if (taken)
-        e->sink->output(e->user, channel, data, taken, offset);
+    struct sa_spools_figures figures;
+    sa_spools_figures(((struct sa_executions *)context)->spools, &figures);
+    return (double)figures.memory_bytes;
 }
 
-static void on_note(void *user, struct sa_fields *fields)
+static void add_metrics(struct sa_executions *all, struct sa_metrics *m)
 {
-    struct sa_execution *e = user;
-    struct sa_field f;
-    int64_t pid = 0;
-    while (sa_fields_next(fields, &f, NULL) > 0)
-        if (f.tag == SA_EXEC_PID && sa_field_int(&f, &pid, NULL) == 0 && !e->noted) {
-            e->noted = true;
-            if (e->sink && e->sink->started)
-                e->sink->started(e->user, pid);
-        }
+    all->executions_total = sa_metrics_counter(m, "secureagent_executions_total",
+                                               "Executions that ended.", SA_LABELS("status"));
+    all->execution_seconds =
+        sa_metric_series(sa_metrics_histogram(m, "secureagent_execution_seconds",
+                                              "Time that executions took.", NULL, NULL, 0),
+                         NULL);
+    sa_metrics_gauge_fn(m, "secureagent_spool_file_bytes", "Output of executions kept in files.",
+                        read_file_bytes, all);
+    sa_metrics_gauge_fn(m, "secureagent_spool_memory_bytes", "Output of executions kept in memory.",
+                        read_memory_bytes, all);
 }
 
-static void write_input(void *user)
-{
-    struct sa_execution *e = user;
-    if (!e->input.data)
-        return;
-    e->input_at +=
-        sa_call_write(e->call, e->input.data + e->input_at, e->input.length - e->input_at);
-    if (e->input_at < e->input.length)
-        return;
-    sa_buf_deinit(&e->input);
-    if (e->input_ends)
-        sa_call_eof(e->call);
-}
-
-static const struct sa_call_events call_events = {
-    .data = on_data, .note = on_note, .writable = write_input, .ended = on_ended};
-
-static void encode(const struct sa_execute *x, int64_t output_max, struct sa_buf *body)
-{
-    for (size_t i = 0; i < x->argc; i++)
-        sa_fields_add_text(body, SA_EXEC_ARGV, x->argv[i]);
-    for (size_t i = 0; i < x->env.count; i++) {
-        sa_autobuf pair = SA_BUF_INIT;
-        sa_buf_printf(&pair, "%s=%s", x->env.items[i].key, x->env.items[i].value);
-        sa_fields_add_text(body, SA_EXEC_ENV, pair.data);
-    }
-    if (x->code)
-        sa_fields_add_int(body, SA_EXEC_CODE_BYTES, (int64_t)x->code_length);
-    if (x->cwd)
-        sa_fields_add_text(body, SA_EXEC_CWD, x->cwd);
-    if (x->stdin_text)
-        sa_fields_add_int(body, SA_EXEC_STDIN, 1);
-    sa_fields_add_int(body, SA_EXEC_TIMEOUT_MS, x->timeout_ms);
-    sa_fields_add_text(body, SA_EXEC_FILTER, x->filter);
-    sa_fields_add_int(body, SA_EXEC_OUT_MAX, output_max);
-}
-
-struct sa_execution *sa_execution_start(struct sa_sandbox *sandbox,
-                                        const struct sa_execute *execute, int64_t output_max,
-                                        const struct sa_exec_sink *sink, void *user,
+struct sa_executions *sa_executions_new(const struct sa_executions_options *options,
                                         struct sa_error *err)
 {
-    struct sa_runtime_conn *conn = sa_sandbox_conn(sandbox, err);
-    if (!conn)
-        return NULL;
-    struct sa_execution *e = sa_alloc(sizeof *e);
-    sa_autobuf body = SA_BUF_INIT;
-    encode(execute, output_max, &body);
-    sa_id_new("ex-", e->id);
-    snprintf(e->sandbox_id, sizeof e->sandbox_id, "%s", sa_sandbox_id(sandbox));
-    e->all = sa_sandbox_all(sandbox);
-    e->sink = sink;
-    e->user = user;
-    e->output_max = output_max;
-    e->oom_kills = sa_sandbox_oom_kills(sandbox);
-    e->started_ms = sa_wall_ms();
-    e->result.exit_code = -1;
-    e->call = sa_call_open(conn, SA_METHOD_EXEC, &body, &call_events, e, err);
-    if (!e->call) {
-        free(e);
+    struct sa_executions *all = sa_alloc(sizeof *all);
+    all->loop = options->loop;
+    all->store = options->store;
+    all->spools =
+        sa_spools_new(&(struct sa_spools_options){.loop = options->loop,
+                                                  .folder = options->spool_folder,
+                                                  .ring_bytes = options->spool_bytes,
+                                                  .total_bytes = options->spool_total_bytes,
+                                                  .relieve = relieve,
+                                                  .owner = all},
+                      err);
+    if (!all->spools) {
+        free(all);
         return NULL;
     }
-    e->kind = sa_strdup(execute->kind);
-    e->summary = sa_strndup(execute->summary, strnlen(execute->summary, SA_STORE_COMMAND_MAX));
-    if (execute->code)
-        sa_buf_add(&e->input, execute->code, execute->code_length);
-    if (execute->stdin_text)
-        sa_buf_adds(&e->input, execute->stdin_text);
-    e->input_ends = execute->stdin_text != NULL;
-    if (e->input.length || e->input_ends)
-        sa_buf_reserve(&e->input, 0);
-    write_input(e);
-    record(e, false);
+    add_metrics(all, options->metrics);
+    execution_due_init(all);
+    return all;
+}
+
+static void on_idle_closed(uv_handle_t *handle)
+{
+    struct sa_executions *all = handle->data;
+    sa_spools_free(all->spools);
+    free(all);
+}
+
+void sa_executions_free(struct sa_executions *all)
+{
+    struct exec_box *box, *tmp;
+    if (!all)
+        return;
+    HASH_ITER (hh, all->boxes, box, tmp)
+        sa_executions_forget(all, box->sandbox_id);
+    uv_close((uv_handle_t *)&all->check, NULL);
+    uv_close((uv_handle_t *)&all->idle, on_idle_closed);
+}
+
+static struct exec_box *box_of(struct sa_executions *all, const char *sandbox_id)
+{
+    struct exec_box *box;
+    HASH_FIND_STR(all->boxes, sandbox_id, box);
+    if (box)
+        return box;
+    box = sa_alloc(sizeof *box);
+    snprintf(box->sandbox_id, sizeof box->sandbox_id, "%s", sandbox_id);
+    HASH_ADD_STR(all->boxes, sandbox_id, box);
+    return box;
+}
+
+static void release_box(struct sa_executions *all, struct exec_box *box)
+{
+    if (box->running || box->ended)
+        return;
+    HASH_DEL(all->boxes, box);
+    free(box);
+}
+
+void sa_executions_forget(struct sa_executions *all, const char *sandbox_id)
+{
+    struct exec_box *box;
+    HASH_FIND_STR(all->boxes, sandbox_id, box);
+    if (!box)
+        return;
+    box->gone = true;
+    for (size_t left = box->ended_count; left; left--)
+        forget(box->ended); /* the last one takes the box with it, if nothing runs */
+}
+
+struct sa_execution *sa_execution_find(struct sa_executions *all, const char *sandbox_id,
+                                       const char *id)
+{
+    struct sa_execution *e;
+    HASH_FIND_STR(all->by_id, id, e);
+    return e && strcmp(e->sandbox_id, sandbox_id) == 0 ? e : NULL;
+}
+
+/* ---- one of them ---- */
+
+int sa_executions_check(struct sa_executions *all, struct sa_sandbox *sandbox, struct sa_error *err)
+{
+    const struct exec_box *box;
+    HASH_FIND_STR(all->boxes, sa_sandbox_id(sandbox), box);
+    if (!box || box->running < SA_EXECUTIONS_RUNNING_MAX)
+        return 0;
+    return sa_error_set(err, SA_EQUOTA,
+                        "%zu executions run in this sandbox, which is the limit; cancel some, or "
+                        "wait",
+                        box->running);
+}
+
+static void on_spool_writable(void *user)
+{
+    execution_make_due(user);
+}
+
+static const struct sa_spool_events spool_events = {.writable = on_spool_writable};
+
+struct sa_execution *sa_execution_new(struct sa_executions *all, struct sa_sandbox *sandbox,
+                                      const struct sa_execution_meta *meta,
+                                      const struct sa_source_ops *ops, void *source,
+                                      struct sa_error *err)
+{
+    if (sa_executions_check(all, sandbox, err) < 0)
+        return NULL;
+    struct exec_box *box = box_of(all, sa_sandbox_id(sandbox));
+    struct sa_execution *e = sa_alloc(sizeof *e);
+    sa_id_new("ex-", e->id);
+    memcpy(e->sandbox_id, box->sandbox_id, sizeof e->sandbox_id);
+    e->all = all;
+    e->box = box;
+    e->known = true;
+    e->kind = sa_strdup(meta->kind);
+    e->summary = sa_strndup(meta->summary, strnlen(meta->summary, SA_STORE_COMMAND_MAX));
+    e->context = meta->context ? sa_strdup(meta->context) : NULL;
+    e->tty = meta->tty;
+    e->input_open = meta->input_open;
+    e->ops = ops;
+    e->source = source;
+    e->spool = sa_spool_new(all->spools, &spool_events, e);
+    e->started_ms = sa_wall_ms();
+    e->started_us = sa_monotonic_us();
+    e->result.exit_code = -1;
+    e->result.status = "running";
+    box->running++;
+    HASH_ADD_STR(all->by_id, id, e);
+    execution_record(e);
     return e;
 }
 
-void sa_execution_consume(struct sa_execution *execution, size_t length)
+static void destroy(struct sa_execution *e)
 {
-    if (execution->call)
-        sa_call_consume(execution->call, length);
+    execution_undue(e);
+    if (e->expendable)
+        DL_DELETE(e->all->expendable, e);
+    if (e->answer)
+        sa_answer_deinit(e->answer);
+    free(e->answer);
+    sa_spool_free(e->spool);
+    free(e->kind);
+    free(e->summary);
+    free(e->context);
+    free(e);
 }
 
-void sa_execution_abandon(struct sa_execution *execution)
+void execution_release(struct sa_execution *e)
 {
-    execution->sink = NULL;
-    if (execution->call)
-        sa_call_cancel(execution->call);
+    if (!e->known && !e->readers && !e->input_waits && !e->pins)
+        destroy(e);
+}
+
+/* It has ended, and is not to be found any more. */
+static void forget(struct sa_execution *e)
+{
+    struct sa_executions *all = e->all;
+    struct exec_box *box = e->box;
+    HASH_DEL(all->by_id, e);
+    DL_DELETE2(box->ended, e, box_prev, box_next);
+    box->ended_count--;
+    e->known = false;
+    e->box = NULL;
+    release_box(all, box);
+    execution_release(e);
+}
+
+void sa_execution_started(struct sa_execution *e, int64_t pid)
+{
+    if (e->is_started || e->ended)
+        return;
+    e->is_started = true;
+    e->pid = pid;
+    execution_wake_readers(e);
+}
+
+static void append_oversized(struct sa_execution *e, enum sa_item_kind kind, size_t length)
+{
+    char note[256];
+    int n = snprintf(note, sizeof note,
+                     kind == SA_ITEM_RESULT
+                         ? "{\"data\":{\"text/plain\":\"(%zu bytes; at most %d are kept)\"},"
+                           "\"main\":false}"
+                         : "{\"name\":\"TooLarge\",\"value\":\"(%zu bytes; at most %d are kept)\","
+                           "\"traceback\":\"\"}",
+                     length, SA_SPOOL_ITEM_MAX);
+    sa_execution_append(e, kind == SA_ITEM_RESULT ? kind : SA_ITEM_ERROR, note, (size_t)n);
+}
+
+bool sa_execution_append(struct sa_execution *e, enum sa_item_kind kind, const void *data,
+                         size_t length)
+{
+    bool bytes = kind == SA_ITEM_STDOUT || kind == SA_ITEM_STDERR;
+    if (e->ended || (bytes && !length))
+        return !e->held;
+    if (!bytes && length > SA_SPOOL_ITEM_MAX) {
+        append_oversized(e, kind, length);
+        return !e->held;
+    }
+    sa_spool_append(e->spool, kind, data, length);
+    if (e->answer)
+        sa_answer_add(e->answer, kind, data, length);
+    execution_wake_readers(e);
+    if (sa_spool_is_full(e->spool) || execution_is_ahead(e, SA_EXECUTION_AHEAD_MAX))
+        e->held = true;
+    return !e->held;
+}
+
+void sa_execution_input_writable(struct sa_execution *e)
+{
+    e->input_due = true;
+    execution_make_due(e);
+}
+
+static void copy_result(struct sa_execution *e, const struct sa_exec_result *result)
+{
+    e->result = *result;
+    if (result->error) {
+        e->error = *result->error;
+        e->result.error = &e->error;
+    }
+    if (!e->result.duration_us && e->is_started)
+        e->result.duration_us = sa_monotonic_us() - e->started_us;
+}
+
+void sa_execution_finish(struct sa_execution *e, const struct sa_exec_result *result)
+{
+    struct sa_executions *all = e->all;
+    struct exec_box *box = e->box;
+    copy_result(e, result);
+    e->ended = true;
+    e->source = NULL;
+    e->input_open = e->held = false;
+    sa_spool_end(e->spool);
+    sa_counter_add(sa_metric_series(all->executions_total, SA_VALUES(e->result.status)), 1);
+    sa_histogram_observe(all->execution_seconds, (double)e->result.duration_us / 1e6);
+    execution_record(e);
+    execution_store_answer(e);
+    box->running--;
+    box->ended_count++;
+    DL_APPEND2(box->ended, e, box_prev, box_next);
+    e->expendable = sa_spool_to(e->spool) > sa_spool_from(e->spool);
+    if (e->expendable)
+        DL_APPEND(all->expendable, e);
+    execution_wake_readers(e);
+    sa_execution_input_writable(e);
+    if (box->gone)
+        forget(e);
+    else if (box->ended_count > SA_EXECUTIONS_KEPT_MAX)
+        forget(box->ended);
 }

@@ -51,6 +51,7 @@ struct sa_sandbox *sa_route_sandbox(struct sa_app *app, struct sa_http_request *
 
 void sa_respond_json(struct sa_http_request *request, int status, struct sa_buf *body)
 {
+    sa_buf_addc(body, '\n'); /* for who reads it on a terminal */
     size_t length = body->length;
     sa_http_respond_owned(request, status, "application/json", sa_buf_steal(body), length, free);
 }

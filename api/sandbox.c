@@ -26,6 +26,7 @@ struct sa_sandboxes *sa_sandboxes_new(const struct sa_sandboxes_options *options
     all->loop = options->loop;
     all->store = options->store;
     all->max_running = options->max_running ? options->max_running : 1000;
+    all->ended = options->ended;
     all->node_lost = options->node_lost;
     all->owner = options->owner;
     all->node = sa_node_client_new(options->loop, options->node_fd, &node_events, all);
@@ -175,6 +176,8 @@ static void retire(struct sa_sandbox *sandbox)
         sa_sandbox_unwatch(sandbox, watch);
         watch->changed(watch, sandbox);
     }
+    if (all->ended)
+        all->ended(all->owner, sandbox->id);
     uv_close((uv_handle_t *)&sandbox->timer, on_timer_closed);
     uv_close((uv_handle_t *)&sandbox->clock, on_timer_closed);
     if (all->stopping && all->count == 0 && all->stopped)

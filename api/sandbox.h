@@ -19,8 +19,9 @@ struct sa_sandboxes_options {
     uv_loop_t *loop;
     struct sa_store *store;
     struct sa_metrics *metrics;
-    int node_fd;        /* taken */
-    size_t max_running; /* more creates answer SA_EQUOTA; 0: 1000 */
+    int node_fd;                                /* taken */
+    size_t max_running;                         /* more creates answer SA_EQUOTA; 0: 1000 */
+    void (*ended)(void *owner, const char *id); /* nothing of the sandbox is left */
     void (*node_lost)(void *owner);
     void *owner;
 };

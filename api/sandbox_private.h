@@ -83,6 +83,7 @@ struct sa_sandboxes {
     uv_timer_t stop_timer;
     void (*stopped)(void *user);
     void *stopped_user;
+    void (*ended)(void *owner, const char *id);
     void (*node_lost)(void *owner);
     void *owner;
     struct sa_metric *ended_total, *security_total;

@@ -203,6 +203,17 @@ void sa_json_w_raw(struct sa_json_w *w, const char *json, size_t length)
     sa_buf_add(w->out, json, length);
 }
 
+void sa_json_w_raw_members(struct sa_json_w *w, const char *object, size_t length)
+{
+    check(!in_array(w) && !w->key && length >= 2 && object[0] == '{' && object[length - 1] == '}');
+    if (length == 2)
+        return;
+    if (w->comma)
+        sa_buf_addc(w->out, ',');
+    sa_buf_add(w->out, object + 1, length - 2);
+    w->comma = true;
+}
+
 void sa_json_w_int(struct sa_json_w *w, int64_t number)
 {
     char text[24], *last = text + sizeof text, *p = last;

@@ -43,6 +43,8 @@ void sa_json_w_bool(struct sa_json_w *w, bool value);
 void sa_json_w_null(struct sa_json_w *w);
 /* JSON text of one value, written as it is: the caller vouches for it. */
 void sa_json_w_raw(struct sa_json_w *w, const char *json, size_t length);
+/* The members of a compact object, "{...}", into the one that is open; as above. */
+void sa_json_w_raw_members(struct sa_json_w *w, const char *object, size_t length);
 
 /* Key and value at once. */
 void sa_json_put_string(struct sa_json_w *w, const char *key, const char *text);

@@ -38,19 +38,36 @@ static const struct {
 };
 static const char *const language_names[] = {"python", "node", "bash", NULL};
 
-static int decode_language(struct sa_json_obj *root, struct sa_execute *e, struct sa_error *err)
+static void set_language(struct sa_execute *e, size_t index)
 {
-    int index;
-    if (sa_json_get_enum(root, "language", language_names, &index, err) < 0 ||
+    e->kind = e->filter = languages[index].name;
+    e->argv = languages[index].argv;
+    for (e->argc = 0; e->argv[e->argc];)
+        e->argc++;
+}
+
+int sa_execute_set_language(struct sa_execute *e, const char *language, struct sa_error *err)
+{
+    for (size_t i = 0; language_names[i]; i++)
+        if (strcmp(language_names[i], language) == 0) {
+            set_language(e, i);
+            return 0;
+        }
+    return sa_error_at(err, SA_EINVALID, "language",
+                       "language: is needed, as the sandbox's runtime \"%.32s\" is none", language);
+}
+
+static int decode_code(struct sa_json_obj *root, struct sa_execute *e, struct sa_error *err)
+{
+    int index = -1;
+    if (sa_json_opt_enum(root, "language", language_names, &index, NULL, err) < 0 ||
         sa_json_get_string(root, "code", SA_EXECUTE_CODE_MAX, &e->code, err) < 0)
         return -1;
     if (!e->code[0])
         e->code = "\n"; /* there is no descriptor 3 without a byte of code */
     e->code_length = strlen(e->code);
-    e->kind = e->filter = languages[index].name;
-    e->argv = languages[index].argv;
-    while (e->argv[e->argc])
-        e->argc++;
+    if (index >= 0)
+        set_language(e, (size_t)index);
     e->summary = e->code;
     return 0;
 }
@@ -102,26 +119,99 @@ static bool given(struct sa_json_obj *root, const char *key)
     return type != SA_JSON_MISSING && type != SA_JSON_NULL;
 }
 
+/* A string is sent and followed by the end; true: it is sent later. */
+static int decode_stdin(struct sa_json_obj *root, struct sa_execute *e, struct sa_error *err)
+{
+    enum sa_json_type type = sa_json_type(root, "stdin");
+    if (type == SA_JSON_BOOL)
+        return sa_json_opt_bool(root, "stdin", &e->stdin_open, NULL, err);
+    if (type != SA_JSON_STRING && given(root, "stdin"))
+        return sa_json_fail(root, "stdin", err, "expected a string or a boolean");
+    return sa_json_opt_string(root, "stdin", SA_EXECUTE_STDIN_MAX, &e->stdin_text, NULL, err);
+}
+
+static int decode_tty(struct sa_json_obj *root, struct sa_execute *e, struct sa_error *err)
+{
+    struct sa_json_obj tty;
+    int64_t rows = 24, cols = 80;
+    if (sa_json_opt_obj(root, "tty", &tty, &e->tty, err) < 0)
+        return -1;
+    if (!e->tty)
+        return 0;
+    if (sa_json_opt_int(&tty, "rows", 1, SA_EXECUTE_TTY_MAX, &rows, NULL, err) < 0 ||
+        sa_json_opt_int(&tty, "cols", 1, SA_EXECUTE_TTY_MAX, &cols, NULL, err) < 0 ||
+        sa_json_finish(&tty, err) < 0)
+        return -1;
+    e->rows = (int)rows;
+    e->cols = (int)cols;
+    e->stdin_open = true;
+    return 0;
+}
+
+/* Each becomes a limit of the process (setrlimit(2)). At the end of its processor time a program
+ * is asked first (SIGXCPU) and killed a second later. */
+static int decode_limits(struct sa_json_obj *root, struct sa_arena *arena, struct sa_execute *e,
+                         struct sa_error *err)
+{
+    struct sa_json_obj limits;
+    bool present, memory, cpu, size, files;
+    int64_t n[4];
+    if (sa_json_opt_obj(root, "limits", &limits, &present, err) < 0 || !present)
+        return present ? -1 : 0;
+    if (sa_json_opt_bytes(&limits, "memory", 1 << 20, INT64_C(1) << 50, &n[0], &memory, err) < 0 ||
+        sa_json_opt_int(&limits, "cpuSeconds", 1, SA_EXECUTE_TIMEOUT_MAX_MS / 1000, &n[1], &cpu,
+                        err) < 0 ||
+        sa_json_opt_bytes(&limits, "fileSize", 0, INT64_C(1) << 50, &n[2], &size, err) < 0 ||
+        sa_json_opt_int(&limits, "openFiles", 8, 1 << 20, &n[3], &files, err) < 0 ||
+        sa_json_finish(&limits, err) < 0)
+        return -1;
+    if (memory)
+        e->limits[e->limit_count++] = sa_arena_printf(arena, "data=%lld", (long long)n[0]);
+    if (cpu)
+        e->limits[e->limit_count++] =
+            sa_arena_printf(arena, "cpu=%lld:%lld", (long long)n[1], (long long)n[1] + 1);
+    if (size)
+        e->limits[e->limit_count++] = sa_arena_printf(arena, "fsize=%lld", (long long)n[2]);
+    if (files)
+        e->limits[e->limit_count++] = sa_arena_printf(arena, "nofile=%lld", (long long)n[3]);
+    return 0;
+}
+
+static int decode_how(struct sa_json_obj *root, struct sa_arena *arena, struct sa_execute *e,
+                      struct sa_error *err)
+{
+    static const char *const programs_only[] = {"command", "cwd", "tty", "limits"};
+    e->timeout_ms = SA_EXECUTE_TIMEOUT_DEFAULT_MS;
+    if (sa_json_opt_map(root, "env", 256, 131000, &e->env, NULL, err) < 0 ||
+        sa_json_opt_string(root, "cwd", 4096, &e->cwd, NULL, err) < 0 ||
+        sa_json_opt_string(root, "context", 64, &e->context, NULL, err) < 0 ||
+        sa_json_opt_bool(root, "background", &e->background, NULL, err) < 0 ||
+        sa_json_opt_int(root, "timeoutMs", 1, SA_EXECUTE_TIMEOUT_MAX_MS, &e->timeout_ms, NULL,
+                        err) < 0 ||
+        decode_stdin(root, e, err) < 0 || decode_tty(root, e, err) < 0 ||
+        decode_limits(root, arena, e, err) < 0)
+        return -1;
+    for (size_t i = 0; i < e->env.count; i++)
+        if (strchr(e->env.items[i].key, '='))
+            return sa_json_fail(root, "env", err, "the name \"%s\" holds '='", e->env.items[i].key);
+    for (size_t i = 0; e->context && i < sizeof programs_only / sizeof *programs_only; i++)
+        if (given(root, programs_only[i]))
+            return sa_json_fail(root, programs_only[i], err,
+                                "does not go with `context`, whose process runs already");
+    return 0;
+}
+
 static int decode(struct sa_json_obj *root, struct sa_arena *arena, struct sa_execute *e,
                   struct sa_error *err)
 {
     bool has_command = given(root, "command"), has_language = given(root, "language");
     bool has_code = given(root, "code");
-    if (has_command == has_language || (has_command && has_code))
+    if (has_command ? has_language || has_code : !has_language && !has_code)
         return sa_json_fail(root, has_command ? "command" : "language", err,
-                            "give either `language` and `code`, or `command`");
-    if ((has_command ? decode_command(root, arena, e, err) : decode_language(root, e, err)) < 0)
+                            "give either `code` (and its `language`), or `command`");
+    if ((has_command ? decode_command(root, arena, e, err) : decode_code(root, e, err)) < 0 ||
+        decode_how(root, arena, e, err) < 0)
         return -1;
-    e->timeout_ms = SA_EXECUTE_TIMEOUT_DEFAULT_MS;
-    if (sa_json_opt_map(root, "env", 256, 131000, &e->env, NULL, err) < 0 ||
-        sa_json_opt_string(root, "cwd", 4096, &e->cwd, NULL, err) < 0 ||
-        sa_json_opt_string(root, "stdin", SA_EXECUTE_STDIN_MAX, &e->stdin_text, NULL, err) < 0 ||
-        sa_json_opt_int(root, "timeoutMs", 1, SA_EXECUTE_TIMEOUT_MAX_MS, &e->timeout_ms, NULL,
-                        err) < 0)
-        return -1;
-    for (size_t i = 0; i < e->env.count; i++)
-        if (strchr(e->env.items[i].key, '='))
-            return sa_json_fail(root, "env", err, "the name \"%s\" holds '='", e->env.items[i].key);
     return sa_json_finish(root, err);
 }
 

@@ -11,21 +11,35 @@ enum {
     SA_EXECUTE_STDIN_MAX = 8 * 1024 * 1024,
     SA_EXECUTE_TIMEOUT_DEFAULT_MS = 60 * 1000,
     SA_EXECUTE_TIMEOUT_MAX_MS = 24 * 3600 * 1000,
+    SA_EXECUTE_LIMITS_MAX = 4,
+    SA_EXECUTE_TTY_MAX = 4096, /* rows, columns */
 };
 
-struct sa_execute {     /* strings belong to the arena */
-    const char *kind;   /* "python", "node", "bash" or "command" */
-    const char *filter; /* seccomp filter inside the sandbox */
-    const char *const *argv;
+struct sa_execute {          /* strings belong to the arena */
+    const char *kind;        /* "python", "node", "bash" or "command"; NULL: the sandbox's language,
+                                or the context's */
+    const char *filter;      /* seccomp filter inside the sandbox */
+    const char *const *argv; /* NULL without `kind`, and with `context` of no use */
     size_t argc;
     const char *code; /* offered on descriptor 3; NULL for commands */
     size_t code_length;
     const char *cwd;        /* NULL: the default */
     const char *stdin_text; /* NULL: none */
+    bool stdin_open;        /* stays open for what is sent later; a terminal's always does */
+    const char *context;    /* id; NULL: a program of its own */
+    bool background;        /* answer at once */
+    bool tty;
+    int rows, cols;                            /* of the terminal */
+    const char *limits[SA_EXECUTE_LIMITS_MAX]; /* as SA_EXEC_RLIMIT */
+    size_t limit_count;
     struct sa_json_map env;
     int64_t timeout_ms;
     const char *summary; /* for the record: the command or the code */
 };
+
+/* The kind, and how it is started, of code that came without a language. -1: no such language
+ * (SA_EINVALID at "language"). */
+int sa_execute_set_language(struct sa_execute *execute, const char *language, struct sa_error *err);
 
 /* SA_EINVALID with the path of the field. */
 int sa_execute_decode(const char *body, size_t length, struct sa_arena *arena,

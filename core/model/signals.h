@@ -6,5 +6,7 @@
 
 /* "SIGKILL"; real-time and unknown ones as "SIG<number>". `out` holds the text. */
 const char *sa_signal_name(int number, char *out, size_t size);
+/* "SIGINT", "INT", or "SIG<number>" to its number; 0 when it is none. */
+int sa_signal_number(const char *name);
 
 #endif

@@ -2,7 +2,7 @@
  * Inside the store. Read in this order: this file, table.c (records as columns), database.c (the
  * file: lock, permissions, migrations of schema.c), writer.c (the writing thread: groups,
  * retries, health), reader.c (the reading thread), store.c (life and deliveries), then the
- * calls: write.c, prune.c, read.c, keys.c.
+ * calls: write.c, prune.c, read.c, keyed.c, keys.c.
  *
  * An operation is allocated on the loop's thread, belongs to the queue and its thread while on
  * its way, and is handed back through `done` when it is awaited, else freed by the thread.
@@ -44,7 +44,7 @@ struct sa_table {
 enum { SA_COLUMNS_MAX = 20 };
 
 extern const struct sa_table sa_table_sandboxes, sa_table_executions, sa_table_events,
-    sa_table_phases, sa_table_keys;
+    sa_table_phases, sa_table_keys, sa_table_outputs, sa_table_idempotency;
 
 /* How many bytes a copy of the record takes; checks the texts. 0 on failure. */
 size_t sa_table_measure(const struct sa_table *table, const void *record,
@@ -119,6 +119,11 @@ enum sa_statement {
     SA_REVOKE_KEY,
     SA_TOUCH_KEY,
     SA_DROP_KEY,
+    SA_PUT_OUTPUT,
+    SA_PUT_IDEMPOTENCY,
+    SA_DROP_IDEMPOTENCY,
+    SA_PRUNE_IDEMPOTENCY,
+    SA_PRUNE_OUTPUTS,
     SA_STATEMENT_COUNT
 };
 
@@ -174,6 +179,8 @@ struct sa_store_read {
         sa_store_sandboxes_done sandboxes;
         sa_store_executions_done executions;
         sa_store_events_done events;
+        sa_store_output_done output;
+        sa_store_idempotency_done idempotency;
     } done;
     void *user;
 };
@@ -193,7 +200,8 @@ struct sa_store {
     uv_async_t async;
     pthread_t writer, reader;
     sqlite3_stmt *statements[SA_STATEMENT_COUNT]; /* writer's thread */
-    sqlite3_stmt *get_sandbox, *get_execution;    /* reader's thread */
+    /* reader's thread */
+    sqlite3_stmt *get_sandbox, *get_execution, *get_output, *get_idempotency;
 
     pthread_mutex_t lock; /* everything from here to the next line */
     pthread_cond_t work, read_work, progress;
@@ -212,6 +220,13 @@ struct sa_store {
     void (*closed)(void *user);
     void *closed_user;
 };
+
+/* What the calls of several files share. */
+struct sa_store_read *sa_read_new(const struct sa_table *table, void *user); /* read.c */
+void sa_read_release(struct sa_op *op);
+/* Queue a write that `done` (may be NULL) is told of (write.c). */
+int sa_write_push_for(struct sa_store *store, struct sa_write *write, sa_store_done done,
+                      void *user, struct sa_error *err);
 
 void *sa_writer_main(void *store);
 void *sa_reader_main(void *store);

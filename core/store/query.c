@@ -41,12 +41,15 @@ static void bind_all(sqlite3_stmt *stmt, const struct binds *binds)
 static sqlite3_stmt *prepare_one(struct sa_store *store, const struct sa_store_read *read,
                                  struct sa_error *err)
 {
-    sqlite3_stmt **slot = read->sandbox ? &store->get_execution : &store->get_sandbox;
+    sqlite3_stmt **slot = read->table == &sa_table_executions    ? &store->get_execution
+                          : read->table == &sa_table_outputs     ? &store->get_output
+                          : read->table == &sa_table_idempotency ? &store->get_idempotency
+                                                                 : &store->get_sandbox;
     sa_autobuf sql = SA_BUF_INIT;
     if (!*slot) {
         sa_buf_adds(&sql, "SELECT ");
         sa_table_column_names(read->table, "", &sql);
-        sa_buf_printf(&sql, " FROM %s WHERE id=?%s", read->table->name,
+        sa_buf_printf(&sql, " FROM %s WHERE %s=?%s", read->table->name, read->table->key,
                       read->sandbox ? " AND sandbox=?" : "");
     }
     return sa_database_prepare(store->db.reader, slot, sql.data, err);
@@ -140,6 +143,10 @@ static void executions_sql(const struct sa_store_read *read, struct sa_buf *sql,
     sa_table_column_names(read->table, "", sql);
     sa_buf_adds(sql, " FROM executions WHERE sandbox=?");
     bind_text(binds, read->sandbox);
+    if (read->phase) {
+        sa_buf_adds(sql, " AND status=?");
+        bind_text(binds, read->phase);
+    }
     if (read->before_id) {
         sa_buf_adds(sql, " AND (started_ms, id) < (?, ?)");
         bind_number(binds, read->before_ms);

@@ -12,17 +12,17 @@ static struct sa_store_read *as_read(struct sa_op *op)
     return sa_container_of(op, struct sa_store_read, op);
 }
 
-static void release(struct sa_op *op)
+void sa_read_release(struct sa_op *op)
 {
     struct sa_store_read *read = as_read(op);
     sa_arena_free(read->arena);
     free(read);
 }
 
-static struct sa_store_read *read_new(const struct sa_table *table, void *user)
+struct sa_store_read *sa_read_new(const struct sa_table *table, void *user)
 {
     struct sa_store_read *read = sa_alloc(sizeof *read);
-    read->op.release = release;
+    read->op.release = sa_read_release;
     read->op.awaited = true;
     read->arena = sa_arena_new();
     read->table = table;
@@ -50,7 +50,7 @@ struct sa_store_read *sa_read_push(struct sa_store *store, struct sa_store_read 
     }
     pthread_mutex_unlock(&store->lock);
     if (result < 0) {
-        release(&read->op);
+        sa_read_release(&read->op);
         return NULL;
     }
     sa_store_await(store, true);
@@ -125,7 +125,7 @@ struct sa_store_read *sa_store_get_sandbox(struct sa_store *store, const char *i
 {
     if (check_id("id", id, err) < 0)
         return NULL;
-    struct sa_store_read *read = read_new(&sa_table_sandboxes, user);
+    struct sa_store_read *read = sa_read_new(&sa_table_sandboxes, user);
     read->run = sa_query_one;
     read->id = keep(read, id);
     read->done.sandbox = done;
@@ -147,7 +147,7 @@ struct sa_store_read *sa_store_get_execution(struct sa_store *store, const char 
 {
     if (check_id("id", id, err) < 0 || check_id("sandbox", sandbox, err) < 0)
         return NULL;
-    struct sa_store_read *read = read_new(&sa_table_executions, user);
+    struct sa_store_read *read = sa_read_new(&sa_table_executions, user);
     read->run = sa_query_one;
     read->id = keep(read, id);
     read->sandbox = keep(read, sandbox);
@@ -212,9 +212,9 @@ struct sa_store_read *sa_store_list_sandboxes(struct sa_store *store,
 {
     if (check_query(query, err) < 0)
         return NULL;
-    struct sa_store_read *read = read_new(&sa_table_sandboxes, user);
+    struct sa_store_read *read = sa_read_new(&sa_table_sandboxes, user);
     if (set_limit(read, query->limit, err) < 0 || set_cursor(read, query->cursor, err) < 0) {
-        release(&read->op);
+        sa_read_release(&read->op);
         return NULL;
     }
     read->run = sa_query_page;
@@ -236,19 +236,20 @@ static void finish_executions(struct sa_store *store, struct sa_op *op)
 }
 
 struct sa_store_read *sa_store_list_executions(struct sa_store *store, const char *sandbox,
-                                               const char *cursor, size_t limit,
+                                               const char *status, const char *cursor, size_t limit,
                                                sa_store_executions_done done, void *user,
                                                struct sa_error *err)
 {
-    if (check_id("sandbox", sandbox, err) < 0)
+    if (check_id("sandbox", sandbox, err) < 0 || check_name("status", status, err) < 0)
         return NULL;
-    struct sa_store_read *read = read_new(&sa_table_executions, user);
+    struct sa_store_read *read = sa_read_new(&sa_table_executions, user);
     if (set_limit(read, limit, err) < 0 || set_cursor(read, cursor, err) < 0) {
-        release(&read->op);
+        sa_read_release(&read->op);
         return NULL;
     }
     read->run = sa_query_page;
     read->sandbox = keep(read, sandbox);
+    read->phase = keep(read, status);
     read->done.executions = done;
     read->op.finish = finish_executions;
     return sa_read_push(store, read, err);
@@ -270,9 +271,9 @@ struct sa_store_read *sa_store_list_events(struct sa_store *store, const char *s
 {
     if (check_id("sandbox", sandbox, err) < 0)
         return NULL;
-    struct sa_store_read *read = read_new(&sa_table_events, user);
+    struct sa_store_read *read = sa_read_new(&sa_table_events, user);
     if (set_limit(read, limit, err) < 0) {
-        release(&read->op);
+        sa_read_release(&read->op);
         return NULL;
     }
     read->run = sa_query_page;

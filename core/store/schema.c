@@ -52,5 +52,20 @@ static const char executions[] =
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX events_time ON events(time_ms);";
 
-const char *const sa_store_migrations[] = {keys, sandboxes, executions};
+/* Executions as resources: what is asked of them again. */
+static const char idempotency[] =
+    "ALTER TABLE executions ADD COLUMN context TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE executions ADD COLUMN tty INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE outputs("
+    " execution TEXT NOT NULL PRIMARY KEY REFERENCES executions(id) ON DELETE CASCADE,"
+    " out TEXT NOT NULL, err TEXT NOT NULL, out_cut INTEGER NOT NULL, err_cut INTEGER NOT NULL,"
+    " results TEXT NOT NULL, main_result INTEGER NOT NULL, error TEXT NOT NULL,"
+    " created_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX outputs_created ON outputs(created_ms);"
+    "CREATE TABLE idempotency("
+    " hash TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL, resource TEXT NOT NULL,"
+    " created_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX idempotency_created ON idempotency(created_ms);";
+
+const char *const sa_store_migrations[] = {keys, sandboxes, executions, idempotency};
 const int sa_store_version = (int)SA_COUNT(sa_store_migrations);

@@ -117,6 +117,8 @@ static void store_free(struct sa_store *store)
         sqlite3_finalize(store->statements[i]);
     sqlite3_finalize(store->get_sandbox);
     sqlite3_finalize(store->get_execution);
+    sqlite3_finalize(store->get_output);
+    sqlite3_finalize(store->get_idempotency);
     sa_database_close(&store->db);
     pthread_cond_destroy(&store->work);
     pthread_cond_destroy(&store->read_work);

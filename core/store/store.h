@@ -83,11 +83,13 @@ void sa_store_stats(struct sa_store *store, struct sa_store_stats *out);
 enum {
     SA_STORE_SPEC_MAX = 256 * 1024, /* bytes; more is SA_ETOOLARGE */
     SA_STORE_LABELS_MAX = 32 * 1024,
-    SA_STORE_NAME_MAX = 255,     /* ids, names, phases, reasons */
-    SA_STORE_MESSAGE_MAX = 2048, /* longer messages are cut at a character */
-    SA_STORE_COMMAND_MAX = 4096, /* longer commands are cut, and flagged */
-    SA_STORE_EVENTS_MAX = 1000,  /* newest events kept for each sandbox */
-    SA_STORE_PAGE_MAX = 500,     /* records in a page */
+    SA_STORE_NAME_MAX = 255,          /* ids, names, phases, reasons */
+    SA_STORE_MESSAGE_MAX = 2048,      /* longer messages are cut at a character */
+    SA_STORE_COMMAND_MAX = 4096,      /* longer commands are cut, and flagged */
+    SA_STORE_EVENTS_MAX = 1000,       /* newest events kept for each sandbox */
+    SA_STORE_PAGE_MAX = 500,          /* records in a page */
+    SA_STORE_OUTPUT_MAX = 256 * 1024, /* each text of an output */
+    SA_STORE_IDEMPOTENCY_HOURS = 24,  /* then keys are forgotten, and the outputs with them */
 };
 
 struct sa_store_sandbox {
@@ -105,6 +107,7 @@ struct sa_store_sandbox {
 struct sa_store_execution {
     const char *id, *sandbox;
     const char *kind;    /* "python", "node", "bash" ..., or "command" */
+    const char *context; /* id, or "" */
     const char *status;  /* exited signaled timeout oom canceled failed; any other: not ended */
     const char *reason;  /* why it failed, or "" */
     const char *command; /* what ran, cut to SA_STORE_COMMAND_MAX */
@@ -114,6 +117,26 @@ struct sa_store_execution {
     int64_t out_total, err_total; /* bytes written by it, kept or not */
     bool out_truncated, err_truncated;
     bool command_truncated; /* set by the store, too */
+    bool tty;
+};
+
+/* The end of an execution's output, kept for who asks again with the same idempotency key. */
+struct sa_store_output {
+    const char *execution; /* its id */
+    const char *out, *err; /* base64 */
+    bool out_cut, err_cut; /* the beginning is missing */
+    const char *results;   /* JSON values with commas between */
+    int64_t main_result;   /* index, or -1 */
+    const char *error;     /* JSON object, or "" */
+    int64_t created_ms;
+};
+
+/* What a request with an idempotency key made. */
+struct sa_store_idempotency {
+    const char *hash;     /* of principal, route and key */
+    const char *body;     /* hash of the body */
+    const char *resource; /* id; "": it had not been made when this was written */
+    int64_t created_ms;
 };
 
 struct sa_store_event {
@@ -144,6 +167,11 @@ int sa_store_put_execution(struct sa_store *store, const struct sa_store_executi
                            sa_store_done done, void *user, struct sa_error *err);
 int sa_store_put_event(struct sa_store *store, const struct sa_store_event *event,
                        sa_store_done done, void *user, struct sa_error *err);
+int sa_store_put_output(struct sa_store *store, const struct sa_store_output *output,
+                        sa_store_done done, void *user, struct sa_error *err);
+int sa_store_put_idempotency(struct sa_store *store, const struct sa_store_idempotency *record,
+                             sa_store_done done, void *user, struct sa_error *err);
+int sa_store_drop_idempotency(struct sa_store *store, const char *hash, struct sa_error *err);
 /* Update these fields of a stored sandbox; SA_ENOTFOUND where there is none. */
 int sa_store_set_phase(struct sa_store *store, const struct sa_store_phase *phase,
                        sa_store_done done, void *user, struct sa_error *err);
@@ -172,6 +200,17 @@ struct sa_store_read *sa_store_get_sandbox(struct sa_store *store, const char *i
 struct sa_store_read *sa_store_get_execution(struct sa_store *store, const char *sandbox,
                                              const char *id, sa_store_execution_done done,
                                              void *user, struct sa_error *err);
+
+typedef void (*sa_store_output_done)(void *user, const struct sa_error *err,
+                                     const struct sa_store_output *output);
+struct sa_store_read *sa_store_get_output(struct sa_store *store, const char *execution,
+                                          sa_store_output_done done, void *user,
+                                          struct sa_error *err);
+typedef void (*sa_store_idempotency_done)(void *user, const struct sa_error *err,
+                                          const struct sa_store_idempotency *record);
+struct sa_store_read *sa_store_get_idempotency(struct sa_store *store, const char *hash,
+                                               sa_store_idempotency_done done, void *user,
+                                               struct sa_error *err);
 
 /* Pages. Newest first; `cursor` is opaque: NULL or "" for the first page, else what the page
  * before gave. Records made meanwhile do not shift pages. A bad cursor is SA_EINVALID at path
@@ -209,8 +248,9 @@ struct sa_store_execution_page {
 };
 typedef void (*sa_store_executions_done)(void *user, const struct sa_error *err,
                                          const struct sa_store_execution_page *page);
+/* `status`: NULL for any. */
 struct sa_store_read *sa_store_list_executions(struct sa_store *store, const char *sandbox,
-                                               const char *cursor, size_t limit,
+                                               const char *status, const char *cursor, size_t limit,
                                                sa_store_executions_done done, void *user,
                                                struct sa_error *err);
 

@@ -35,6 +35,7 @@ static const struct sa_column executions[] = {
     TEXT(sa_store_execution, id, NEEDED, NAME),
     TEXT(sa_store_execution, sandbox, NEEDED, NAME),
     TEXT(sa_store_execution, kind, 0, NAME),
+    TEXT(sa_store_execution, context, 0, NAME),
     TEXT(sa_store_execution, status, NEEDED, NAME),
     TEXT(sa_store_execution, reason, 0, NAME),
     TEXT(sa_store_execution, command, CUT, SA_STORE_COMMAND_MAX),
@@ -49,6 +50,26 @@ static const struct sa_column executions[] = {
     BOOL(sa_store_execution, out_truncated),
     BOOL(sa_store_execution, err_truncated),
     BOOL(sa_store_execution, command_truncated),
+    BOOL(sa_store_execution, tty),
+};
+
+static const struct sa_column outputs[] = {
+    TEXT(sa_store_output, execution, NEEDED, NAME),
+    TEXT(sa_store_output, out, 0, SA_STORE_OUTPUT_MAX),
+    TEXT(sa_store_output, err, 0, SA_STORE_OUTPUT_MAX),
+    BOOL(sa_store_output, out_cut),
+    BOOL(sa_store_output, err_cut),
+    TEXT(sa_store_output, results, 0, SA_STORE_OUTPUT_MAX),
+    INT(sa_store_output, main_result),
+    TEXT(sa_store_output, error, 0, SA_STORE_OUTPUT_MAX),
+    INT(sa_store_output, created_ms),
+};
+
+static const struct sa_column idempotency[] = {
+    TEXT(sa_store_idempotency, hash, NEEDED, NAME),
+    TEXT(sa_store_idempotency, body, NEEDED, NAME),
+    TEXT(sa_store_idempotency, resource, 0, NAME),
+    INT(sa_store_idempotency, created_ms),
 };
 
 static const struct sa_column events[] = {
@@ -87,6 +108,8 @@ TABLE(executions, "id", sa_store_execution);
 TABLE(events, "sandbox,seq", sa_store_event);
 TABLE(phases, "id", sa_store_phase);
 TABLE(keys, "id", sa_key_row);
+TABLE(outputs, "execution", sa_store_output);
+TABLE(idempotency, "hash", sa_store_idempotency);
 
 static const char *text_at(const struct sa_column *column, const void *record)
 {

@@ -38,6 +38,11 @@ static const char *const statements[SA_STATEMENT_COUNT] = {
     [SA_REVOKE_KEY] = "UPDATE keys SET revoked_ms=?8 WHERE id=?1",
     [SA_TOUCH_KEY] = "UPDATE keys SET last_used_ms=max(last_used_ms, ?9) WHERE id=?1",
     [SA_DROP_KEY] = "DELETE FROM keys WHERE id=?1",
+    [SA_DROP_IDEMPOTENCY] = "DELETE FROM idempotency WHERE hash=?1",
+    [SA_PRUNE_IDEMPOTENCY] = "DELETE FROM idempotency WHERE rowid IN"
+                             " (SELECT rowid FROM idempotency WHERE created_ms<?1 LIMIT ?2)",
+    [SA_PRUNE_OUTPUTS] = "DELETE FROM outputs WHERE rowid IN"
+                         " (SELECT rowid FROM outputs WHERE created_ms<?1 LIMIT ?2)",
 };
 
 sqlite3_stmt *sa_write_statement(struct sa_store *store, enum sa_statement which,
@@ -47,6 +52,8 @@ sqlite3_stmt *sa_write_statement(struct sa_store *store, enum sa_statement which
         [SA_PUT_SANDBOX] = &sa_table_sandboxes,
         [SA_PUT_EXECUTION] = &sa_table_executions,
         [SA_PUT_EVENT] = &sa_table_events,
+        [SA_PUT_OUTPUT] = &sa_table_outputs,
+        [SA_PUT_IDEMPOTENCY] = &sa_table_idempotency,
     };
     sqlite3_stmt **slot = &store->statements[which];
     sa_autobuf sql = SA_BUF_INIT;
@@ -163,8 +170,8 @@ static void finish(struct sa_store *store, struct sa_op *op)
     write->done(write->user, op->err);
 }
 
-static int push(struct sa_store *store, struct sa_write *write, sa_store_done done, void *user,
-                struct sa_error *err)
+int sa_write_push_for(struct sa_store *store, struct sa_write *write, sa_store_done done,
+                      void *user, struct sa_error *err)
 {
     write->op.awaited = done != NULL;
     write->op.finish = finish;
@@ -188,7 +195,7 @@ int sa_store_put_sandbox(struct sa_store *store, const struct sa_store_sandbox *
     if (!write)
         return -1;
     write->apply = apply_sandbox;
-    return push(store, write, done, user, err);
+    return sa_write_push_for(store, write, done, user, err);
 }
 
 int sa_store_put_execution(struct sa_store *store, const struct sa_store_execution *execution,
@@ -198,7 +205,7 @@ int sa_store_put_execution(struct sa_store *store, const struct sa_store_executi
     if (record.command && strnlen(record.command, SA_STORE_COMMAND_MAX + 1) > SA_STORE_COMMAND_MAX)
         record.command_truncated = true;
     struct sa_write *write = sa_write_record(&sa_table_executions, SA_PUT_EXECUTION, &record, err);
-    return write ? push(store, write, done, user, err) : -1;
+    return write ? sa_write_push_for(store, write, done, user, err) : -1;
 }
 
 int sa_store_put_event(struct sa_store *store, const struct sa_store_event *event,
@@ -210,7 +217,7 @@ int sa_store_put_event(struct sa_store *store, const struct sa_store_event *even
     if (!write)
         return -1;
     write->apply = apply_event;
-    return push(store, write, done, user, err);
+    return sa_write_push_for(store, write, done, user, err);
 }
 
 int sa_store_set_phase(struct sa_store *store, const struct sa_store_phase *phase,
@@ -223,5 +230,5 @@ int sa_store_set_phase(struct sa_store *store, const struct sa_store_phase *phas
     if (!write)
         return -1;
     write->apply = apply_phase;
-    return push(store, write, done, user, err);
+    return sa_write_push_for(store, write, done, user, err);
 }

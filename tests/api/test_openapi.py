@@ -72,7 +72,8 @@ def test_the_validator_itself(schema_part, value, fits):
 
 # (method, path) of every operation with something that stands for its parameters.
 def _concrete(path):
-    return path.replace("{id}", "sb-" + "a" * 20).replace("{path}", "workspace/a")
+    return (path.replace("{id}", "sb-" + "a" * 20).replace("{eid}", "ex-" + "a" * 20)
+            .replace("{path}", "workspace/a"))
 
 
 @pytest.mark.parametrize("method, path", [(m, p) for m, p, o in schema.operations() if "x-permission" in o])
@@ -121,6 +122,8 @@ def _limits():
 @pytest.mark.parametrize("method, path, name, limits", list(_limits()))
 def test_described_limits_are_the_real_ones(api, shared, method, path, name, limits):
     target = path.replace("{id}", shared) + f"?{name}="
+    if "{eid}" in target:
+        target = target.replace("{eid}", api.execute(shared, command="true")["id"])
     for limit, beyond in (("minimum", -1), ("maximum", 1)):
         if limit in limits:
             assert api.request(method, target + str(limits[limit])).status_code == 200

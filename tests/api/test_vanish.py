@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from tests.helpers import server as servers
-from tests.helpers.client import wait_until
+from tests.helpers.client import read_all, wait_until
 
 
 def reset(s):
@@ -97,10 +97,13 @@ def test_a_thousand_disconnects(api, server, times):
         def go(count):
             for n in range(count):
                 order.choice(ways)(api, sandbox, n)
-        go(100)  # caches and pools take their size
+                if n % 20 == 19:
+                    api.cancel_all(sandbox)
+        go(700)  # caches and pools take their size, and as many executions are kept as may be
 
         def settled():
-            return api.sh(sandbox, "pgrep -c 'yes|sleep' || true") == "0\n"
+            """Nobody's programs run on until they are told to stop."""
+            return api.cancel_all(sandbox) == 0 and api.sh(sandbox, "pgrep -c 'yes|sleep' || true") == "0\n"
         wait_until("the programs to be ended", settled, timeout=60)
         wait_until("the same counts twice", lambda: level.counts() == level.counts())
         counts, memory = level.counts(), level.memory()
@@ -122,15 +125,19 @@ def test_a_thousand_disconnects(api, server, times):
         assert api.read(sandbox, "/workspace/kept") == b"kept"  # a broken upload replaces nothing
 
 
-def test_half_closed_is_gone(api, shared):
-    """A client that shuts its sending side down in the middle of its request counts as gone."""
+def test_the_execution_outlives_its_client(api, shared):
+    """A client that shuts its sending side down counts as gone; what it started goes on."""
     with api.connect(timeout=20) as s:
         execute(api, shared, b'{"command":["sleep","601"]}', "application/x-ndjson", s)
         seen = b""
         while b"started" not in seen:
             seen += s.recv(4096)
         s.shutdown(socket.SHUT_WR)
-        wait_until("the program to be ended", lambda: api.sh(shared, "pgrep -fx 'sleep 601' || echo none") == "none\n")
+        assert read_all(s) is not None
+    [running] = api.executions(shared, "&status=running")
+    assert running["command"] == "sleep 601" and running["pid"] > 1
+    api.cancel(shared, running["id"])
+    wait_until("it to end", lambda: api.execution(shared, running["id"])["status"] == "canceled")
 
 
 def test_deleted_while_clients_leave(api):

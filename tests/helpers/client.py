@@ -119,6 +119,25 @@ class Api:
         with self.open_stream(sandbox, accept, **body) as answer:
             return list(items(answer))
 
+    def executions(self, sandbox, query=""):
+        return self.get(f"/api/v1/sandboxes/{sandbox}/executions?limit=500{query}").json()["items"]
+
+    def execution(self, sandbox, execution):
+        return self.get(f"/api/v1/sandboxes/{sandbox}/executions/{execution}").json()
+
+    def act(self, sandbox, execution, what, status=204, **body):
+        return self.post(f"/api/v1/sandboxes/{sandbox}/executions/{execution}/{what}", body, status)
+
+    def cancel(self, sandbox, execution):
+        return self.post(f"/api/v1/sandboxes/{sandbox}/executions/{execution}/cancel").json()
+
+    def cancel_all(self, sandbox):
+        """End everything that runs there; how many there were."""
+        running = self.executions(sandbox, "&status=running")
+        for one in running:
+            self.cancel(sandbox, one["id"])
+        return len(running)
+
     # ---- files ----
 
     @staticmethod
@@ -170,6 +189,8 @@ def items(answer):
         if not line:
             continue
         if sse:
+            name, _, line = line.partition(b"\n")
+            assert name.startswith(b"id: ") and name[4:].isdigit(), name[:100]
             assert line.startswith(b"data: "), line[:100]
             line = line[len(b"data: "):]
         item = json.loads(line)

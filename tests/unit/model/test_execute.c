@@ -116,13 +116,54 @@ static void test_options(void **state)
     assert_int_equal(e.timeout_ms, 60000);
 }
 
+static void test_as_resources(void **state)
+{
+    (void)state;
+    struct sa_execute e = good("{\"code\":\"1\"}");
+    assert_null(e.kind);
+    assert_null(e.argv);
+    assert_int_equal(sa_execute_set_language(&e, "node", NULL), 0);
+    assert_string_equal(e.kind, "node");
+    assert_string_equal(e.argv[0], "node");
+    struct sa_error err = {0};
+    assert_int_equal(sa_execute_set_language(&e, "cobol", &err), -1);
+    assert_string_equal(err.path, "language");
+    e = good("{\"code\":\"1\",\"context\":\"ctx-1\",\"background\":true,\"stdin\":true}");
+    assert_string_equal(e.context, "ctx-1");
+    assert_true(e.background && e.stdin_open && !e.stdin_text);
+    e = good("{\"command\":\"vi\",\"tty\":{\"rows\":30,\"cols\":100}}");
+    assert_true(e.tty && e.stdin_open && e.rows == 30 && e.cols == 100);
+    e = good("{\"command\":\"vi\",\"tty\":{},\"stdin\":\":q\"}");
+    assert_true(e.rows == 24 && e.cols == 80 && e.stdin_open);
+    assert_string_equal(e.stdin_text, ":q");
+    e = good("{\"command\":\"x\",\"limits\":{\"memory\":\"64Mi\",\"cpuSeconds\":2,"
+             "\"fileSize\":\"1Ki\",\"openFiles\":16}}");
+    assert_int_equal(e.limit_count, 4);
+    assert_string_equal(e.limits[0], "data=67108864");
+    assert_string_equal(e.limits[1], "cpu=2:3");
+    assert_string_equal(e.limits[2], "fsize=1024");
+    assert_string_equal(e.limits[3], "nofile=16");
+    e = good("{\"command\":\"x\",\"limits\":{},\"stdin\":false}");
+    assert_true(e.limit_count == 0 && !e.stdin_open && !e.stdin_text);
+}
+
 static void test_refused(void **state)
 {
     static const struct {
         const char *body, *path, *words;
     } cases[] = {
         {"{}", "language", "either"},
-        {"{\"code\":\"1\"}", "language", "either"},
+        {"{\"command\":\"ls\",\"language\":\"bash\"}", "command", "either"},
+        {"{\"context\":\"ctx-1\"}", "language", "either"},
+        {"{\"command\":\"ls\",\"context\":\"ctx-1\"}", "command", "context"},
+        {"{\"code\":\"1\",\"context\":\"ctx-1\",\"cwd\":\"/\"}", "cwd", "context"},
+        {"{\"code\":\"1\",\"context\":\"ctx-1\",\"tty\":{}}", "tty", "context"},
+        {"{\"code\":\"1\",\"context\":\"ctx-1\",\"limits\":{}}", "limits", "context"},
+        {"{\"command\":\"ls\",\"tty\":{\"rows\":0}}", "tty.rows", "1..4096"},
+        {"{\"command\":\"ls\",\"tty\":{\"row\":1}}", "tty.row", "rows"},
+        {"{\"command\":\"ls\",\"limits\":{\"memory\":\"x\"}}", "limits.memory", ""},
+        {"{\"command\":\"ls\",\"limits\":{\"openFiles\":7}}", "limits.openFiles", "8.."},
+        {"{\"command\":\"ls\",\"background\":1}", "background", "true or false"},
         {"{\"language\":\"python\"}", "code", "required"},
         {"{\"language\":\"python\",\"code\":1}", "code", "string"},
         {"{\"language\":\"python\",\"code\":null}", "code", ""},
@@ -209,9 +250,10 @@ static void test_many_arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_languages), cmocka_unit_test(test_commands),
-        cmocka_unit_test(test_options),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_sizes),     cmocka_unit_test(test_many_arguments),
+        cmocka_unit_test(test_languages),      cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_options),        cmocka_unit_test(test_as_resources),
+        cmocka_unit_test(test_refused),        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_many_arguments),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -61,7 +61,7 @@ static void creates(void **state)
     assert_mode(f, "secureagent.db-wal", 0600);
     assert_true(sa_store_healthy(f->store, NULL, 0));
     fixture_close(f);
-    assert_int_equal(sql_number(f->dir, "PRAGMA user_version"), 3);
+    assert_int_equal(sql_number(f->dir, "PRAGMA user_version"), 4);
     char wal[128];
     path_in(f, "secureagent.db-wal", wal);
     assert_int_equal(access(wal, F_OK), -1); /* checkpointed and gone */
@@ -102,7 +102,8 @@ static void migrates_an_older_schema(void **state)
     struct sa_key_params params = {.name = "old", .role = SA_ROLE_VIEWER};
     assert_int_equal(sa_store_key_create_sync(f->store, &params, &info, text, NULL), 0);
     fixture_close(f);
-    sql(f->dir, "DROP TABLE events; DROP TABLE executions; DROP TABLE sandbox_labels;"
+    sql(f->dir, "DROP TABLE idempotency; DROP TABLE outputs; DROP TABLE events;"
+                "DROP TABLE executions; DROP TABLE sandbox_labels;"
                 "DROP TABLE sandboxes; PRAGMA user_version=1");
     fixture_open(f);
     const struct sa_key_info *found;
@@ -110,7 +111,7 @@ static void migrates_an_older_schema(void **state)
     struct sa_store_sandbox sandbox = a_sandbox("sb-1", 1);
     put_sandbox(f, &sandbox);
     fixture_close(f);
-    assert_int_equal(sql_number(f->dir, "PRAGMA user_version"), 3);
+    assert_int_equal(sql_number(f->dir, "PRAGMA user_version"), 4);
 }
 
 static void failed_migration_changes_nothing(void **state)
@@ -262,7 +263,7 @@ static void locked_by_a_tool(void **state)
     fixture_close(f);
     f->options.busy_timeout_ms = 50;
     pid_t pid = tool_holding(
-        f, "PRAGMA locking_mode=EXCLUSIVE;BEGIN EXCLUSIVE;PRAGMA user_version=3", &hold);
+        f, "PRAGMA locking_mode=EXCLUSIVE;BEGIN EXCLUSIVE;PRAGMA user_version=4", &hold);
     assert_refused(f, f->dir, SA_EUNAVAILABLE, EBUSY, "locked by another program");
     close(hold);
     assert_int_equal(waitpid(pid, NULL, 0), pid);

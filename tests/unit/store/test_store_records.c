@@ -490,11 +490,13 @@ static void executions(void **state)
         execution = an_execution(id, i == 5 ? "sb-2" : "sb-1", 10 + i);
         assert_int_equal(sa_store_put_execution(f->store, &execution, NULL, NULL, NULL), 0);
     }
-    assert_non_null(sa_store_list_executions(f->store, "sb-1", NULL, 5, on_executions, &s, NULL));
+    assert_non_null(
+        sa_store_list_executions(f->store, "sb-1", NULL, NULL, 5, on_executions, &s, NULL));
     fixture_run(f);
     assert_ids(&s, "ex-9 ex-8 ex-7 ex-6 ex-4");
     snprintf(cursor, sizeof cursor, "%s", s.next);
-    assert_non_null(sa_store_list_executions(f->store, "sb-1", cursor, 5, on_executions, &s, NULL));
+    assert_non_null(
+        sa_store_list_executions(f->store, "sb-1", NULL, cursor, 5, on_executions, &s, NULL));
     fixture_run(f);
     assert_ids(&s, "ex-3 ex-2 ex-1");
     assert_string_equal(s.next, "");

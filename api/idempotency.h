@@ -1,0 +1,53 @@
+/*
+ * Idempotency keys: a request that was sent twice is done once. For a day the same key of the same
+ * principal on the same route leads to what the first request made; also while that one is being
+ * worked on, and after a restart. A key is written down before anything is started, so that a
+ * crash in between is noticed, not repeated. One loop thread.
+ *
+ *     claim = sa_idempotency_claim(all, &what, done, user, &error)
+ *     done(NEW)     start it, then sa_claim_settle(claim, id) or, if it was refused,
+ *                   sa_claim_abandon(claim); until then the others wait
+ *     done(KNOWN)   answer with that resource
+ */
+#ifndef SA_API_IDEMPOTENCY_H
+#define SA_API_IDEMPOTENCY_H
+
+#include "http/http.h"
+#include "store/store.h"
+
+struct sa_idempotency; /* app->idempotency */
+struct sa_claim;
+
+struct sa_idempotency *sa_idempotency_new(struct sa_store *store);
+/* Claims that wait are dropped without a word. */
+void sa_idempotency_free(struct sa_idempotency *all);
+
+enum { SA_IDEMPOTENCY_KEY_MAX = 255 };
+/* The request's Idempotency-Key; NULL when it has none. -1: it is malformed (SA_EINVALID). */
+int sa_idempotency_key(const struct sa_http_request *request, const char **key,
+                       struct sa_error *err);
+
+struct sa_idempotency_what {
+    const char *principal; /* key id */
+    const char *route;     /* with its ids: "execute/sb-..." */
+    const char *key;
+    const void *body;
+    size_t length;
+};
+enum sa_claim_outcome { SA_CLAIM_NEW, SA_CLAIM_KNOWN, SA_CLAIM_FAILED };
+/* Once. KNOWN: `resource` is what the first one settled. FAILED: SA_ECONFLICT when the body is
+ * another, or a crash came between; SA_EUNAVAILABLE when the key cannot be written down. After
+ * KNOWN and FAILED the claim is gone. */
+typedef void (*sa_claim_done)(void *user, enum sa_claim_outcome outcome, const char *resource,
+                              const struct sa_error *err);
+/* NULL: refused at once, as FAILED; `done` is not called. It is never called from within, but may
+ * be from within sa_claim_settle() and _abandon() of another. */
+struct sa_claim *sa_idempotency_claim(struct sa_idempotency *all,
+                                      const struct sa_idempotency_what *what, sa_claim_done done,
+                                      void *user, struct sa_error *err);
+void sa_claim_settle(struct sa_claim *claim, const char *resource);
+void sa_claim_abandon(struct sa_claim *claim);
+/* Before `done`: the client has gone. */
+void sa_claim_cancel(struct sa_claim *claim);
+
+#endif
