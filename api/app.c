@@ -274,6 +274,8 @@ int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options, s
     if (open_parts(run, options, err) < 0) {
         if (app->server)
             sa_http_server_drain(app->server, 0, on_failed_server_closed, app);
+        sa_executions_free(app->executions);
+        sa_idempotency_free(app->idempotency);
         if (app->store)
             sa_store_close(app->store, on_store_closed, app);
         else
