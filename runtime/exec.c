@@ -38,9 +38,20 @@ static void free_request(struct exec *e)
     e->request = NULL;
 }
 
+static void close_child(struct exec *e)
+{
+    for (int i = 0; i < 3; i++)
+        if (e->child.fds[i] >= 0)
+            close(sa_steal_fd(&e->child.fds[i]));
+    if (e->child.extra >= 0)
+        close(sa_steal_fd(&e->child.extra));
+}
+
 static void free_exec(struct exec *e)
 {
     DL_DELETE(execs, e);
+    close_child(e);
+    sa_timer_clear(&e->answer);
     sa_timer_clear(&e->deadline);
     sa_timer_clear(&e->killer);
     sa_timer_clear(&e->quiet);
@@ -83,6 +94,8 @@ static void finish(struct exec *e)
     add_result(e, sa_proc_count_group(&e->group), &result);
     exec_io_finish(e);
     sa_stream_end(e->call.stream, result.data, result.length);
+    if (e->wishes)
+        sa_template_prepare();
     free_exec(e);
 }
 
@@ -188,7 +201,7 @@ static void on_canceled(struct sa_call *call)
 
 /* --- the main process exits --- */
 
-static void start_known(struct exec *e);
+static void start_known(struct exec *e), start_again(struct exec *e);
 
 static void on_exit_of(struct exec *e, int status, const struct rusage *ru)
 {
@@ -224,11 +237,17 @@ void sa_exec_reap(void)
     pid_t pid;
     while ((pid = wait4(-1, &status, WNOHANG, &ru)) > 0) {
         struct exec *e = find(pid);
+        if (e)
+            e->reaped = true;
         if (e && e->result.fd >= 0)
             start_known(e); /* it ran and ended before its start was noticed; or it failed */
         e = find(pid);
-        if (e)
+        if (e && e->lost && e->outcome == EXEC_RUNS)
+            start_again(e);
+        else if (e)
             on_exit_of(e, status, &ru);
+        else
+            sa_template_reaped(pid);
     }
 }
 
@@ -241,22 +260,64 @@ static void send_pid(struct exec *e)
     e->note_due = sa_stream_note(e->call.stream, note.data, note.length) < 0;
 }
 
-/* Reads the result pipe; the execution may be gone afterwards. */
-static void start_known(struct exec *e)
+/* It runs: from now on the program has its descriptors to itself. */
+static void started(struct exec *e)
 {
-    struct sa_error error;
-    int known = sa_spawn_result(&e->spawn, e->result.fd, &error);
-    if (known == 0)
-        return;
     sa_watch_close(&e->result);
-    if (known < 0) {
-        fail(e, &error);
-        return;
-    }
+    sa_timer_clear(&e->answer);
+    close_child(e);
     free_request(e);
+    if (e->forks)
+        sa_template_prepare(); /* the next may come soon */
     send_pid(e);
     if (!e->note_due)
         exec_io_start(e);
+}
+
+/* Reads the spare's answer. One that is lost is killed, and its end awaited: then it is certain
+ * that it has run nothing and never will. */
+static void fork_known(struct exec *e)
+{
+    struct sa_error error;
+    switch (sa_template_result(&e->spawn, e->result.fd, &error)) {
+    case SA_TEMPLATE_UNKNOWN:
+        return;
+    case SA_TEMPLATE_RUNS:
+        started(e);
+        return;
+    case SA_TEMPLATE_FAILED:
+        fail(e, &error);
+        return;
+    case SA_TEMPLATE_LOST:
+        sa_watch_close(&e->result);
+        sa_timer_clear(&e->answer);
+        e->lost = true;
+        if (!e->reaped)
+            kill(e->pid, SIGKILL);
+    }
+}
+
+static void answer_fire(struct sa_timer *timer)
+{
+    const struct exec *e = sa_container_of(timer, struct exec, answer);
+    kill(e->pid, SIGKILL); /* its answer may be on the way: what follows is as it says */
+}
+
+/* Reads the result of the start; the execution may be gone afterwards. */
+static void start_known(struct exec *e)
+{
+    struct sa_error error;
+    if (e->forks) {
+        fork_known(e);
+        return;
+    }
+    int known = sa_spawn_result(&e->spawn, e->result.fd, &error);
+    if (known == 0)
+        return;
+    if (known < 0)
+        fail(e, &error);
+    else
+        started(e);
 }
 
 static void result_ready(struct sa_watch *watch, uint32_t events)
@@ -275,39 +336,77 @@ static void forget_session(pid_t pid)
     }
 }
 
+static struct sa_spawn make_spawn(const struct exec *e)
+{
+    const struct exec_request *r = e->request;
+    const int *fds = e->child.fds;
+    return (struct sa_spawn){.argv = r->argv.items,
+                             .env = r->env.items,
+                             .cwd = r->cwd,
+                             .filter = r->filter,
+                             .boot_limits = &sa_boot.rlimits,
+                             .limits = &r->limits,
+                             .mark = e->group.mark,
+                             .tty = e->tty,
+                             .stdin_fd = fds[0],
+                             .stdout_fd = fds[e->tty ? 0 : 1],
+                             .stderr_fd = fds[e->tty ? 0 : 2],
+                             .extra_fd = e->control ? e->child.extra : r->code_fd};
+}
+
+static void has_pid(struct exec *e, pid_t pid)
+{
+    forget_session(pid);
+    e->pid = e->noted_pid = e->group.session = pid;
+}
+
+static int spawn(struct exec *e, struct sa_error *err)
+{
+    pid_t pid = sa_spawn_start(&e->spawn, &e->result.fd, err);
+    if (pid < 0)
+        return -1;
+    has_pid(e, pid);
+    close_child(e);
+    return 0;
+}
+
+/* From the template's spare, if it waits for such a program. */
+static bool fork_spare(struct exec *e)
+{
+    const struct exec_request *r = e->request;
+    if (!r->template)
+        return false;
+    e->wishes = true;
+    sa_template_want(r->argv.items, r->imports.items, r->filter);
+    pid_t pid = sa_template_take(&e->spawn, &e->result.fd);
+    e->forks = pid > 0;
+    if (!e->forks)
+        return false;
+    has_pid(e, pid);
+    sa_timer_set(&e->answer, EXEC_ANSWER_US);
+    return true;
+}
+
 static int start(struct exec *e, struct sa_error *err)
 {
-    struct exec_child_fds child = {{-1, -1, -1}, -1};
-    const struct exec_request *r = e->request;
-    int result = exec_io_open(e, &child, err);
-    if (result == 0) {
-        e->group.mark = sa_proc_new_mark();
-        e->spawn = (struct sa_spawn){.argv = r->argv.items,
-                                     .env = r->env.items,
-                                     .cwd = r->cwd,
-                                     .filter = r->filter,
-                                     .boot_limits = &sa_boot.rlimits,
-                                     .limits = &r->limits,
-                                     .mark = e->group.mark,
-                                     .tty = e->tty,
-                                     .stdin_fd = child.fds[0],
-                                     .stdout_fd = child.fds[e->tty ? 0 : 1],
-                                     .stderr_fd = child.fds[e->tty ? 0 : 2],
-                                     .extra_fd = e->control ? child.extra : r->code_fd};
-        e->start_us = sa_monotonic_us();
-        pid_t pid = sa_spawn_start(&e->spawn, &e->result.fd, err);
-        result = pid < 0 ? -1 : 0;
-        if (pid > 0) {
-            forget_session(pid);
-            e->pid = e->noted_pid = e->group.session = pid;
-        }
-    }
-    for (int i = 0; i < 3; i++)
-        if (child.fds[i] >= 0)
-            close(child.fds[i]);
-    if (child.extra >= 0)
-        close(child.extra);
-    return result;
+    if (exec_io_open(e, &e->child, err) < 0)
+        return -1;
+    e->group.mark = sa_proc_new_mark();
+    e->spawn = make_spawn(e);
+    e->start_us = sa_monotonic_us();
+    return fork_spare(e) ? 0 : spawn(e, err);
+}
+
+/* The spare is gone and has run nothing. */
+static void start_again(struct exec *e)
+{
+    struct sa_error error;
+    e->lost = e->forks = e->reaped = false;
+    e->pid = 0;
+    if (spawn(e, &error) < 0)
+        fail(e, &error);
+    else
+        sa_watch_set(&e->result, EPOLLIN);
 }
 
 static int begin(struct exec *e, struct sa_error *err)
@@ -413,6 +512,8 @@ void sa_exec_open(struct sa_stream *stream, const void *body, size_t length)
     e->deadline.fire = deadline_fire;
     e->killer.fire = killer_fire;
     e->quiet.fire = quiet_fire;
+    e->answer.fire = answer_fire;
+    e->child = (struct exec_child_fds){{-1, -1, -1}, -1};
     DL_APPEND(execs, e);
     if (exec_request_decode(e->request, body, length, &error) < 0 ||
         (!waits_for_code(e) && begin(e, &error) < 0))

@@ -7,13 +7,15 @@
 #include "poller.h"
 #include "proc.h"
 #include "spawn.h"
+#include "template.h"
 
 enum {
     EXEC_ARGS_MAX = 4096,
     EXEC_ENV_MAX = 1024,
     EXEC_TEXT_MAX = 128 * 1024, /* a single argument; Linux has the same limit */
     EXEC_GRACE_MS = 500,
-    EXEC_WINDOW_MAX = 4096, /* rows, columns */
+    EXEC_ANSWER_US = 2 * 1000 * 1000, /* for the spare of a template */
+    EXEC_WINDOW_MAX = 4096,           /* rows, columns */
     EXEC_TIME_MAX_MS = 7 * 24 * 3600 * 1000,
     /* After the main process has exited its output ends when the pipes close, have been quiet for
      * so long, or after so long although somebody in the background goes on writing. */
@@ -34,6 +36,8 @@ struct exec_request {
     size_t env_own;
     char *cwd;
     bool stdin_pipe, control;
+    bool template; /* fork from the template, if that can be */
+    struct exec_texts imports;
     int64_t window; /* of a terminal: rows << 16 | columns; 0: none */
     int64_t timeout_ms, grace_ms, out_max;
     const struct sa_filter *filter;
@@ -95,13 +99,18 @@ struct exec {
     struct pump pumps[PUMPS];
     struct feed feeds[FEEDS];
     int64_t control_due; /* bytes of control that may go once the pipes are drained */
-    struct sa_timer deadline, killer, quiet;
-    pid_t pid; /* of the main process; 0 once it was waited for */
+    struct sa_timer deadline, killer, quiet, answer;
+    struct exec_child_fds child; /* until it runs */
+    pid_t pid;                   /* of the main process; 0 once it was waited for */
     struct sa_proc_group group;
     enum exec_outcome outcome;
     int64_t grace_us, stop_us; /* when it was told to stop */
     int kills;
     bool tty, control;
+    bool forks;      /* asked the template's spare; its answer is not known yet */
+    bool lost;       /* the spare has run nothing: start it once more when it is gone */
+    bool reaped;     /* its process is gone */
+    bool wishes;     /* afterwards there is to be a spare */
     bool hang_up;    /* asked for before it ran */
     bool note_due;   /* the NOTE with the pid found no room yet */
     bool exited;     /* the main process */

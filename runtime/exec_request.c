@@ -152,6 +152,23 @@ static int get_filter(struct exec_request *r, const struct sa_field *f, struct s
     return 0;
 }
 
+static int get_template(struct exec_request *r, const struct sa_field *f, struct sa_error *err)
+{
+    char name[64];
+    if (sa_field_text_into(f, name, sizeof name, err) < 0)
+        return -1;
+    if (strcmp(name, "python") != 0)
+        return sa_error_at(err, SA_EINVALID, "template", "there is no template \"%s\"", name);
+    r->template = true;
+    return 0;
+}
+
+/* The template knows programs of this form; and a terminal or a control socket are not for it. */
+static bool fits_template(const struct exec_request *r)
+{
+    return r->argv.count == 3 && strcmp(r->argv.items[1], "-c") == 0 && !r->window && !r->control;
+}
+
 bool exec_window_valid(int64_t window)
 {
     int64_t rows = window >> 16, columns = window & 0xffff;
@@ -214,6 +231,10 @@ static int get_field(struct exec_request *r, const struct sa_field *f, struct sa
         return get_number(f, "outMax", 0, INT64_MAX, &r->out_max, err);
     case SA_EXEC_RLIMIT:
         return get_rlimit(r, f, err);
+    case SA_EXEC_TEMPLATE:
+        return get_template(r, f, err);
+    case SA_EXEC_IMPORT:
+        return add_text(&r->imports, SA_TEMPLATE_IMPORTS_MAX, f, "imports", err);
     case SA_EXEC_TTY:
         return get_window(r, f, err);
     case SA_EXEC_CONTROL:
@@ -259,6 +280,7 @@ int exec_request_decode(struct exec_request *r, const void *body, size_t length,
         return sa_error_at(err, SA_ECONTROL, "seccomp", "there is no filter \"default\"");
     if (r->control && r->code_fd >= 0)
         return sa_error_at(err, SA_EINVALID, "control", "cannot be combined with code");
+    r->template = r->template && fits_template(r);
     complete_cwd(r);
     add_boot_env(r);
     return 0;
@@ -270,6 +292,9 @@ void exec_request_deinit(struct exec_request *r)
         free(r->argv.items[i]);
     for (size_t i = 0; i < r->env_own; i++)
         free(r->env.items[i]);
+    for (size_t i = 0; i < r->imports.count; i++)
+        free(r->imports.items[i]);
+    free(r->imports.items);
     free(r->argv.items);
     free(r->env.items);
     free(r->cwd);

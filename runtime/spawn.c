@@ -15,13 +15,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum step { STEP_FD, STEP_CWD, STEP_LIMIT, STEP_PROGRAM, STEP_FILTER, STEP_EXEC };
-
-struct failure {
-    enum step step;
-    int error, detail; /* detail: which rlimit */
-};
-
 static struct rlimit original_nofile;
 static int oom_fd = -1;
 static char oom_raised[8], oom_original[8];
@@ -53,9 +46,9 @@ static void set_oom_score(const char *text)
         return; /* best effort: the memory limit of the sandbox holds all the same */
 }
 
-static _Noreturn void fail(int result_fd, enum step step, int error, int detail)
+static _Noreturn void fail(int result_fd, enum sa_spawn_step step, int error, int detail)
 {
-    struct failure failure = {step, error, detail};
+    struct sa_spawn_failure failure = {step, error, detail};
     if (write(result_fd, &failure, sizeof failure) < 0)
         _exit(126);
     _exit(127);
@@ -65,7 +58,7 @@ static void apply_limits(const struct sa_rlimits *limits, int result_fd)
 {
     for (size_t i = 0; i < limits->count; i++)
         if (setrlimit((__rlimit_resource_t)limits->items[i].resource, &limits->items[i].limit) < 0)
-            fail(result_fd, STEP_LIMIT, errno, limits->items[i].resource);
+            fail(result_fd, SA_STEP_LIMIT, errno, limits->items[i].resource);
 }
 
 static const char *get_path(char **env)
@@ -115,7 +108,7 @@ static void set_descriptors(const struct sa_spawn *s, int result_fd)
         dup2(s->stdout_fd, 1) < 0 || dup2(s->stderr_fd, 2) < 0 ||
         (s->extra_fd >= 0 && dup2(s->extra_fd, 3) < 0) ||
         syscall(SYS_close_range, s->extra_fd >= 0 ? 4u : 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
-        fail(result_fd, STEP_FD, errno, 0);
+        fail(result_fd, SA_STEP_FD, errno, 0);
 }
 
 static _Noreturn void child(const struct sa_spawn *s, int result_fd)
@@ -125,7 +118,7 @@ static _Noreturn void child(const struct sa_spawn *s, int result_fd)
     setsid();
     set_descriptors(s, result_fd);
     if (chdir(s->cwd) < 0)
-        fail(result_fd, STEP_CWD, errno, 0);
+        fail(result_fd, SA_STEP_CWD, errno, 0);
     umask(022);
     setrlimit(RLIMIT_NOFILE, &original_nofile);
     apply_limits(s->boot_limits, result_fd);
@@ -135,11 +128,11 @@ static _Noreturn void child(const struct sa_spawn *s, int result_fd)
     sigprocmask(SIG_SETMASK, &none, NULL);
     const char *program = find_program(s->argv[0], s->env, path, sizeof path);
     if (!program)
-        fail(result_fd, STEP_PROGRAM, errno, 0);
+        fail(result_fd, SA_STEP_PROGRAM, errno, 0);
     if (s->filter && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &s->filter->program) < 0)
-        fail(result_fd, STEP_FILTER, errno, 0);
+        fail(result_fd, SA_STEP_FILTER, errno, 0);
     execve(program, s->argv, s->env);
-    fail(result_fd, STEP_EXEC, errno, 0);
+    fail(result_fd, SA_STEP_EXEC, errno, 0);
 }
 
 pid_t sa_spawn_start(const struct sa_spawn *spawn, int *result_fd, struct sa_error *err)
@@ -189,22 +182,23 @@ static int describe_program(const char *name, int error, struct sa_error *err)
     }
 }
 
-static int describe(const struct sa_spawn *spawn, const struct failure *f, struct sa_error *err)
+int sa_spawn_describe(const struct sa_spawn *spawn, const struct sa_spawn_failure *f,
+                      struct sa_error *err)
 {
     switch (f->step) {
-    case STEP_CWD:
+    case SA_STEP_CWD:
         sa_error_sys(err, f->error == ENOENT || f->error == ENOTDIR ? SA_ENOTFOUND : SA_EFORBIDDEN,
                      f->error, "cwd \"%.200s\"", spawn->cwd);
         if (err)
             snprintf(err->path, sizeof err->path, "cwd");
         return -1;
-    case STEP_LIMIT:
+    case SA_STEP_LIMIT:
         return sa_error_at(err, SA_EFORBIDDEN, "rlimit", "limit \"%s\" cannot be set: %s",
                            sa_rlimit_name(f->detail), strerror(f->error));
-    case STEP_FILTER:
+    case SA_STEP_FILTER:
         return sa_error_at(err, SA_ECONTROL, "seccomp", "filter \"%s\" cannot be put on: %s",
                            spawn->filter->name, strerror(f->error));
-    case STEP_FD:
+    case SA_STEP_FD:
         return sa_error_sys(err, SA_EUNAVAILABLE, f->error, "cannot set up descriptors");
     default:
         return describe_program(spawn->argv[0], f->error, err);
@@ -213,11 +207,11 @@ static int describe(const struct sa_spawn *spawn, const struct failure *f, struc
 
 int sa_spawn_result(const struct sa_spawn *spawn, int result_fd, struct sa_error *err)
 {
-    struct failure failure;
+    struct sa_spawn_failure failure;
     ssize_t n = read(result_fd, &failure, sizeof failure);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (n != sizeof failure)
         return 1; /* closed by exec, or by a death that wait(2) will tell about */
-    return describe(spawn, &failure, err);
+    return sa_spawn_describe(spawn, &failure, err);
 }

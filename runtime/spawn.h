@@ -24,6 +24,20 @@ struct sa_spawn {
     bool tty;                           /* stdin is to be its controlling terminal */
 };
 
+/* What did not work in the child; also what a spare of the template answers (template.h). */
+enum sa_spawn_step {
+    SA_STEP_FD,
+    SA_STEP_CWD,
+    SA_STEP_LIMIT,
+    SA_STEP_PROGRAM,
+    SA_STEP_FILTER,
+    SA_STEP_EXEC,
+    SA_STEP_RUNS, /* everything worked */
+};
+struct sa_spawn_failure {
+    int step, error, detail; /* detail: which rlimit */
+};
+
 /* Open what only a dumpable process may; then, once the boot block is read, the rest. */
 void sa_spawn_open(void);
 void sa_spawn_init(int oom_score);
@@ -32,5 +46,8 @@ void sa_spawn_init(int oom_score);
 pid_t sa_spawn_start(const struct sa_spawn *spawn, int *result_fd, struct sa_error *err);
 /* 1: it runs; 0: not known yet; -1: it could not be started, and the child is about to exit. */
 int sa_spawn_result(const struct sa_spawn *spawn, int result_fd, struct sa_error *err);
+/* Puts the failure into words; returns -1. */
+int sa_spawn_describe(const struct sa_spawn *spawn, const struct sa_spawn_failure *failure,
+                      struct sa_error *err);
 
 #endif

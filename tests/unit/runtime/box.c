@@ -72,6 +72,25 @@ static void child_must(bool ok, const char *what)
     _exit(99);
 }
 
+/* Laid over /etc, in the box only. */
+static void add_kernels(const struct box *box)
+{
+    char path[200], data[200];
+    static char text[256 * 1024];
+    snprintf(path, sizeof path, "%s/secureagent", box->tmp);
+    child_must(mkdir(path, 0755) == 0, "secureagent");
+    snprintf(path, sizeof path, "%s/secureagent/kernels", box->tmp);
+    child_must(mkdir(path, 0755) == 0, "kernels");
+    snprintf(path, sizeof path, "%s/secureagent/kernels/template.py", box->tmp);
+    sa_autoclose int from = open(TEMPLATE_PATH, O_RDONLY | O_CLOEXEC);
+    ssize_t n = from < 0 ? -1 : read(from, text, sizeof text);
+    sa_autoclose int to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    child_must(n > 0 && to >= 0 && sa_write_all(to, text, (size_t)n) == 0, "template.py");
+    snprintf(data, sizeof data, "lowerdir=%s:/etc", box->tmp);
+    child_must(mount("overlay", "/etc", "overlay", 0, data) == 0, "overlay");
+    child_must(mount("tmpfs", box->tmp, "tmpfs", MS_NOSUID | MS_NODEV, "mode=777") == 0, "tmpfs");
+}
+
 static _Noreturn void become_runtime(const struct box *box, const struct box_options *o,
                                      int link_fd, int boot_fd, int binary, int go)
 {
@@ -82,6 +101,8 @@ static _Noreturn void become_runtime(const struct box *box, const struct box_opt
     snprintf(data, sizeof data, "mode=755,size=%s", o->ws_size ? o->ws_size : "256m");
     child_must(mount("tmpfs", box->ws, "tmpfs", MS_NOSUID | MS_NODEV, data) == 0, "tmpfs");
     child_must(mount("tmpfs", box->tmp, "tmpfs", MS_NOSUID | MS_NODEV, "mode=777") == 0, "tmpfs");
+    if (o->kernels)
+        add_kernels(box);
     child_must(mount("proc", "/proc", "proc", 0, NULL) == 0, "proc");
     link_fd = fcntl(link_fd, F_DUPFD_CLOEXEC, 10);
     boot_fd = fcntl(boot_fd, F_DUPFD_CLOEXEC, 10);

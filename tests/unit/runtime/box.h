@@ -31,6 +31,7 @@ struct box_options {
     const char *ws_size;                   /* of tmpfs(5), default "256m" */
     int max_pids;                          /* RLIMIT_NPROC of programs; 0: none */
     void (*add_boot)(struct sa_buf *boot); /* more fields for the boot block */
+    bool kernels;                          /* /etc/secureagent/kernels is there */
     bool no_filter;                        /* no filter "default" */
 };
 

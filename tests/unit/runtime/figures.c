@@ -116,6 +116,35 @@ static void true_latency(void)
     print_us("  (posix_spawn and wait, here)", plain, RUNS);
 }
 
+/* Python that prints 1, in the ordinary way and from the template. */
+static void python_latency(bool template)
+{
+    enum { RUNS = 200 };
+    static int64_t us[RUNS], inside[RUNS];
+    sa_autobuf body = SA_BUF_INIT;
+    add_argv(&body, "python3", "-c", "exec(open(3).read())", NULL);
+    sa_fields_add_int(&body, SA_EXEC_CODE_BYTES, 8);
+    if (template)
+        sa_fields_add_text(&body, SA_EXEC_TEMPLATE, "python");
+    for (int i = -1; i < RUNS; i++) {
+        int64_t begin = sa_monotonic_us();
+        struct reply *r = exec_body(&box, &body);
+        sa_stream_write(r->stream, SA_CHANNEL_IN, "print(1)", 8);
+        reply_wait(r);
+        if (i >= 0)
+            us[i] = sa_monotonic_us() - begin;
+        if (i >= 0)
+            inside[i] = reply_int(r, SA_EXEC_DURATION_US);
+        reply_free(r);
+        box_idle(&box, i < 0 ? 200 : 5);
+    }
+    print_us(template ? "EXEC print(1), template" : "EXEC print(1)", us, RUNS);
+    print_us("  of that start to wait", inside, RUNS);
+    if (template)
+        printf("%s", shell_out(&box, "for p in $(pgrep -f '[t]emplate.py'); do "
+                                     "grep -h -e RssAnon -e VmRSS /proc/$p/status; done"));
+}
+
 static void stdout_rate(void)
 {
     sa_autobuf body = SA_BUF_INIT;
@@ -177,9 +206,11 @@ static void file_rates(void)
 int main(void)
 {
     boot_to_hello();
-    box_start(&box, &(struct box_options){.ws_size = "600m"});
+    box_start(&box, &(struct box_options){.ws_size = "600m", .kernels = true});
     idle_memory();
     true_latency();
+    python_latency(false);
+    python_latency(true);
     stdout_rate();
     stdin_rate();
     file_rates();

@@ -1,0 +1,274 @@
+"""The template: a Python that waits with its imports done, and from which programs are forked.
+
+The runtime (runtime/template.c) starts it in the sandbox as
+
+    python3 /etc/secureagent/kernels/template.py PROGRAM [MODULE...]
+
+with a SOCK_SEQPACKET socket as descriptor 3, and its output going nowhere. PROGRAM is the text of
+the `-c` that most requests will ask for. The first message is the seccomp filter of the programs;
+each one after it carries a descriptor: a socket for one spare. A spare is forked at once, twice, so
+that it is a child of process 1, says "r", and waits on its socket for the one request that it will
+serve: a head (see HEAD), limits, then the texts, each ended by a NUL; with stdin, stdout, stderr and
+perhaps descriptor 3 of the program. It answers with three ints: RUNS before the first line of the
+program, or the step that failed and why. A spare that ends without an answer has run nothing, and
+the runtime starts the program in the ordinary way: that is how a spare declines what it cannot do
+as a fresh interpreter would.
+
+A program gets a process like that of `python3 -c`: nothing of what a program does comes back here.
+What it shares with others of its sandbox is the seed of str hashes. The template and the spares
+cannot be looked into by programs of the same user (they are not dumpable).
+"""
+import sys
+
+_fresh = set(sys.modules)  # what every interpreter has loaded
+sys.path.pop(0)  # of this file; modules of the user's folder are not for here
+import _io, _socket, _struct, _thread, atexit, builtins, ctypes, errno, gc, os, resource, site, types  # noqa: E401,E402
+
+HEAD = _struct.Struct("=QIII")  # mark, number of limits, of arguments, of environment entries
+LIMIT = _struct.Struct("=iQQ")  # resource, soft, hard
+ANSWER = _struct.Struct("=iii")  # step of runtime/spawn.h, errno, detail
+STEP_CWD, STEP_LIMIT, RUNS = 1, 2, 6
+REQUEST_MAX = 256 * 1024
+PR_SET_DUMPABLE, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 4, 22, 2
+USUAL = ("traceback", "json", "random", "datetime", "math", "time", "re", "collections", "functools")
+# Settings that the interpreter, or its libraries, read when they start.
+EARLY = (b"PYTHON", b"LD_", b"LC_", b"LANG", b"MALLOC_", b"GLIBC_", b"OMP_", b"OPENBLAS_", b"MKL_")
+prctl = ctypes.CDLL(None).prctl
+
+
+def load(names):
+    """Import, with what the modules print thrown away."""
+    saved = [os.dup(1), os.dup(2)]
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in (1, 2):
+        os.dup2(null, fd)
+    for name in names:
+        try:
+            __import__(name)
+        except BaseException:  # the program that needs it will say so
+            pass
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for fd, old in zip((1, 2), saved):
+        os.dup2(old, fd)
+        os.close(old)
+    os.close(null)
+
+
+def stamp(folder):
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return None
+
+
+def receive(sock, size, fds):
+    data, more, _, _ = sock.recvmsg(size, _socket.CMSG_SPACE(4 * fds))
+    got = more[0][2] if more else b""
+    return data, _struct.unpack("=%di" % (len(got) // 4), got)
+
+
+def wait_for_orders(control):
+    """Comes back in each spare, with its socket."""
+    while True:
+        data, fds = receive(control, 1, 1)
+        if not data or not fds:
+            os._exit(0)
+        try:
+            child = os.fork()
+        except OSError:  # no more processes
+            os.close(fds[0])
+            continue
+        if child == 0:
+            try:
+                if os.fork():
+                    os._exit(0)
+            except OSError:
+                os._exit(0)
+            control.close()
+            return _socket.socket(fileno=fds[0])
+        os.close(fds[0])
+        os.waitpid(child, 0)
+
+
+def decline():
+    os._exit(0)
+
+
+def fail(sock, step, error, detail=0):
+    sock.send(ANSWER.pack(step, error.errno or errno.EINVAL, detail))
+    os._exit(127)
+
+
+def set_environment(entries):
+    new = dict(entry.split(b"=", 1) for entry in entries)
+    env = os.environb
+    if b"LC_CTYPE" in env:  # the interpreter itself sets it where there is no locale (PEP 538)
+        new.setdefault(b"LC_CTYPE", env[b"LC_CTYPE"])
+    changed = [k for k in env if k not in new] + [k for k in new if env.get(k) != new[k]]
+    for name in changed:
+        if name == b"HOME" or name.startswith(EARLY):
+            decline()
+        if name in new:
+            env[name] = new[name]
+        else:
+            del env[name]
+    if b"TZ" in changed and "time" in sys.modules:
+        sys.modules["time"].tzset()
+
+
+def set_limits(sock, limits):
+    for what, soft, hard in limits:
+        try:
+            resource.setrlimit(what, [-1 if v == 2**64 - 1 else v for v in (soft, hard)])
+        except (OSError, ValueError) as e:
+            fail(sock, STEP_LIMIT, e if isinstance(e, OSError) else OSError(errno.EPERM, ""), what)
+
+
+def set_modules():
+    """As they would be found from the working directory, now."""
+    if not EXTRA.isdisjoint(name.partition(".")[0] for name in os.listdir()):
+        decline()  # a file here goes before a module that is loaded already
+    if site.ENABLE_USER_SITE and stamp(site.USER_SITE) != USER_SITE_STAMP:
+        site.addsitedir(site.USER_SITE)
+    for name in ("numpy.random",):
+        if name in sys.modules:
+            sys.modules[name].seed()
+
+
+def set_process(sock, limits, mark, cwd, environment):
+    os.umask(0o022)
+    set_environment(environment)
+    try:
+        os.chdir(cwd)
+    except OSError as e:
+        fail(sock, STEP_CWD, e)
+    try:
+        set_modules()
+    except OSError:
+        pass  # a folder that may be entered but not read
+    set_limits(sock, limits)
+    if mark:
+        resource.setrlimit(RTTIME, (mark, mark))
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
+    if prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(FILTER), 0, 0) != 0:
+        decline()
+
+
+def set_descriptors(sock, fds):
+    """Last, as the answer goes out in between. Returns when nothing but the program's is open."""
+    for target, fd in enumerate(fds):
+        os.dup2(fd, target)
+    sock.send(ANSWER.pack(RUNS, 0, 0))
+    sock.detach()
+    os.closerange(len(fds), 2**31 - 1)
+
+
+def main_module():
+    main = types.ModuleType("__main__")
+    main.__dict__.update(__builtins__=builtins, __annotations__={},
+                         __loader__=sys.modules["_frozen_importlib"].BuiltinImporter)
+    return main
+
+
+def serve(sock):
+    """Wait for the request and become its process. The program and its module."""
+    main = main_module()
+    os.setsid()
+    sock.send(b"r")
+    data, fds = receive(sock, REQUEST_MAX, 4)
+    if len(fds) < 3:
+        os._exit(0)
+    mark, limit_count, argument_count, entry_count = HEAD.unpack_from(data)
+    at = HEAD.size + LIMIT.size * limit_count
+    limits = LIMIT.iter_unpack(data[HEAD.size:at])
+    texts = data[at:].split(b"\0")
+    arguments = [os.fsdecode(t) for t in texts[1:1 + argument_count]]
+    entries = texts[1 + argument_count:][:entry_count]
+    program = PROGRAM if arguments[2] == sys.argv[1] else compile(arguments[2], "<string>", "exec")
+    set_process(sock, limits, mark, texts[0], entries)
+    sys.path.insert(0, "")
+    sys.orig_argv, sys.argv = arguments, ["-c"] + arguments[3:]
+    sys.modules["__main__"] = main
+    set_descriptors(sock, fds)
+    return program, main.__dict__
+
+
+def without_template(tb):
+    """Tracebacks begin in the program."""
+    while tb and tb.tb_frame.f_globals is globals():
+        tb = tb.tb_next
+    return tb
+
+
+def show(error):
+    tb = without_template(error.__traceback__)
+    sys.excepthook(type(error), error.with_traceback(tb), tb)
+
+
+def clear(namespace):
+    """As the interpreter does with a module that goes: private names first."""
+    for private in (True, False):
+        for name in list(namespace):
+            if (name[:1] == "_" and name[:2] != "__") == private and name != "__builtins__":
+                namespace[name] = None
+
+
+def is_users(module):
+    path = getattr(module, "__file__", None)
+    return path and not path.startswith(sys.prefix) and "-packages" not in path
+
+
+def leave(code):
+    """End as the interpreter would, but for taking apart what came from the template: that costs
+    several times what most programs do. Threads are waited for, exit handlers run, the program's
+    objects go, and what is left open is written out."""
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    atexit._run_exitfuncs()
+    if _thread._count():
+        sys.exit(code)  # daemons: the interpreter knows how to end beside them
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        sys.exit(code)  # it says so in its own way
+    clear(_main)
+    for module in [m for n, m in sys.modules.items() if n not in LOADED and is_users(m)]:
+        clear(module.__dict__)
+    gc.collect()
+    for one in gc.get_objects():
+        if isinstance(one, _io._IOBase):
+            try:
+                one.flush()
+            except BaseException:  # closed, or for reading
+                pass
+    ctypes.PyDLL(None).exit(code & 0xFF)
+
+
+prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+RTTIME = 15
+_control = _socket.socket(fileno=3)
+_filter = ctypes.create_string_buffer(_control.recv(64 * 1024))
+FILTER = ctypes.create_string_buffer(
+    _struct.pack("@HP", (len(_filter) - 1) // 8, ctypes.addressof(_filter)))
+PROGRAM = compile(sys.argv[1], "<string>", "exec")
+load(USUAL + tuple(sys.argv[2:]))
+USER_SITE_STAMP = stamp(site.USER_SITE) if site.ENABLE_USER_SITE else None
+EXTRA = {name.partition(".")[0] for name in set(sys.modules) - _fresh
+         if getattr(sys.modules[name], "__file__", None)}
+gc.collect()
+gc.freeze()  # collections do not write to what is shared
+LOADED = set(sys.modules)
+_program, _main = serve(wait_for_orders(_control))
+try:
+    exec(_program, _main)
+    _code = 0
+except SystemExit as e:
+    if not isinstance(e.code, (int, type(None))):
+        raise
+    _code = e.code or 0
+except BaseException as e:
+    show(e)
+    _code = 1
+leave(_code)

@@ -1,0 +1,34 @@
+/*
+ * The template: a process with a language's interpreter loaded, from which programs are forked
+ * (kernels/template.py, which tells the protocol; the node puts it into every sandbox). Sooner
+ * than it is asked for it forks a spare, which waits for one request. Template and spare are
+ * processes of the sandbox like any other and may be stopped or killed by programs in it: nothing
+ * here waits for them, and what they do not serve is started in the ordinary way.
+ */
+#ifndef SA_RUNTIME_TEMPLATE_H
+#define SA_RUNTIME_TEMPLATE_H
+
+#include "spawn.h"
+
+enum { SA_TEMPLATE_IMPORTS_MAX = 64 };
+
+/* What a program asks for: ARGV is INTERPRETER -c PROGRAM, `imports` ends with NULL or is NULL. */
+void sa_template_want(char **argv, char **imports, const struct sa_filter *filter);
+/* Have a spare for what was wanted last: start, replace or ask the template as needed. */
+void sa_template_prepare(void);
+/* Hand the program to the spare: its pid, and in *result_fd a descriptor for
+ * sa_template_result(); 0 when there is none that fits. */
+pid_t sa_template_take(const struct sa_spawn *spawn, int *result_fd);
+
+enum sa_template_answer {
+    SA_TEMPLATE_UNKNOWN, /* nothing yet */
+    SA_TEMPLATE_RUNS,
+    SA_TEMPLATE_FAILED, /* it could not be started, `err` says why */
+    SA_TEMPLATE_LOST,   /* the spare ended, or is about to, and has run nothing */
+};
+enum sa_template_answer sa_template_result(const struct sa_spawn *spawn, int result_fd,
+                                           struct sa_error *err);
+/* wait(2) told of a process that is no execution's. */
+void sa_template_reaped(pid_t pid);
+
+#endif
