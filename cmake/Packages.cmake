@@ -12,6 +12,8 @@ pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
 pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+# Its event loop plugin for libuv (libwebsockets-evlib-uv) is loaded at run time.
+pkg_check_modules(LWS REQUIRED IMPORTED_TARGET libwebsockets)
 pkg_check_modules(LLHTTP IMPORTED_TARGET libllhttp)
 
 # Debian 12 ships llhttp as C sources (node-llhttp): build them; never copy them in.

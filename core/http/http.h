@@ -210,6 +210,8 @@ int sa_http_take_tunnel(struct sa_http_request *request, const struct sa_http_tu
                         void *user, struct sa_http_tunnel **tunnel, struct sa_error *err);
 /* Let the caller's end read these bytes now; not through the filter. */
 void sa_http_tunnel_insert(struct sa_http_tunnel *tunnel, const void *data, size_t length);
+/* Bytes sent that the client's kernel has acknowledged. */
+uint64_t sa_http_tunnel_acked(const struct sa_http_tunnel *tunnel);
 /* No events any more; what the client still sends is dropped. */
 void sa_http_tunnel_forget(struct sa_http_tunnel *tunnel);
 /* Cut the client's connection now; `gone` comes. */

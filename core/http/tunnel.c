@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -265,6 +267,24 @@ void sa_http_tunnel_insert(struct sa_http_tunnel *t, const void *data, size_t le
     sa_buf_add(&t->inward, data, length);
     push(t);
     sa_conn_touch(t->conn);
+}
+
+/* linux/tcp.h, struct tcp_info: the C library's stops before these. */
+struct longer_tcp_info {
+    struct tcp_info info;
+    uint64_t pacing_rate, max_pacing_rate, bytes_acked;
+};
+_Static_assert(sizeof(struct tcp_info) == 104, "its tail is declared above");
+
+uint64_t sa_http_tunnel_acked(const struct sa_http_tunnel *t)
+{
+    struct longer_tcp_info info = {0};
+    socklen_t length = sizeof info;
+    uv_os_fd_t fd;
+    if (uv_fileno((const uv_handle_t *)&t->conn->tcp, &fd) != 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+        return 0;
+    return info.bytes_acked;
 }
 
 void sa_http_tunnel_forget(struct sa_http_tunnel *t)
