@@ -1,5 +1,6 @@
 /* Dispatch: route, authenticate, authorise, call the handler; and what is measured of it. */
 #include "api/app_run.h"
+#include "api/context.h"
 #include "api/privilege.h"
 
 #include "base/cleanup.h"
@@ -129,6 +130,7 @@ static void part_stopped(struct sa_app_run *run)
         return;
     struct sa_app *app = &run->app;
     uv_close((uv_handle_t *)&run->prune_timer, NULL);
+    sa_contexts_free(app->contexts);
     sa_sandboxes_free(app->sandboxes);
     sa_executions_free(app->executions);
     sa_idempotency_free(app->idempotency);
@@ -235,6 +237,8 @@ static int open_parts(struct sa_app_run *run, const struct sa_app_options *optio
         err);
     if (!app->executions)
         return -1;
+    app->contexts = sa_contexts_new();
+    sa_executions_set_contexts(app->executions, app->contexts);
     app->idempotency = sa_idempotency_new(app->store);
     app->sandboxes =
         sa_sandboxes_new(&(struct sa_sandboxes_options){.loop = app->loop,

@@ -20,6 +20,7 @@ struct sa_app {
     struct sa_metrics *metrics;
     struct sa_sandboxes *sandboxes;
     struct sa_executions *executions;
+    struct sa_contexts *contexts;
     struct sa_idempotency *idempotency;
     struct sa_router *router;
     struct sa_http_server *server;
@@ -65,7 +66,8 @@ struct sa_api_route {
 };
 /* Tables that end with a route without a method: one for each area of api/openapi/. */
 extern const struct sa_api_route sa_routes_sandboxes[], sa_routes_lifecycle[],
-    sa_routes_execution[], sa_routes_files[], sa_routes_identity[], sa_routes_operations[];
+    sa_routes_execution[], sa_routes_contexts[], sa_routes_files[], sa_routes_identity[],
+    sa_routes_operations[];
 extern const struct sa_api_route *const sa_api_routes[]; /* all of them; NULL at the end */
 #define SA_SANDBOX_PATH "/api/v1/sandboxes/{id}"
 

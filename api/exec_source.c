@@ -1,5 +1,6 @@
 /* A program of its own as the source of an execution: one stream of the sandbox's link. */
 #include "api/exec_source.h"
+#include "api/context.h"
 
 #include "base/clock.h"
 
@@ -294,11 +295,9 @@ struct sa_execution *sa_execution_start(struct sa_executions *all, struct sa_san
                                         struct sa_error *err)
 {
     struct sa_execute own = *execute;
-    if (execute->context) {
-        sa_error_at(err, SA_ENOTFOUND, "context", "no context \"%.40s\" in this sandbox",
-                    execute->context);
-        return NULL;
-    }
+    if (execute->context)
+        return sa_context_execute(sa_executions_contexts(all), all, sandbox, execute, output_max,
+                                  err);
     if (!own.argv && sa_execute_set_language(&own, sa_sandbox_spec(sandbox)->runtime, err) < 0)
         return NULL;
     return sa_program_run(all, sandbox, &own, output_max, err);

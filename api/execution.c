@@ -92,6 +92,16 @@ static void on_idle_closed(uv_handle_t *handle)
     free(all);
 }
 
+void sa_executions_set_contexts(struct sa_executions *all, struct sa_contexts *contexts)
+{
+    all->contexts = contexts;
+}
+
+struct sa_contexts *sa_executions_contexts(const struct sa_executions *all)
+{
+    return all->contexts;
+}
+
 void sa_executions_free(struct sa_executions *all)
 {
     struct exec_box *box, *tmp;

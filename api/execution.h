@@ -24,6 +24,7 @@
 #include "model/execute.h"
 
 struct sa_executions; /* all of a server: app->executions */
+struct sa_contexts;
 struct sa_execution;
 struct sa_reader;
 
@@ -46,6 +47,9 @@ struct sa_executions *sa_executions_new(const struct sa_executions_options *opti
                                         struct sa_error *err);
 /* All have finished, and no reader is left. */
 void sa_executions_free(struct sa_executions *all);
+/* Who runs code in contexts (api/context.h). */
+void sa_executions_set_contexts(struct sa_executions *all, struct sa_contexts *contexts);
+struct sa_contexts *sa_executions_contexts(const struct sa_executions *all);
 /* The sandbox has ended: what it left is forgotten once nobody reads it. */
 void sa_executions_forget(struct sa_executions *all, const char *sandbox_id);
 

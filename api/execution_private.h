@@ -70,6 +70,7 @@ struct sa_executions {
     struct sa_metric *executions_total;
     struct sa_series *execution_seconds, *spool_file_bytes, *spool_memory_bytes;
     struct sa_spools *spools;
+    struct sa_contexts *contexts;
     struct sa_execution *by_id, *expendable; /* oldest first */
     struct exec_box *boxes;
     /* What is told from the loop: right after what caused it (check), without sleeping (idle). */

@@ -303,6 +303,11 @@ size_t sa_call_write(struct sa_call *call, const void *data, size_t length)
     return sa_stream_write(call->stream, SA_CHANNEL_IN, data, length);
 }
 
+size_t sa_call_write_control(struct sa_call *call, const void *data, size_t length)
+{
+    return sa_stream_write(call->stream, SA_CHANNEL_CONTROL, data, length);
+}
+
 void sa_call_eof(struct sa_call *call)
 {
     sa_stream_eof(call->stream, SA_CHANNEL_IN);

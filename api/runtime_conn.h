@@ -42,6 +42,8 @@ struct sa_call *sa_call_open(struct sa_runtime_conn *conn, enum sa_link_method m
                              const struct sa_buf *body, const struct sa_call_events *events,
                              void *user, struct sa_error *err);
 size_t sa_call_write(struct sa_call *call, const void *data, size_t length);
+/* To the program's control socket (SA_EXEC_CONTROL). */
+size_t sa_call_write_control(struct sa_call *call, const void *data, size_t length);
 void sa_call_eof(struct sa_call *call);
 int sa_call_note(struct sa_call *call, const struct sa_buf *body);
 /* Return credit for received data. */
