@@ -66,8 +66,10 @@ def test_what_comes_twice_is_dropped() -> None:
     assert tracker.accept(out(0, "hello")) == []
     assert tracker.accept(out(3, "lo world"))[0].data == " world"
     result = {"type": "result", "offset": 11, "data": {}}
+    waits = {"type": "input", "offset": 12, "prompt": "? "}
     assert len(tracker.accept(result)) == 1
-    assert tracker.accept(result) == []
+    assert tracker.accept(waits)[0] == Chunk("input", prompt="? ", offset=13)
+    assert tracker.accept(result) == tracker.accept(waits) == []
 
 
 def test_what_is_missing_is_said() -> None:
@@ -137,6 +139,13 @@ def test_a_stream_that_is_not_cut() -> None:
     (request,) = script.requests
     assert request.headers["Idempotency-Key"] == "key-1"
     assert request.headers["Accept"] == "application/x-ndjson"
+
+
+def test_what_ends_at_once_has_started_all_the_same() -> None:
+    for answer in (Answer.lines(started(), ENDED), Answer.lines(started(), out(0, "a"), ENDED)):
+        script = Script(answer)
+        script.run(executions.stream(wire(), "sb-1", Job(command="x")))
+        assert script.emitted[0] == Started("ex-1", 7)
 
 
 def test_cut_before_it_is_known() -> None:

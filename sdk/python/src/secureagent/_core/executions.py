@@ -166,11 +166,12 @@ def _follow(
                 if data is None:
                     raise TransportError("the stream ended before the execution", sent=True)
                 for item in decoder.feed(data):
-                    for chunk in tracker.accept(item):
+                    chunks = tracker.accept(item)
+                    if tracker.id is not None and not announced:
+                        announced = True
+                        yield Emit(Started(tracker.id, tracker.pid))
+                    for chunk in chunks:
                         collector.add(chunk)
-                        if tracker.id is not None and not announced:
-                            announced = True
-                            yield Emit(Started(tracker.id, tracker.pid))
                         yield Emit(chunk)
                     if tracker.ended is not None:
                         return collector.finish(tracker.id or "", tracker.ended)

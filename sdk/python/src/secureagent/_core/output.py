@@ -6,6 +6,7 @@ import base64
 import binascii
 import codecs
 import json
+from dataclasses import replace
 from typing import Any, Iterator
 
 from ..errors import ProtocolError
@@ -61,7 +62,7 @@ def output_bytes(f: Fields, name: str = "data") -> bytes:
 class OutputTracker:
     """Turns the items of a stream into chunks, from one offset on, whatever is sent twice.
 
-    One sequence counts everything: a byte of output 1, a result or an error 1. After a
+    One sequence counts everything: a byte of output 1, a result, an error or an input 1. After a
     reconnection the stream may begin before the offset that was asked for; what is known already
     is cut off.
 
@@ -94,7 +95,7 @@ class OutputTracker:
         elif kind == "error":
             return self._counted(f, Chunk("error", error=ExecutionError._of(f)))
         elif kind == "input":
-            return [Chunk("input", prompt=f.opt_text("prompt"), offset=self.offset)]
+            return self._counted(f, Chunk("input", prompt=f.opt_text("prompt")))
         elif kind == "overflow":
             return self._lost(f.integer("droppedBytes"))
         elif kind == "exited":
@@ -122,21 +123,17 @@ class OutputTracker:
     def _counted(self, f: Fields, chunk: Chunk) -> list[Chunk]:
         offset = f.opt_integer("offset")
         if offset is None:  # an error before anything ran has no place in the output
-            return [_at(chunk, self.offset)]
+            return [replace(chunk, offset=self.offset)]
         if offset < self.offset:
             return []
         chunks = self._gap(offset)
         self.offset = offset + 1
-        return [*chunks, _at(chunk, self.offset)]
+        return [*chunks, replace(chunk, offset=self.offset)]
 
     def _rest(self) -> list[Chunk]:
         """Bytes of a character that was never completed."""
         found = ((kind, decoder.decode(b"", True)) for kind, decoder in self._decoders.items())
         return [Chunk(kind, data=text, offset=self.offset) for kind, text in found if text]
-
-
-def _at(chunk: Chunk, offset: int) -> Chunk:
-    return Chunk(chunk.type, offset=offset, result=chunk.result, error=chunk.error)
 
 
 def _result(f: Fields) -> Result:
