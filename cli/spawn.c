@@ -71,9 +71,13 @@ static pid_t start_node(const struct sa_spawn *spawn, int control, struct sa_err
     char fd[NUMBER_BYTES];
     pid_t supervisor = getpid();
     snprintf(fd, sizeof fd, "%d", control);
-    const char *const argv[] = {
-        "sandbox-node", "--control-fd",     fd,  "--runtime", spawn->runtime,
-        "--state",      spawn->data->state, NULL};
+    const char *argv[16] = {"sandbox-node", "--control-fd",    fd, "--runtime", spawn->runtime,
+                            "--state",      spawn->data->state};
+    size_t argc = 7;
+    if (spawn->cache) {
+        argv[argc++] = "--cache";
+        argv[argc++] = spawn->cache;
+    }
     pid_t pid = fork();
     if (pid == 0) {
         become_child(spawn, supervisor, (const int[]){control, spawn->data->family}, 2);

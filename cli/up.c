@@ -35,6 +35,12 @@ static const struct sa_option options[] = {
      .env = "SECUREAGENT_DATA_DIR",
      .help = "where keys and records are kept (default /var/lib/secureagent as root, else "
              "~/.local/share/secureagent)"},
+    {.name = "cache-dir",
+     .kind = SA_OPTION_PATH,
+     .env = "SECUREAGENT_CACHE_DIR",
+     .help =
+         "build caches that sandboxes share, read-only (default /var/cache/secureagent as root, "
+         "else ~/.cache/secureagent)"},
     {.name = "output",
      .letter = 'o',
      .kind = SA_OPTION_STRING,
@@ -270,6 +276,22 @@ static void add_advice(struct sa_error *error, const char *advice)
     snprintf(error->message + n, sizeof error->message - n, "; %s", advice);
 }
 
+/* An absolute path, or NULL where there is no home. */
+static char *cache_dir(const struct sa_config *config)
+{
+    const char *given = sa_config_string(config, "cache-dir");
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (given) {
+        sa_autofree char *here = given[0] == '/' ? NULL : getcwd(NULL, 0);
+        return here ? sa_printf("%s/%s", here, given) : sa_strdup(given);
+    }
+    if (geteuid() == 0)
+        return sa_strdup("/var/cache/secureagent");
+    if (xdg && xdg[0] == '/')
+        return sa_printf("%s/secureagent", xdg);
+    return home && home[0] == '/' ? sa_printf("%s/.cache/secureagent", home) : NULL;
+}
+
 static int supervise(const struct sa_config *config, struct sa_datadir *data, int64_t run_as,
                      struct sa_error *err)
 {
@@ -277,6 +299,7 @@ static int supervise(const struct sa_config *config, struct sa_datadir *data, in
     sa_autofree char *node = sa_find_program("sandbox-node", err);
     sa_autofree char *api = node ? sa_find_program("agent-api", err) : NULL;
     sa_autofree char *runtime = api ? sa_find_program("execution-runtime", err) : NULL;
+    sa_autofree char *cache = cache_dir(config);
     if (!runtime || find_key(data, key, err) < 0)
         return -1;
     struct up up = {.config = config,
@@ -286,6 +309,7 @@ static int supervise(const struct sa_config *config, struct sa_datadir *data, in
     struct sa_supervise s = {.spawn = {.node = node,
                                        .api = api,
                                        .runtime = runtime,
+                                       .cache = cache,
                                        .data = data,
                                        .key = key,
                                        .run_as = run_as,

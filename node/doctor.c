@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/fdio.h"
 #include "native/cgroup.h"
+#include "native/go.h"
 #include "native/landlock.h"
 #include "native/sys.h"
 
@@ -223,7 +224,7 @@ static void filters(struct doctor *d)
 static void kernel(struct doctor *d)
 {
     struct utsname name;
-    char noexec[16];
+    char noexec[16], text[128];
     sa_autobuf filesystems = SA_BUF_INIT;
     sa_buf_adds(&filesystems, "");
     uname(&name);
@@ -236,6 +237,13 @@ static void kernel(struct doctor *d)
     sa_read_file(AT_FDCWD, "/proc/filesystems", 1 << 16, &filesystems, NULL);
     add(d, FACT, "overlay", strstr(filesystems.data, "\toverlay\n") != NULL, "overlay file system",
         "modprobe overlay; without it nothing can be watched (inotify) inside");
+    struct sa_go go;
+    sa_go_find(&go);
+    snprintf(text, sizeof text, "%s%s%s", go.root[0] ? go.version : "no Go below /usr",
+             go.root[0] ? " at " : "", go.root);
+    add(d, FACT, "go", go.root[0] != '\0', text,
+        "for sandboxes that compile Go: apt-get install golang-go, or unpack go.dev/dl into "
+        "/usr/local");
     add(d, FACT, "cap_sys_resource", has_capability(CAP_SYS_RESOURCE),
         "the capability SYS_RESOURCE; the node does without", "nothing to do");
 }

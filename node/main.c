@@ -5,6 +5,7 @@
  */
 #include "control.h"
 #include "doctor.h"
+#include "go_cache.h"
 
 #include "base/cleanup.h"
 
@@ -16,6 +17,7 @@
 
 static const char usage[] =
     "usage: sandbox-node --control-fd N --runtime PATH [--state NAME] [--uid-base N] [--spares N]\n"
+    "                    [--cache DIR]\n"
     "       sandbox-node --doctor\n"
     "\n"
     "  --control-fd N   SOCK_SEQPACKET socket of the control plane\n"
@@ -23,11 +25,13 @@ static const char usage[] =
     "  --state NAME     names the control groups (secureagent-NAME); default \"default\"\n"
     "  --uid-base N     first host id of the ranges given to sandboxes; default: a free block\n"
     "  --spares N       half-made sandboxes to keep ready; default 1\n"
+    "  --cache DIR      where build caches are kept; default: none are\n"
     "  --doctor         say in JSON what this machine offers, and what to do about the rest\n";
 
 struct arguments {
     long control_fd;
     struct sa_native_options options;
+    const char *cache;
     bool doctor;
 };
 
@@ -45,6 +49,7 @@ static bool parse(int argc, char **argv, struct arguments *a)
                                           {"state", required_argument, NULL, 's'},
                                           {"uid-base", required_argument, NULL, 'u'},
                                           {"spares", required_argument, NULL, 'p'},
+                                          {"cache", required_argument, NULL, 'C'},
                                           {"doctor", no_argument, NULL, 'd'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
@@ -70,6 +75,9 @@ static bool parse(int argc, char **argv, struct arguments *a)
             if (!number(optarg, 0, 64, &value))
                 return false;
             a->options.spares = (unsigned)value;
+            break;
+        case 'C':
+            a->cache = optarg;
             break;
         case 'd':
             a->doctor = true;
@@ -99,17 +107,20 @@ static void watch_signal(uv_loop_t *loop, uv_signal_t *handle, int number_, stru
     uv_unref((uv_handle_t *)handle);
 }
 
-static int serve(const struct arguments *a)
+static int serve(struct arguments *a)
 {
     struct sa_error err = {0};
     uv_loop_t loop;
     uv_signal_t term, interrupt;
+    sa_go_find(&a->options.go);
+    const pid_t builder = a->cache ? sa_go_cache_start(&a->options.go, a->cache) : 0;
     uv_loop_init(&loop);
     struct sa_node *node = sa_node_start(&loop, (int)a->control_fd, &a->options, &err);
     if (!node) {
         fprintf(stderr, "sandbox-node: level=error path=%s message=\"%s\"\n", err.path,
                 err.message);
         uv_loop_close(&loop);
+        sa_go_cache_stop(builder);
         return 1;
     }
     watch_signal(&loop, &term, SIGTERM, node);
@@ -119,6 +130,7 @@ static int serve(const struct arguments *a)
     uv_close((uv_handle_t *)&interrupt, NULL);
     uv_run(&loop, UV_RUN_DEFAULT);
     sa_node_free(node);
+    sa_go_cache_stop(builder);
     return uv_loop_close(&loop) == 0 ? 0 : 1;
 }
 

@@ -28,6 +28,25 @@ static const char node_start[] =
     "  new vm.Script(code, { filename: '<code>', importModuleDynamically:\n"
     "    vm.constants && vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER }).runInThisContext(); }\n";
 
+/* The code becomes a file of the working directory that only the compiler sees (-overlay), so that
+ * it may import what a go.mod there offers, and messages name a line of main.go. Nothing is left
+ * of it when the program runs. */
+static const char go_start[] =
+    "command -v go >/dev/null || { echo 'go: there is no Go on the machine of this server (Debian: "
+    "golang-go)' >&2; exit 127; }\n"
+    "d=$(mktemp -d) || exit 1\n"
+    "cat <&3 >\"$d/main.go\"\n"
+    "exec 3<&-\n"
+    "p=$(printf %s \"$PWD\" | sed 's/[\\\\\"]/\\\\&/g')\n"
+    "printf '{\"Replace\":{\"%s/main.go\":\"%s/main.go\"}}' \"$p\" \"$d\" >\"$d/overlay\"\n"
+    "go build -overlay \"$d/overlay\" -o \"$d/program\" main.go 2>\"$d/messages\"\n"
+    "s=$?\n"
+    "sed \"s|$d/||g\" \"$d/messages\" >&2\n"
+    "[ $s = 0 ] && exec 9<\"$d/program\"\n"
+    "rm -rf \"$d\"\n"
+    "[ $s = 0 ] || exit $s\n"
+    "exec /proc/self/fd/9\n";
+
 static const struct {
     const char *name;
     const char *argv[4];
@@ -35,8 +54,9 @@ static const struct {
     {"python", {"python3", "-c", python_start, NULL}},
     {"node", {"node", "-e", node_start, NULL}},
     {"bash", {"bash", "/dev/fd/3", NULL}},
+    {"go", {"sh", "-c", go_start, NULL}},
 };
-static const char *const language_names[] = {"python", "node", "bash", NULL};
+static const char *const language_names[] = {"python", "node", "bash", "go", NULL};
 
 static void set_language(struct sa_execute *e, size_t index)
 {

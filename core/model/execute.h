@@ -16,8 +16,8 @@ enum {
 };
 
 struct sa_execute {          /* strings belong to the arena */
-    const char *kind;        /* "python", "node", "bash" or "command"; NULL: the sandbox's language,
-                                or the context's */
+    const char *kind;        /* "python", "node", "bash", "go" or "command"; NULL: the sandbox's
+                                language, or the context's */
     const char *filter;      /* seccomp filter inside the sandbox */
     const char *const *argv; /* NULL without `kind`, and with `context` of no use */
     size_t argc;

@@ -8,7 +8,7 @@
 
 static const char *const levels[] = {"standard", "high", "custom", NULL};
 static const char *const warms[] = {"prefer", "require", "never", NULL};
-static const char *const runtimes[] = {"python", "node", "bash", NULL};
+static const char *const runtimes[] = {"python", "node", "bash", "go", NULL};
 
 const char *sa_security_level_name(enum sa_security_level level)
 {

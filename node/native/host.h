@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "native/go.h"
 #include "nodelink/controls.h"
 
 #include <linux/filter.h>
@@ -54,6 +55,8 @@ struct sa_host {
     bool own_layers;         /* each sandbox gets overlays of them */
     bool own_devices;        /* and device nodes that only it uses */
     long watches, instances; /* inotify(7), for each sandbox */
+    struct sa_go go;
+    int go_caches; /* its folder, while the template is made */
     struct sa_filters filters;
     struct sa_buf boot; /* the part of the boot block that is the same for all */
     sa_controls can;    /* what a sandbox gets here */

@@ -51,8 +51,9 @@ static int allow(int rules, const char *path, uint64_t access)
     return (int)syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 }
 
-int sa_landlock_rules(int abi)
+int sa_landlock_rules(const struct sa_host *host)
 {
+    const int abi = host->landlock_abi;
     static const char *const writable[] = {"/workspace", "/tmp", "/home/user", "/dev/shm"};
     struct {
         uint64_t fs, net, scoped;
@@ -67,6 +68,8 @@ int sa_landlock_rules(int abi)
     for (size_t i = 0; i < SA_COUNT(writable); i++)
         if (allow(rules, writable[i], handled(abi) & ~(uint64_t)FS_NEVER) < 0)
             return -1;
+    if (host->go.root[0] && allow(rules, SA_GO_CACHE, handled(abi) & ~(uint64_t)FS_NEVER) < 0)
+        return -1;
     /* Devices, terminals among them; and /proc/self/{comm,oom_score_adj,…}, where the kernel's
      * own rules and the read-only mounts decide. */
     uint64_t device = handled(abi) & (LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV);

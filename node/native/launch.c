@@ -117,6 +117,23 @@ void sa_boot_common(const struct sa_filters *filters, struct sa_buf *out)
     sa_fields_add_int(out, SA_BOOT_OOM_SCORE, OOM_SCORE);
 }
 
+/* What Go needs to know in a sandbox, unless the sandbox's own environment says otherwise. Without
+ * cgo and with nothing else unusual, its standard library is in the cache (go_cache.c). */
+static void go_environment(const struct sa_host *host, const struct sa_node_spec *spec,
+                           struct sa_buf *out)
+{
+    static const char *const texts[] = {"GOCACHE=" SA_GO_CACHE, "CGO_ENABLED=0", "GOPROXY=off",
+                                        "GOTOOLCHAIN=local", "GOTELEMETRY=off"};
+    for (size_t i = 0; host->go.root[0] && i < SA_COUNT(texts); i++) {
+        const size_t length = strcspn(texts[i], "=") + 1;
+        bool given = false;
+        for (size_t j = 0; j < spec->env_count && !given; j++)
+            given = strncmp(spec->env[j], texts[i], length) == 0;
+        if (!given)
+            sa_fields_add_text(out, SA_BOOT_ENV, texts[i]);
+    }
+}
+
 /* The boot block in a sealed memfd, at its beginning. */
 static int boot_block(const struct sa_host *host, const struct sa_node_spec *spec,
                       bool limit_memory)
@@ -124,6 +141,7 @@ static int boot_block(const struct sa_host *host, const struct sa_node_spec *spe
     sa_autobuf own = SA_BUF_INIT;
     for (size_t i = 0; i < spec->env_count; i++)
         sa_fields_add_text(&own, SA_BOOT_ENV, spec->env[i]);
+    go_environment(host, spec, &own);
     if (limit_memory) {
         char text[64];
         snprintf(text, sizeof text, "data=%" PRId64 ":%" PRId64, spec->memory_bytes,

@@ -18,6 +18,7 @@
 #define SA_NATIVE_NATIVE_H
 
 #include "base/error.h"
+#include "native/go.h"
 #include "nodelink/controls.h"
 #include "nodelink/nodelink.h"
 
@@ -39,6 +40,7 @@ struct sa_native_options {
     const char *state;        /* names this node's cgroups; two live nodes cannot share it */
     uint32_t uid_base;        /* first id of the ranges; 0: the first free block of ids from
                                  SA_NATIVE_UID_BASE on */
+    struct sa_go go;          /* root "": sandboxes have no Go */
     unsigned spares;          /* half-made sandboxes kept ready; they make creating quicker */
 };
 

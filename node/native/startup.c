@@ -100,6 +100,7 @@ struct sa_cgroups *sa_startup(struct sa_host *host, const struct sa_native_optio
         sa_error_at(err, SA_EINVALID, "state", "expected 1 to 64 letters, digits, - or _");
         return NULL;
     }
+    host->go = options->go;
     raise_descriptors();
     if (sa_host_lock(host, options->state, options->uid_base, err) < 0 ||
         sa_host_load_runtime(host, options->runtime_path, err) < 0 ||

@@ -37,6 +37,7 @@ static const struct sa_step steps[] = {
     {"mask", sa_step_mask, BIT(SA_C_PROC_MASKED)},
     {"terminals", sa_step_terminals, 0},
     {"data", sa_step_data, 0},
+    {"go", sa_step_go, 0},
     {"pivot", sa_step_pivot, BIT(SA_C_ROOTFS_READONLY)},
     {"loopback", loopback, BIT(SA_C_NETNS) | BIT(SA_C_IPCNS)},
     {"landlock-rules", landlock_rules, 0},
@@ -132,7 +133,7 @@ static int landlock_rules(struct sa_child *child)
 {
     if (child->host->landlock_abi == 0)
         return 0;
-    child->rules = sa_landlock_rules(child->host->landlock_abi);
+    child->rules = sa_landlock_rules(child->host);
     return child->rules < 0 ? -1 : 0;
 }
 

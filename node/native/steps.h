@@ -65,6 +65,8 @@ noreturn void sa_child_main(const struct sa_host *host, int setup, int slot);
 /* steps_mount.c */
 sa_step_fn sa_step_root, sa_step_proc, sa_step_namespace_limits, sa_step_mask, sa_step_terminals,
     sa_step_data, sa_step_pivot, sa_step_sizes;
+/* steps_go.c */
+sa_step_fn sa_step_go;
 /* steps_ids.c */
 sa_step_fn sa_step_ids, sa_step_capabilities, sa_step_no_new_privs, sa_step_rlimits,
     sa_step_parent_death;

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { DATA_FLAGS = MS_NOSUID | MS_NODEV };
+enum { DATA_FLAGS = MS_NOSUID | MS_NODEV, GO_INODES = 259 };
 
 static int layer(const struct sa_host *host, const char *path, const char *target)
 {
@@ -119,7 +119,8 @@ int sa_step_data(struct sa_child *child)
                  {"/d/shm", "dev/shm", 01777}};
     (void)child;
     if (mount("tmpfs", "/d", "tmpfs", DATA_FLAGS,
-              "mode=0755,uid=1000,gid=1000,size=1m,nr_inodes=16") < 0)
+              child->host->go.root[0] ? "mode=0755,uid=1000,gid=1000,size=1m,nr_inodes=512"
+                                      : "mode=0755,uid=1000,gid=1000,size=1m,nr_inodes=16") < 0)
         return -1;
     for (size_t i = 0; i < SA_COUNT(binds); i++)
         if (mkdir(binds[i].folder, 0700) < 0 || chmod(binds[i].folder, binds[i].mode) < 0 ||
@@ -137,12 +138,14 @@ int sa_step_pivot(struct sa_child *child)
     return 0;
 }
 
-/* With the order come the sizes. Four inodes are the folders themselves. */
+/* With the order come the sizes. Four inodes are the folders themselves, and those of Go's cache
+ * are not taken from what the sandbox was promised. */
 int sa_step_sizes(struct sa_child *child)
 {
     char options[96];
     snprintf(options, sizeof options, "size=%" PRIu64 ",nr_inodes=%" PRIu64,
-             child->order.storage_bytes, child->order.inodes);
+             child->order.storage_bytes,
+             child->order.inodes + (child->host->go.root[0] ? GO_INODES : 0));
     if (mount(NULL, "/workspace", NULL, MS_REMOUNT | DATA_FLAGS, options) < 0)
         return -1;
     return chdir("/workspace");

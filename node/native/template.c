@@ -6,6 +6,7 @@
  *     /l/N   the host's /usr, read-only (and /bin, /lib ... where they are no links into it)
  *     /v/N   a /dev for each slot        /e    an empty folder
  *     /r     where a sandbox puts its root together; /d  the same for its data
+ *     /g     build caches of Go, read-only
  *     /proc  the host's proc (a new proc may only be mounted in a user namespace that sees a
  *            whole one already)
  *
@@ -98,6 +99,39 @@ static int system_folders(struct sa_host *host, struct sa_error *err)
     return 0;
 }
 
+/* ---- folders of the operator ---- */
+
+/* Opened before anything is mounted: the way to it may lead through what is covered then. */
+static int open_offer(const char *path, int *fd, struct sa_error *err)
+{
+    *fd = path[0] ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    return path[0] && *fd < 0 ? sa_template_failed(err, "open", path) : 0;
+}
+
+static int bind_offer(int *fd, const char *target, struct sa_error *err)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", *fd);
+    int rc = sa_template_bind(
+        path, target, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+        err);
+    close(*fd);
+    *fd = -1;
+    return rc;
+}
+
+/* Where the build cache goes, and the folder that holds the shared ones. */
+static int go_folders(struct sa_host *host, struct sa_error *err)
+{
+    const struct sa_go *go = &host->go;
+    if (!go->root[0])
+        return 0;
+    if (sa_template_folder("t/var/cache", err) < 0 ||
+        sa_template_folder("t" SA_GO_CACHE, err) < 0 || sa_template_folder("g", err) < 0)
+        return -1;
+    return go->caches[0] ? bind_offer(&host->go_caches, "g", err) : 0;
+}
+
 static int build(struct sa_host *host, struct sa_error *err)
 {
     static const char *const tree[] = {"t", "d", "e", "r", "proc"};
@@ -113,8 +147,8 @@ static int build(struct sa_host *host, struct sa_error *err)
             return -1;
     if (symlink("/run", "t/var/run") < 0 || symlink("/tmp", "t/var/tmp") < 0)
         return sa_template_failed(err, "link", "/var");
-    if (system_folders(host, err) < 0 || sa_template_files(err) < 0 ||
-        sa_template_devices(host, err) < 0)
+    if (go_folders(host, err) < 0 || system_folders(host, err) < 0 ||
+        sa_template_files(&host->go, err) < 0 || sa_template_devices(host, err) < 0)
         return -1;
     if (sa_mount_restrict("t", MOUNT_ATTR_RDONLY, 0) < 0)
         return sa_template_failed(err, "seal", "/");
@@ -196,6 +230,8 @@ int sa_template_enter(struct sa_host *host, struct sa_error *err)
 {
     static const char *const places[] = {"/tmp", "/mnt", "/run", "/srv"};
     size_t i = 0;
+    if (open_offer(host->go.caches, &host->go_caches, err) < 0)
+        return -1;
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return sa_template_failed(err, "make private", "/");
     while (i < SA_COUNT(places) && mount("tmpfs", places[i], "tmpfs", MS_NOSUID | MS_NODEV,

@@ -18,7 +18,7 @@ int sa_template_file(const char *path, const void *text, size_t length, struct s
 int sa_template_bind(const char *from, const char *to, uint64_t attributes, struct sa_error *err);
 
 /* Fill t/etc (template_files.c). */
-int sa_template_files(struct sa_error *err);
+int sa_template_files(const struct sa_go *go, struct sa_error *err);
 /* Make v/0, v/1, ...: a /dev for each slot; only v/0 where device nodes cannot be made, and then
  * host->own_devices is false (devices.c). */
 int sa_template_devices(struct sa_host *host, struct sa_error *err);

@@ -126,14 +126,22 @@ static int etc_folder(struct sa_error *err)
 }
 
 /* Names that people and models type and Debian does not have, in a folder that is last in PATH. */
-static int short_names(struct sa_error *err)
+static int short_names(const struct sa_go *go, struct sa_error *err)
 {
+    static const char *const tools[] = {"go", "gofmt"};
     if (sa_template_folder("t/etc/secureagent", err) < 0 ||
         sa_template_folder("t/etc/secureagent/bin", err) < 0)
         return -1;
     if (access("/usr/bin/python3", X_OK) == 0 &&
         symlink("/usr/bin/python3", "t/etc/secureagent/bin/python") < 0)
         return sa_template_failed(err, "link", "python");
+    for (size_t i = 0; go->root[0] && i < SA_COUNT(tools); i++) {
+        char program[128], inside[64];
+        snprintf(program, sizeof program, "%s/bin/%s", go->root, tools[i]);
+        snprintf(inside, sizeof inside, "t/etc/secureagent/bin/%s", tools[i]);
+        if (symlink(program, inside) < 0)
+            return sa_template_failed(err, "link", inside);
+    }
     return 0;
 }
 
@@ -151,7 +159,7 @@ static int own_files(struct sa_error *err)
     return 0;
 }
 
-int sa_template_files(struct sa_error *err)
+int sa_template_files(const struct sa_go *go, struct sa_error *err)
 {
-    return etc_folder(err) < 0 || short_names(err) < 0 || own_files(err) < 0 ? -1 : 0;
+    return etc_folder(err) < 0 || short_names(go, err) < 0 || own_files(err) < 0 ? -1 : 0;
 }

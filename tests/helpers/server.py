@@ -46,6 +46,8 @@ def descendants(root):
     queue = [root]
     while queue:
         for pid, comm in children.get(queue.pop(), []):
+            if comm == "go-cache":
+                continue  # makes a build cache in the background, whenever it likes
             found[pid] = comm
             queue.append(pid)
     return found
@@ -159,6 +161,8 @@ def start_server(data_dir=None, args=(), env=None, user=None, binaries=None):
     if user:
         os.chown(folder, *user)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SECUREAGENT_")}
+    # One for all servers, so that it is made once.
+    environment["SECUREAGENT_CACHE_DIR"] = str(BIN.parent / "cache")
     environment.update({"ASAN_OPTIONS": "quarantine_size_mb=16:detect_leaks=1", **(env or {})})
     command = [str((binaries or BIN) / "secureagent"), "up", "--listen", "127.0.0.1:0",
                "--data-dir", str(data_dir), "-o", "json", *args]
