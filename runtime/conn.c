@@ -127,6 +127,8 @@ static const struct {
     {SA_METHOD_FILE_MOVE, sa_file_move_open},
     {SA_METHOD_FILE_REMOVE, sa_file_remove_open},
     {SA_METHOD_USAGE, sa_usage_open},
+    {SA_METHOD_PORT_CONNECT, sa_port_connect_open},
+    {SA_METHOD_PORT_LIST, sa_port_list_open},
     {SA_METHOD_SHUTDOWN, sa_shutdown_open},
     {SA_METHOD_CLOCK, sa_clock_open},
 };

@@ -427,7 +427,7 @@ static void on_data(struct sa_call *call, enum sa_link_channel channel, const vo
 {
     struct exec *e = (struct exec *)call;
     if (channel == SA_CHANNEL_CONTROL) {
-        exec_in_data(&e->feeds[FEED_CONTROL], data, length);
+        sa_feed_data(&e->feeds[FEED_CONTROL], data, length);
         return;
     }
     if (channel != SA_CHANNEL_IN) {
@@ -446,7 +446,7 @@ static void on_data(struct sa_call *call, enum sa_link_channel channel, const vo
         length -= (size_t)took;
     }
     if (length)
-        exec_in_data(&e->feeds[FEED_STDIN], data, length);
+        sa_feed_data(&e->feeds[FEED_STDIN], data, length);
 }
 
 static void on_eof(struct sa_call *call, enum sa_link_channel channel)
@@ -454,7 +454,7 @@ static void on_eof(struct sa_call *call, enum sa_link_channel channel)
     struct exec *e = (struct exec *)call;
     struct sa_error error;
     if (channel == SA_CHANNEL_CONTROL)
-        exec_in_eof(&e->feeds[FEED_CONTROL]);
+        sa_feed_eof(&e->feeds[FEED_CONTROL]);
     if (channel != SA_CHANNEL_IN)
         return;
     if (waits_for_code(e)) {
@@ -463,7 +463,7 @@ static void on_eof(struct sa_call *call, enum sa_link_channel channel)
         fail(e, &error);
         return;
     }
-    exec_in_eof(&e->feeds[FEED_STDIN]);
+    sa_feed_eof(&e->feeds[FEED_STDIN]);
 }
 
 static void on_note(struct sa_call *call, const void *body, size_t length)
@@ -507,8 +507,7 @@ void sa_exec_open(struct sa_stream *stream, const void *body, size_t length)
     struct exec *e = sa_call_new(sizeof *e, &method, stream);
     e->request = sa_alloc(sizeof *e->request);
     e->result = (struct sa_watch){.fd = -1, .ready = result_ready};
-    exec_out_init(e);
-    exec_in_init(e);
+    exec_io_init(e);
     e->deadline.fire = deadline_fire;
     e->killer.fire = killer_fire;
     e->quiet.fire = quiet_fire;

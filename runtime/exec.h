@@ -1,9 +1,10 @@
 /* What the files of the EXEC method share: exec_request.c decodes, exec.c lives, exec_io.c opens
- * the descriptors, exec_out.c and exec_in.c move bytes. */
+ * the descriptors, exec_out.c and feed.c move bytes. */
 #ifndef SA_RUNTIME_EXEC_H
 #define SA_RUNTIME_EXEC_H
 
 #include "call.h"
+#include "feed.h"
 #include "poller.h"
 #include "proc.h"
 #include "spawn.h"
@@ -70,15 +71,6 @@ struct pump {
     int64_t before_control; /* what has to go before the control channel does */
 };
 
-/* The link on its way into stdin or control. */
-struct feed {
-    struct sa_watch watch;
-    struct exec *exec;
-    struct sa_buf queue; /* bytes before `done` are written */
-    size_t done;
-    bool eof, enlarged;
-};
-
 enum { PUMP_OUT, PUMP_ERR, PUMP_CONTROL, PUMPS };
 enum { FEED_STDIN, FEED_CONTROL, FEEDS };
 
@@ -97,7 +89,7 @@ struct exec {
     struct sa_spawn spawn;
     struct sa_watch result; /* of the start */
     struct pump pumps[PUMPS];
-    struct feed feeds[FEEDS];
+    struct sa_feed feeds[FEEDS];
     int64_t control_due; /* bytes of control that may go once the pipes are drained */
     struct sa_timer deadline, killer, quiet, answer;
     struct exec_child_fds child; /* until it runs */
@@ -125,10 +117,10 @@ struct exec {
 void exec_check(struct exec *exec);
 
 /* exec_io.c */
+void exec_io_init(struct exec *exec);
 int exec_io_open(struct exec *exec, struct exec_child_fds *child, struct sa_error *err);
 /* It runs: let bytes flow. */
 void exec_io_start(struct exec *exec);
-void exec_io_enlarge(int fd, bool *enlarged);
 void exec_io_resize(struct exec *exec, int64_t window);
 /* The opener left the terminal: what it shows is forwarded, then it is gone. */
 void exec_io_hang_up(struct exec *exec);
@@ -148,11 +140,5 @@ bool exec_out_closed(const struct exec *exec);
 void exec_out_hurry(struct exec *exec); /* do not wait for what is in the pipes */
 void exec_out_finish(struct exec *exec);
 void exec_out_close(struct exec *exec);
-
-/* exec_in.c */
-void exec_in_init(struct exec *exec);
-void exec_in_data(struct feed *feed, const void *data, size_t length);
-void exec_in_eof(struct feed *feed);
-void exec_in_close(struct exec *exec);
 
 #endif

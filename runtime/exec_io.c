@@ -10,17 +10,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { PIPE_BYTES = 256 * 1024 /* of a pipe that was seen full */ };
-
-/* A pipe that was full gets larger, if the user may have that: fewer switches between the program
- * and us. */
-void exec_io_enlarge(int fd, bool *enlarged)
-{
-    if (!*enlarged)
-        (void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
-    *enlarged = true;
-}
-
 /* A pipe whose end `ours` (0 or 1) is ours, non-blocking. */
 static int make_pipe(int fds[2], int ours, struct sa_error *err)
 {
@@ -111,12 +100,32 @@ static int open_terminal(struct exec *e, struct exec_child_fds *child, struct sa
     return e->feeds[FEED_STDIN].watch.fd < 0 ? -1 : 0;
 }
 
+/* The other half of the socket goes on being read. */
+static void on_control_closing(struct sa_feed *feed, bool at_end)
+{
+    (void)at_end;
+    shutdown(feed->watch.fd, SHUT_WR);
+}
+
+static void on_stdin_closing(struct sa_feed *feed, bool at_end)
+{
+    struct exec *e = sa_container_of(feed, struct exec, feeds[FEED_STDIN]);
+    if (e->tty && at_end)
+        exec_io_hang_up(e);
+}
+
+void exec_io_init(struct exec *e)
+{
+    exec_out_init(e);
+    sa_feed_init(&e->feeds[FEED_STDIN], e->call.stream, on_stdin_closing);
+    sa_feed_init(&e->feeds[FEED_CONTROL], e->call.stream, on_control_closing);
+}
+
 int exec_io_open(struct exec *e, struct exec_child_fds *child, struct sa_error *err)
 {
     e->tty = e->request->window > 0;
     e->control = e->request->control;
-    exec_out_init(e);
-    exec_in_init(e);
+    exec_io_init(e);
     if ((e->tty ? open_terminal : open_pipes)(e, child, err) < 0)
         return -1;
     return e->control ? open_control(e, child, err) : 0;
@@ -148,5 +157,6 @@ void exec_io_finish(struct exec *e)
 void exec_io_close(struct exec *e)
 {
     exec_out_close(e);
-    exec_in_close(e);
+    for (int i = 0; i < FEEDS; i++)
+        sa_feed_deinit(&e->feeds[i]);
 }

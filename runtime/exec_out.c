@@ -92,7 +92,7 @@ static bool pump_step(struct pump *p, size_t most)
     count(&p->must_drain, n);
     count(&p->before_control, n);
     if (n >= 64 * 1024)
-        exec_io_enlarge(p->watch.fd, &p->enlarged);
+        sa_pipe_enlarge(p->watch.fd, &p->enlarged);
     if (p->exec->exited && !p->exec->quiet_over &&
         sa_poller_now_us() < p->exec->exit_us + EXEC_NOISE_US)
         sa_timer_set(&p->exec->quiet, EXEC_QUIET_US);

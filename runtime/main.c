@@ -7,6 +7,8 @@
  *     conn.c                link, dispatch of calls (call.h)
  *     exec*.c spawn.c       programs; proc.c which processes belong to them
  *     file*.c path.c        files beneath the roots
+ *     template.c            programs forked from a process that waits
+ *     port*.c               servers inside
  *     usage.c               usage, shutdown
  */
 #include "base/cleanup.h"

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 /* Beyond any time that could pass, so that the limit never acts as one. */
 #define MARK_FIRST (UINT64_C(1) << 62)
@@ -55,8 +56,7 @@ static bool has_mark(pid_t pid, uint64_t mark)
     return mark && prlimit(pid, RLIMIT_RTTIME, NULL, &limit) == 0 && limit.rlim_max == mark;
 }
 
-/* Up to size-1 bytes of /proc/PID/NAME, terminated; false when it is gone. */
-static bool read_small(pid_t pid, const char *name, char *out, size_t size)
+bool sa_proc_read(pid_t pid, const char *name, char *out, size_t size)
 {
     char path[48];
     snprintf(path, sizeof path, "%d/%s", pid, name);
@@ -84,8 +84,7 @@ static char stat_state(const char *stat)
     return p && p[1] ? p[2] : '?';
 }
 
-/* Call `visit` for each process but this one; false when there is no /proc. */
-static bool each_process(void (*visit)(pid_t pid, void *arg), void *arg)
+bool sa_proc_each(void (*visit)(pid_t pid, void *arg), void *arg)
 {
     char buffer[8192] __attribute__((aligned(8)));
     long n;
@@ -110,7 +109,7 @@ static void collect(pid_t pid, void *arg)
 {
     struct table *table = arg;
     char stat[512];
-    if (table->count == PROCESSES_MAX || !read_small(pid, "stat", stat, sizeof stat))
+    if (table->count == PROCESSES_MAX || !sa_proc_read(pid, "stat", stat, sizeof stat))
         return;
     if (table->count == table->capacity) {
         table->capacity = table->capacity ? table->capacity * 2 : 64;
@@ -163,6 +162,17 @@ static bool alone(void)
     return kill(-1, 0) < 0 && errno == ESRCH;
 }
 
+DIR *sa_proc_descriptors(pid_t pid)
+{
+    char path[32];
+    snprintf(path, sizeof path, "%d/fd", pid);
+    int fd = openat(proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir && fd >= 0)
+        close(fd);
+    return dir;
+}
+
 struct marked {
     uint64_t mark;
     size_t count;
@@ -172,7 +182,7 @@ static void count_marked(pid_t pid, void *arg)
 {
     struct marked *marked = arg;
     char stat[512];
-    if (has_mark(pid, marked->mark) && read_small(pid, "stat", stat, sizeof stat))
+    if (has_mark(pid, marked->mark) && sa_proc_read(pid, "stat", stat, sizeof stat))
         marked->count += stat_state(stat) != 'Z' && stat_state(stat) != 'X';
 }
 
@@ -182,7 +192,7 @@ size_t sa_proc_count_group(const struct sa_proc_group *group)
     if (!group->mark)
         return sa_proc_signal_group(group, 0);
     if (!alone())
-        each_process(count_marked, &marked);
+        sa_proc_each(count_marked, &marked);
     return marked.count;
 }
 
@@ -190,7 +200,7 @@ size_t sa_proc_count_group(const struct sa_proc_group *group)
 static bool find_members(const struct sa_proc_group *group, struct table *table)
 {
     size_t strangers = 0;
-    if (alone() || !each_process(collect, table))
+    if (alone() || !sa_proc_each(collect, table))
         return false;
     for (size_t i = 0; i < table->count; i++) {
         struct process *p = &table->items[i];
@@ -250,7 +260,7 @@ static int64_t status_kib(const char *status, const char *name)
 static void add_memory(pid_t pid, struct sa_proc_usage *usage)
 {
     char text[4096];
-    if (read_small(pid, "status", text, sizeof text))
+    if (sa_proc_read(pid, "status", text, sizeof text))
         usage->memory_bytes +=
             1024 * (status_kib(text, "\nRssAnon:") + status_kib(text, "\nRssShmem:"));
 }
@@ -260,7 +270,7 @@ static void add_usage(pid_t pid, void *arg)
     struct sa_proc_usage *usage = arg;
     char stat[512];
     int64_t ticks = 0;
-    if (!read_small(pid, "stat", stat, sizeof stat))
+    if (!sa_proc_read(pid, "stat", stat, sizeof stat))
         return;
     for (int field = 14; field <= 17; field++) /* its own and its reaped children's */
         ticks += stat_field(stat, field);
@@ -285,5 +295,5 @@ void sa_proc_usage(struct sa_proc_usage *usage)
         .cpu_us = cpu_us(RUSAGE_SELF) + cpu_us(RUSAGE_CHILDREN),
     };
     add_memory(getpid(), usage);
-    each_process(add_usage, usage);
+    sa_proc_each(add_usage, usage);
 }

@@ -11,6 +11,7 @@
 #ifndef SA_RUNTIME_PROC_H
 #define SA_RUNTIME_PROC_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,13 @@ size_t sa_proc_signal_group(const struct sa_proc_group *group, int signal);
 /* SIGKILL to all members, also while they multiply: they are stopped first, as who is stopped does
  * not fork. Returns how many were met; call again (after a pause) until it returns 0. */
 size_t sa_proc_kill_group(const struct sa_proc_group *group);
+
+/* Call `visit` for each process but this one; false when there is no /proc. */
+bool sa_proc_each(void (*visit)(pid_t pid, void *arg), void *arg);
+/* Up to size-1 bytes of /proc/PID/NAME, terminated; false when it is gone. */
+bool sa_proc_read(pid_t pid, const char *name, char *out, size_t size);
+/* Its open descriptors, or NULL; closedir() it. */
+DIR *sa_proc_descriptors(pid_t pid);
 
 struct sa_proc_usage {
     size_t processes;
