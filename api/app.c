@@ -1,6 +1,7 @@
 /* Dispatch: route, authenticate, authorise, call the handler; and what is measured of it. */
 #include "api/app_run.h"
 #include "api/context.h"
+#include "api/port.h"
 #include "api/privilege.h"
 
 #include "base/cleanup.h"
@@ -25,18 +26,23 @@ static int authenticate(struct sa_app *app, struct sa_http_request *request,
     return sa_authenticate_signed(app, request, route, principal, err);
 }
 
-/* A request that uses a sandbox keeps it from being idle until it is over. */
+void sa_request_hold(struct sa_http_request *request, struct sa_sandbox *sandbox)
+{
+    sa_sandbox_hold(sandbox);
+    sa_http_request_set_user(
+        request, sa_arena_strdup(sa_http_request_arena(request), sa_sandbox_id(sandbox)));
+}
+
 static void hold_sandbox(struct sa_app *app, struct sa_http_request *request,
                          const struct sa_api_route *route, const struct sa_principal *principal)
 {
     const char *id = sa_http_request_param(request, "id");
     bool use = route->permission == SA_PERM_SANDBOXES_EXECUTE ||
-               route->permission == SA_PERM_SANDBOXES_FILES;
+               route->permission == SA_PERM_SANDBOXES_FILES ||
+               route->permission == SA_PERM_SANDBOXES_PORTS;
     struct sa_sandbox *sandbox = use && id ? sa_route_sandbox_peek(app, request, principal) : NULL;
-    if (!sandbox)
-        return;
-    sa_sandbox_hold(sandbox);
-    sa_http_request_set_user(request, sa_arena_strdup(sa_http_request_arena(request), id));
+    if (sandbox)
+        sa_request_hold(request, sandbox);
 }
 
 static void release_sandbox(struct sa_app *app, const char *id)
@@ -50,6 +56,8 @@ static void dispatch(struct sa_http_request *request, void *user)
 {
     struct sa_app *app = user;
     struct sa_error error;
+    if (sa_port_dispatch_host(app, request))
+        return;
     const struct sa_route *found = sa_router_find(app->router, request);
     if (!found)
         return;
@@ -131,6 +139,7 @@ static void part_stopped(struct sa_app_run *run)
     struct sa_app *app = &run->app;
     uv_close((uv_handle_t *)&run->prune_timer, NULL);
     sa_contexts_free(app->contexts);
+    sa_ports_free(app->ports);
     sa_sandboxes_free(app->sandboxes);
     sa_executions_free(app->executions);
     sa_idempotency_free(app->idempotency);
@@ -240,6 +249,7 @@ static int open_parts(struct sa_app_run *run, const struct sa_app_options *optio
     app->contexts = sa_contexts_new();
     sa_executions_set_contexts(app->executions, app->contexts);
     app->idempotency = sa_idempotency_new(app->store);
+    app->ports = sa_ports_new(app->loop);
     app->sandboxes =
         sa_sandboxes_new(&(struct sa_sandboxes_options){.loop = app->loop,
                                                         .store = app->store,
@@ -270,6 +280,7 @@ int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options, s
 {
     struct sa_app *app = &run->app;
     app->loop = options->loop;
+    app->domain = options->domain;
     add_metrics(app);
     app->router = sa_router_new();
     for (size_t i = 0; sa_api_routes[i]; i++)

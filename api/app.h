@@ -14,6 +14,8 @@
 #include "http/server.h"
 #include "store/keys.h"
 
+struct sa_ports;
+
 struct sa_app {
     uv_loop_t *loop;
     struct sa_store *store;
@@ -25,6 +27,8 @@ struct sa_app {
     struct sa_router *router;
     struct sa_http_server *server;
     struct sa_signer *signer; /* api/sign.h */
+    struct sa_ports *ports;   /* api/port.h */
+    const char *domain;       /* of the names of ports */
     struct sa_metric *request_seconds, *requests_total;
     bool draining;
 };
@@ -36,6 +40,7 @@ enum sa_permission {
     SA_PERM_SANDBOXES_WRITE,
     SA_PERM_SANDBOXES_EXECUTE,
     SA_PERM_SANDBOXES_FILES,
+    SA_PERM_SANDBOXES_PORTS,
     SA_PERM_KEYS_READ,
     SA_PERM_KEYS_WRITE,
     SA_PERM_OPERATIONS_READ,
@@ -66,8 +71,8 @@ struct sa_api_route {
 };
 /* Tables that end with a route without a method: one for each area of api/openapi/. */
 extern const struct sa_api_route sa_routes_sandboxes[], sa_routes_lifecycle[],
-    sa_routes_execution[], sa_routes_contexts[], sa_routes_files[], sa_routes_identity[],
-    sa_routes_operations[];
+    sa_routes_execution[], sa_routes_contexts[], sa_routes_files[], sa_routes_ports[],
+    sa_routes_identity[], sa_routes_operations[];
 extern const struct sa_api_route *const sa_api_routes[]; /* all of them; NULL at the end */
 #define SA_SANDBOX_PATH "/api/v1/sandboxes/{id}"
 
@@ -100,6 +105,9 @@ void sa_respond_no_sandbox(struct sa_http_request *request);
 void sa_respond_not_living(struct sa_app *app, struct sa_http_request *request,
                            const struct sa_principal *principal);
 
+/* The request uses the sandbox, which is not idle until it is over. */
+void sa_request_hold(struct sa_http_request *request, struct sa_sandbox *sandbox);
+
 /* Answer with JSON that a writer has put into `body`. */
 void sa_respond_json(struct sa_http_request *request, int status, struct sa_buf *body);
 /* A boolean or integer query parameter; -1 when it is malformed (err names it). */
@@ -117,6 +125,7 @@ sa_api_handler sa_handle_execute, sa_handle_list_executions, sa_handle_get_execu
     sa_handle_execution_stdin, sa_handle_resize_execution;
 sa_api_handler sa_handle_list_files, sa_handle_read_file, sa_handle_stat_file, sa_handle_write_file,
     sa_handle_delete_file, sa_handle_sign_file;
+sa_api_handler sa_handle_port;
 sa_api_handler sa_handle_list_keys, sa_handle_create_key, sa_handle_revoke_key;
 sa_api_handler sa_handle_healthz, sa_handle_readyz, sa_handle_metrics, sa_handle_openapi;
 

@@ -14,6 +14,7 @@ struct sa_app_options {
     const char *bootstrap_key; /* registered as an admin key; NULL: none */
     const char *tls_cert, *tls_key;
     size_t max_sandboxes;
+    const char *domain; /* ports are <port>-<id>.<domain>; must outlive the run */
     size_t spool_bytes,
         spool_total_bytes; /* output kept of one execution, and of all; 0: defaults */
     int64_t retention_ms;  /* how long records of ended sandboxes are kept */

@@ -17,6 +17,7 @@ static const struct {
     [SA_PERM_SANDBOXES_WRITE] = {"sandboxes.write", SA_ROLE_DEVELOPER},
     [SA_PERM_SANDBOXES_EXECUTE] = {"sandboxes.execute", SA_ROLE_DEVELOPER},
     [SA_PERM_SANDBOXES_FILES] = {"sandboxes.files", SA_ROLE_DEVELOPER},
+    [SA_PERM_SANDBOXES_PORTS] = {"sandboxes.ports", SA_ROLE_DEVELOPER},
     [SA_PERM_KEYS_READ] = {"keys.read", SA_ROLE_ADMIN},
     [SA_PERM_KEYS_WRITE] = {"keys.write", SA_ROLE_ADMIN},
     [SA_PERM_OPERATIONS_READ] = {"operations.read", SA_ROLE_OPERATOR},

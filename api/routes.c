@@ -1,6 +1,7 @@
 /* The route tables (compared with api/openapi/ by a test), and helpers that handlers share. */
 #include "api/app.h"
 #include "api/files.h"
+#include "api/port.h"
 
 #include "base/cleanup.h"
 
@@ -10,12 +11,14 @@
 
 /* Each area's table stands in the file that handles it. */
 const struct sa_api_route *const sa_api_routes[] = {
-    sa_routes_sandboxes, sa_routes_lifecycle, sa_routes_execution,  sa_routes_contexts,
-    sa_routes_files,     sa_routes_identity,  sa_routes_operations, NULL};
+    sa_routes_sandboxes, sa_routes_lifecycle,  sa_routes_execution,
+    sa_routes_contexts,  sa_routes_files,      sa_routes_ports,
+    sa_routes_identity,  sa_routes_operations, NULL};
 
 const struct sa_signed_route sa_signed_routes[] = {{sa_handle_read_file, sa_grant_file},
                                                    {sa_handle_stat_file, sa_grant_file},
                                                    {sa_handle_write_file, sa_grant_file},
+                                                   {sa_handle_port, sa_grant_port},
                                                    {0}};
 
 void sa_respond_no_sandbox(struct sa_http_request *request)

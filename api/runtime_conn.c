@@ -206,6 +206,13 @@ static void on_note(void *owner, struct sa_stream *stream, const void *body, siz
         call->events->note(call->user, &fields);
 }
 
+static void on_eof(void *owner, struct sa_stream *stream, enum sa_link_channel channel)
+{
+    struct sa_call *call = live_call(owner, stream);
+    if (call && call->events && call->events->eof)
+        call->events->eof(call->user, channel);
+}
+
 static void on_writable(void *owner, struct sa_stream *stream)
 {
     struct sa_call *call = live_call(owner, stream);
@@ -238,6 +245,7 @@ static const struct sa_link_events link_events = {
     .ready = on_ready,
     .data = on_data,
     .note = on_note,
+    .eof = on_eof,
     .writable = on_writable,
     .ended = on_ended,
     .wants_output = on_wants_output,

@@ -24,6 +24,7 @@ struct sa_runtime_conn_events {
 struct sa_call_events {
     void (*data)(void *user, enum sa_link_channel channel, const void *data, size_t length);
     void (*note)(void *user, struct sa_fields *fields);
+    void (*eof)(void *user, enum sa_link_channel channel);
     void (*writable)(void *user);
     /* Exactly once, last, never from within sa_call_open(). error is NULL on success, then
      * `fields` is the result. After it the call is gone. */

@@ -47,6 +47,11 @@ static const struct sa_option options[] = {
      .fallback = "text",
      .value = "FORMAT",
      .help = "text, or json: one line {\"url\",\"apiKey\"} once it is ready"},
+    {.name = "domain",
+     .kind = SA_OPTION_STRING,
+     .fallback = "localhost",
+     .env = "SECUREAGENT_DOMAIN",
+     .help = "servers in sandboxes are at PORT-ID.DOMAIN"},
     {.name = "max-sandboxes",
      .kind = SA_OPTION_INT,
      .fallback = "1000",
@@ -110,7 +115,8 @@ static char **api_options(const struct sa_config *config)
         enum sa_option_kind kind;
     } passed[] = {{"tls-cert", SA_OPTION_PATH},     {"tls-key", SA_OPTION_PATH},
                   {"log-level", SA_OPTION_STRING},  {"log-format", SA_OPTION_STRING},
-                  {"max-sandboxes", SA_OPTION_INT}, {"retention", SA_OPTION_DURATION}};
+                  {"max-sandboxes", SA_OPTION_INT}, {"domain", SA_OPTION_STRING},
+                  {"retention", SA_OPTION_DURATION}};
     char **list = sa_alloc((SA_COUNT(passed) + 1) * sizeof *list);
     size_t n = 0;
     for (size_t i = 0; i < SA_COUNT(passed); i++) {
