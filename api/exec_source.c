@@ -224,6 +224,17 @@ static const struct sa_call_events call_events = {
 
 /* ---- the start ---- */
 
+/* Code in Python is forked from an interpreter that waits, with the sandbox's modules imported. */
+static void encode_template(const struct sa_execute *x, const struct sa_sandbox_spec *spec,
+                            struct sa_buf *body)
+{
+    if (strcmp(x->kind, "python") != 0 || x->tty)
+        return;
+    sa_fields_add_text(body, SA_EXEC_TEMPLATE, "python");
+    for (size_t i = 0; i < spec->imports.count; i++)
+        sa_fields_add_text(body, SA_EXEC_IMPORT, spec->imports.items[i]);
+}
+
 static void encode(const struct sa_execute *x, int64_t output_max, struct sa_buf *body)
 {
     for (size_t i = 0; i < x->argc; i++)
@@ -270,6 +281,7 @@ struct sa_execution *sa_program_run(struct sa_executions *all, struct sa_sandbox
         return NULL;
     sa_autobuf body = SA_BUF_INIT;
     encode(execute, output_max, &body);
+    encode_template(execute, sa_sandbox_spec(sandbox), &body);
     struct source *s = sa_alloc(sizeof *s);
     struct sa_execution_meta meta = {.kind = execute->kind,
                                      .summary = execute->summary,
