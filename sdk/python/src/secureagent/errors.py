@@ -110,15 +110,11 @@ class AuthenticationError(SecureAgentError):
 
 
 class PermissionDeniedError(SecureAgentError):
-    """The key's role does not allow this (403)."""
-
-    default_hint = "use a key with a role that may do this; `secureagent keys` lists the roles"
+    """The key's role, or the sandbox's isolation, does not allow this (403)."""
 
 
 class PolicyDeniedError(PermissionDeniedError):
     """A policy of the operator decided against it; `details` name the rule."""
-
-    default_hint = ""
 
 
 class NotFoundError(SecureAgentError, LookupError):
