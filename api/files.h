@@ -27,6 +27,7 @@ struct sa_file_op {
     struct sa_app *app;
     struct sa_http_request *request;
     const struct sa_principal *principal;
+    void *user;           /* of the handler */
     struct sa_call *call; /* NULL once ended */
     size_t held;          /* credit kept back because the client is slow */
     bool writable;
@@ -36,11 +37,18 @@ struct sa_file_op {
     struct sa_json_w w;
 };
 
-/* Open the call, or answer with what is wrong (NULL). */
+struct sa_file_op *sa_file_op_new(struct sa_app *app, struct sa_http_request *request,
+                                  const struct sa_principal *principal);
+/* Its first call as well; NULL: answered with what is wrong. */
 struct sa_file_op *sa_file_op_start(struct sa_app *app, struct sa_http_request *request,
                                     const struct sa_principal *principal,
                                     enum sa_link_method method, const struct sa_buf *body,
                                     const struct sa_call_events *events);
+/* Open a call; another one only when none is open. -1: answered with what is wrong. */
+int sa_file_op_call(struct sa_file_op *op, enum sa_link_method method, const struct sa_buf *body,
+                    const struct sa_call_events *events);
+/* The answer is known before the call's end: take the request out of it. */
+void sa_file_op_leave(struct sa_file_op *op);
 /* The call ended: answer an error. True when there was one. */
 bool sa_file_op_failed(struct sa_file_op *op, const struct sa_error *error);
 /* The runtime does not keep to the protocol: enough of it. */
@@ -53,8 +61,13 @@ void sa_file_op_writable(struct sa_http_request *request, void *user);
 /* Answer with the entry that a call ended with: 201 when it is new, else 200. For `ended`. */
 void sa_file_op_answer_entry(void *user, const struct sa_error *error, struct sa_fields *fields);
 
+/* "644", "0755" to permission bits; -1: malformed. */
+int sa_file_mode_parse(const char *text, int64_t *mode);
 /* The path parameter of the route, absolute. */
 const char *sa_file_route_path(struct sa_http_request *request);
+
+sa_api_handler sa_handle_move_file, sa_handle_copy_file, sa_handle_chmod_file, sa_handle_mkdir,
+    sa_handle_export_files, sa_handle_import_files, sa_handle_watch_files;
 
 /* Signed URLs for files (api/sign.h). */
 bool sa_grant_file(struct sa_http_request *request, struct sa_grant *grant);

@@ -28,31 +28,58 @@ const char *sa_file_route_path(struct sa_http_request *request)
     return sa_arena_printf(sa_http_request_arena(request), "/%s", path);
 }
 
-/* Open the call, or answer with what is wrong. */
+int sa_file_op_call(struct sa_file_op *op, enum sa_link_method method, const struct sa_buf *body,
+                    const struct sa_call_events *events)
+{
+    struct sa_error error;
+    struct sa_sandbox *sandbox = sa_route_sandbox(op->app, op->request, op->principal);
+    if (!sandbox)
+        return -1;
+    struct sa_runtime_conn *conn = sa_sandbox_conn(sandbox, &error);
+    if (!conn || !(op->call = sa_call_open(conn, method, body, events, op, &error))) {
+        sa_http_respond_error(op->request, &error);
+        return -1;
+    }
+    sa_http_request_on_closed(op->request, on_client_gone, op);
+    return 0;
+}
+
+struct sa_file_op *sa_file_op_new(struct sa_app *app, struct sa_http_request *request,
+                                  const struct sa_principal *principal)
+{
+    struct sa_file_op *op = sa_arena_alloc(sa_http_request_arena(request), sizeof *op);
+    op->app = app;
+    op->request = request;
+    op->principal = principal;
+    sa_http_request_set_cleanup(request, op_cleanup, op);
+    return op;
+}
+
 struct sa_file_op *sa_file_op_start(struct sa_app *app, struct sa_http_request *request,
                                     const struct sa_principal *principal,
                                     enum sa_link_method method, const struct sa_buf *body,
                                     const struct sa_call_events *events)
 {
-    struct sa_error error;
-    struct sa_sandbox *sandbox = sa_route_sandbox(app, request, principal);
-    if (!sandbox)
-        return NULL;
-    struct sa_runtime_conn *conn = sa_sandbox_conn(sandbox, &error);
-    struct sa_file_op *op = sa_arena_alloc(sa_http_request_arena(request), sizeof *op);
-    op->app = app;
-    op->request = request;
-    op->principal = principal;
-    if (!conn || !(op->call = sa_call_open(conn, method, body, events, op, &error))) {
-        sa_http_respond_error(request, &error);
-        return NULL;
-    }
-    sa_http_request_set_cleanup(request, op_cleanup, op);
-    sa_http_request_on_closed(request, on_client_gone, op);
-    return op;
+    struct sa_file_op *op = sa_file_op_new(app, request, principal);
+    return sa_file_op_call(op, method, body, events) < 0 ? NULL : op;
 }
 
-/* The call ended: answer an error. True when there was one. */
+void sa_file_op_leave(struct sa_file_op *op)
+{
+    if (op->call)
+        sa_call_abandon(op->call);
+    op->call = NULL;
+    sa_http_request_on_closed(op->request, NULL, NULL);
+}
+
+/* What HTTP says that codes do not. 0: what the code says. */
+static int status_of(const struct sa_error *error)
+{
+    if (error->sys_errno == ENOSPC || error->sys_errno == EDQUOT)
+        return 507;
+    return error->code == SA_ECONFLICT && strncmp(error->path, "If-", 3) == 0 ? 412 : 0;
+}
+
 bool sa_file_op_failed(struct sa_file_op *op, const struct sa_error *error)
 {
     op->call = NULL;
@@ -61,19 +88,15 @@ bool sa_file_op_failed(struct sa_file_op *op, const struct sa_error *error)
         return false;
     if (sa_http_response_started(op->request))
         sa_http_response_abort(op->request);
-    else if (error->sys_errno == ENOSPC || error->sys_errno == EDQUOT)
-        sa_http_respond_error_full(op->request, 507, error, NULL, NULL);
     else
-        sa_http_respond_error(op->request, error);
+        sa_http_respond_error_full(op->request, status_of(error), error, NULL, NULL);
     return true;
 }
 
-/* The runtime does not keep to the protocol: enough of it. */
 void sa_file_op_broken(struct sa_file_op *op)
 {
     struct sa_error error;
-    if (op->call)
-        sa_call_abandon(op->call);
+    sa_file_op_leave(op);
     sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox does not answer as it should");
     sa_file_op_failed(op, &error);
 }

@@ -1,7 +1,10 @@
 /* Listing folders. */
 #include "api/files.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+enum { LIMIT_MAX = 10000, GLOB_BYTES_MAX = 1024, CURSOR_BYTES_MAX = 4096 };
 
 /* ---- GET /files?path= ---- streamed, so that a folder of any size takes little memory */
 
@@ -41,14 +44,70 @@ static void on_list_note(void *user, struct sa_fields *fields)
         op->held += sa_call_keep_note(op->call);
 }
 
+/* Opaque, and safe in a URL: the runtime's bytes in hexadecimal. */
+static void add_cursor(struct sa_buf *out, struct sa_fields fields)
+{
+    struct sa_field f;
+    while (sa_fields_next(&fields, &f, NULL) > 0) {
+        if (f.tag != SA_FILE_CURSOR || f.length > CURSOR_BYTES_MAX)
+            continue;
+        sa_buf_adds(out, ",\"cursor\":\"");
+        for (size_t i = 0; i < f.length; i++)
+            sa_buf_printf(out, "%02x", f.data[i]);
+        sa_buf_addc(out, '"');
+        return;
+    }
+}
+
+static int read_cursor(const char *text, struct sa_buf *out, struct sa_error *err)
+{
+    size_t n = strlen(text);
+    if (n % 2 || n > (size_t)2 * CURSOR_BYTES_MAX || strspn(text, "0123456789abcdef") != n)
+        return sa_error_at(err, SA_EINVALID, "cursor", "cursor: is none of a listing");
+    for (size_t i = 0; i < n; i += 2) {
+        const char digits[3] = {text[i], text[i + 1], '\0'};
+        sa_buf_addc(out, (char)strtoul(digits, NULL, 16));
+    }
+    return 0;
+}
+
+/* The query to the fields of the call. */
+static int read_query(struct sa_http_request *request, struct sa_buf *body, struct sa_error *err)
+{
+    const char *path = sa_http_request_query(request, "path");
+    const char *glob = sa_http_request_query(request, "glob");
+    const char *cursor = sa_http_request_query(request, "cursor");
+    sa_autobuf after = SA_BUF_INIT;
+    /* A pattern over several names looks into folders unless told not to. */
+    bool recursive = glob && strpbrk(glob, "/") != NULL;
+    int64_t limit = 0;
+    recursive |= glob && strcmp(glob, "**") == 0;
+    if (sa_query_bool(request, "recursive", &recursive, err) < 0 ||
+        sa_query_int(request, "limit", 1, LIMIT_MAX, &limit, err) < 0 ||
+        (cursor && read_cursor(cursor, &after, err) < 0))
+        return -1;
+    if (glob && (!glob[0] || strlen(glob) > GLOB_BYTES_MAX))
+        return sa_error_at(err, SA_EINVALID, "glob", "glob: expected 1 to %d bytes",
+                           GLOB_BYTES_MAX);
+    sa_fields_add_text(body, SA_FILE_PATH, path ? path : "/workspace");
+    sa_fields_add_int(body, SA_FILE_RECURSIVE, recursive);
+    sa_fields_add_int(body, SA_FILE_LIMIT, limit);
+    if (glob)
+        sa_fields_add_text(body, SA_FILE_GLOB, glob);
+    if (after.length)
+        sa_fields_add_bytes(body, SA_FILE_CURSOR, after.data, after.length);
+    return 0;
+}
+
 static void on_list_ended(void *user, const struct sa_error *error, struct sa_fields *fields)
 {
     struct sa_file_op *op = user;
-    (void)fields;
     if (sa_file_op_failed(op, error))
         return;
     list_start(op);
-    sa_buf_adds(&op->list, "]}");
+    sa_buf_adds(&op->list, "]");
+    add_cursor(&op->list, *fields);
+    sa_buf_adds(&op->list, "}");
     list_flush(op);
     sa_http_response_end(op->request);
 }
@@ -59,14 +118,10 @@ void sa_handle_list_files(struct sa_app *app, struct sa_http_request *request,
     static const struct sa_call_events events = {.note = on_list_note, .ended = on_list_ended};
     sa_autobuf body = SA_BUF_INIT;
     struct sa_error error;
-    const char *path = sa_http_request_query(request, "path");
-    bool recursive = false;
-    if (sa_query_bool(request, "recursive", &recursive, &error) < 0) {
+    if (read_query(request, &body, &error) < 0) {
         sa_http_respond_error(request, &error);
         return;
     }
-    sa_fields_add_text(&body, SA_FILE_PATH, path ? path : "/workspace");
-    sa_fields_add_int(&body, SA_FILE_RECURSIVE, recursive);
     struct sa_file_op *op =
         sa_file_op_start(app, request, principal, SA_METHOD_FILE_LIST, &body, &events);
     if (op)

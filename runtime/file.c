@@ -1,4 +1,4 @@
-/* The small file methods (STAT, MKDIR, MOVE) and what all of them share. */
+/* The small file methods (STAT, MKDIR, CHMOD) and what all of them share. */
 #include "file.h"
 
 #include "base/arena.h"
@@ -10,11 +10,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-
-#ifndef RENAME_NOREPLACE
-#define RENAME_NOREPLACE (1 << 0)
-#endif
 
 /* --- the request --- */
 
@@ -42,6 +37,15 @@ static int get_number(const struct sa_field *f, int64_t max, int64_t *value, str
     return 0;
 }
 
+static int add_version(struct sa_buf *list, const struct sa_field *f, struct sa_error *err)
+{
+    sa_autofree char *text = NULL;
+    if (sa_field_text(f, SA_FILE_VERSION_BYTES, &text, err) < 0)
+        return -1;
+    sa_buf_add(list, text, strlen(text) + 1);
+    return 0;
+}
+
 static int get_field(struct sa_file_request *r, const struct sa_field *f, struct sa_error *err)
 {
     int64_t flag = 0;
@@ -59,6 +63,28 @@ static int get_field(struct sa_file_request *r, const struct sa_field *f, struct
         result = get_number(f, 1, &flag, err);
         r->parents = flag;
         return result;
+    case SA_FILE_KEEP:
+        result = get_number(f, 1, &flag, err);
+        r->keep = flag;
+        return result;
+    case SA_FILE_GLOB:
+        return get_text(f, &r->glob, err);
+    case SA_FILE_LIMIT:
+        return get_number(f, INT64_MAX, &r->limit, err);
+    case SA_FILE_CURSOR:
+        r->cursor.length = 0;
+        sa_buf_add(&r->cursor, f->data, f->length);
+        return 0;
+    case SA_FILE_SUFFIX:
+        return get_number(f, INT64_MAX, &r->suffix, err);
+    case SA_FILE_IF_MATCH:
+        r->conditions.match_given = true;
+        return add_version(&r->conditions.match, f, err);
+    case SA_FILE_IF_NONE_MATCH:
+        r->conditions.none_match_given = true;
+        return add_version(&r->conditions.none_match, f, err);
+    case SA_FILE_IF_UNMODIFIED_S:
+        return sa_field_int(f, &r->conditions.unmodified_s, err);
     case SA_FILE_MODE:
         return get_number(f, 0777, &r->mode, err);
     case SA_FILE_OFFSET:
@@ -78,7 +104,8 @@ int sa_file_request_decode(struct sa_file_request *r, const void *body, size_t l
     struct sa_fields reader;
     struct sa_field f;
     int more;
-    *r = (struct sa_file_request){.mode = -1, .length = -1};
+    *r = (struct sa_file_request){
+        .mode = -1, .length = -1, .suffix = -1, .conditions.unmodified_s = INT64_MAX};
     sa_fields_init(&reader, body, length);
     while ((more = sa_fields_next(&reader, &f, err)) > 0)
         if (get_field(r, &f, err) < 0)
@@ -90,6 +117,10 @@ void sa_file_request_deinit(struct sa_file_request *r)
 {
     free(r->path);
     free(r->to);
+    free(r->glob);
+    sa_buf_deinit(&r->cursor);
+    sa_buf_deinit(&r->conditions.match);
+    sa_buf_deinit(&r->conditions.none_match);
 }
 
 /* --- entries --- */
@@ -116,8 +147,10 @@ int sa_file_check_regular(mode_t mode, const char *path, struct sa_error *err)
 {
     if (S_ISREG(mode))
         return 0;
-    return sa_error_at(err, SA_EINVALID, "path", "%.300s: is a %s, not a file", path,
-                       sa_file_kind(mode));
+    sa_error_at(err, SA_EINVALID, "path", "%.300s: is a %s, not a file", path, sa_file_kind(mode));
+    if (err && S_ISDIR(mode))
+        err->sys_errno = EISDIR;
+    return -1;
 }
 
 static void add_clean_text(struct sa_buf *out, uint16_t tag, const char *text)
@@ -188,7 +221,7 @@ int sa_file_add_entry_at(struct sa_buf *out, int folder, const char *name, const
     return 0;
 }
 
-/* --- STAT, MKDIR, MOVE: done at once --- */
+/* --- STAT, MKDIR, CHMOD: done at once --- */
 
 static int stat_it(struct sa_file_request *r, struct sa_buf *out, struct sa_error *err)
 {
@@ -206,34 +239,30 @@ static int stat_it(struct sa_file_request *r, struct sa_buf *out, struct sa_erro
 static int make_folder(struct sa_file_request *r, struct sa_buf *out, struct sa_error *err)
 {
     struct sa_place place;
-    if (sa_place_parse(&place, r->path, err) < 0 ||
-        sa_place_mkdir(&place, r->mode < 0 ? 0755 : (unsigned)r->mode, true, err) < 0)
+    int created;
+    if (sa_place_parse(&place, r->path, err) < 0)
         return -1;
-    return stat_it(r, out, err);
+    created = sa_place_mkdir(&place, r->mode < 0 ? 0755 : (unsigned)r->mode, true, err);
+    if (created < 0 || stat_it(r, out, err) < 0)
+        return -1;
+    sa_fields_add_int(out, SA_FILE_CREATED, created);
+    return 0;
 }
 
-static int move_it(struct sa_file_request *r, struct sa_buf *out, struct sa_error *err)
+static int change_mode(struct sa_file_request *r, struct sa_buf *out, struct sa_error *err)
 {
-    struct sa_place from, to;
-    const char *from_name, *to_name;
-    if (!r->to)
-        return sa_error_at(err, SA_EINVALID, "to", "where to is missing");
-    if (sa_place_parse(&from, r->path, err) < 0 || sa_place_parse(&to, r->to, err) < 0)
+    struct sa_place place;
+    char link[32];
+    if (r->mode < 0)
+        return sa_error_at(err, SA_EINVALID, "mode", "the mode is missing");
+    if (sa_place_parse(&place, r->path, err) < 0)
         return -1;
-    sa_autoclose int from_fd = sa_place_parent(&from, false, &from_name, err);
-    sa_autoclose int to_fd = from_fd < 0 ? -1 : sa_place_parent(&to, r->parents, &to_name, err);
-    if (to_fd < 0)
+    sa_autoclose int fd = sa_place_open(&place, O_PATH, true, err);
+    if (fd < 0)
         return -1;
-    if (renameat(from_fd, from_name, to_fd, to_name) < 0) {
-        if (errno == EXDEV)
-            return sa_error_at(err, SA_EINVALID, "to",
-                               "%.200s and %.200s are on different file systems: read and write "
-                               "it instead",
-                               from.root->path, to.root->path);
-        return sa_path_error(err, errno, errno == ENOENT ? from.full : to.full);
-    }
-    if (sa_file_add_entry_at(out, to_fd, to_name, to.full) < 0)
-        return sa_path_error(err, errno, to.full);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd); /* fchmod(2) takes no O_PATH */
+    if (chmod(link, (mode_t)r->mode) < 0 || sa_file_add_entry_at(out, fd, "", place.full) < 0)
+        return sa_path_error(err, errno, place.full);
     return 0;
 }
 
@@ -260,7 +289,7 @@ void sa_file_mkdir_open(struct sa_stream *stream, const void *body, size_t lengt
     answer(stream, body, length, make_folder);
 }
 
-void sa_file_move_open(struct sa_stream *stream, const void *body, size_t length)
+void sa_file_chmod_open(struct sa_stream *stream, const void *body, size_t length)
 {
-    answer(stream, body, length, move_it);
+    answer(stream, body, length, change_mode);
 }

@@ -2,11 +2,15 @@
  * FILE_LIST: the entries of a folder, sorted by name, as NOTEs; with SA_FILE_RECURSIVE each folder
  * is followed by what is in it. A folder is read whole (its names must be sorted), up to a cap;
  * everything else is done in slices. Links are reported, never followed.
+ *
+ * A cursor is the path, below the folder, of the last entry that was looked at: the listing goes on
+ * behind it, whether or not it is still there.
  */
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "call.h"
 #include "file.h"
+#include "glob.h"
 #include "poller.h"
 
 #include <dirent.h>
@@ -30,15 +34,18 @@ struct level {
     char *names;        /* "name\0name\0..." */
     char **sorted;
     size_t count, next;
+    bool listed; /* the next one was listed already, before the cursor */
 };
 
 struct file_list {
     struct sa_call call;
     struct sa_task task;
-    bool recursive;
-    size_t depth; /* levels in use */
+    struct sa_file_request request;
+    const char *after;  /* what is left of the cursor for the innermost folder; NULL: nothing */
+    size_t base_length; /* of `path`: the folder that is listed, with its slash */
+    size_t depth;       /* levels in use */
     struct level levels[DEPTH_MAX];
-    char path[PATH_MAX];
+    char path[PATH_MAX], last[PATH_MAX]; /* last: with which the limit was reached */
     struct sa_buf note;
     int64_t count;
 };
@@ -59,6 +66,7 @@ static void release(struct file_list *l)
     while (l->depth)
         pop(l);
     sa_buf_deinit(&l->note);
+    sa_file_request_deinit(&l->request);
 }
 
 static void fail(struct file_list *l, const struct sa_error *error)
@@ -95,6 +103,21 @@ static ssize_t read_names(int fd, struct sa_buf *out)
     return n < 0 ? -1 : count;
 }
 
+/* Skip what sorts before the cursor's name for this folder. If the name itself is there, it was
+ * listed: only what is in it comes, behind what is left of the cursor. */
+static void skip_to_cursor(struct file_list *l, struct level *level)
+{
+    if (!l->after)
+        return;
+    size_t n = strcspn(l->after, "/");
+    char name[NAME_MAX + 1];
+    snprintf(name, sizeof name, "%.*s", (int)n, l->after);
+    while (level->next < level->count && strcmp(level->sorted[level->next], name) < 0)
+        level->next++;
+    level->listed = level->next < level->count && !strcmp(level->sorted[level->next], name);
+    l->after = level->listed && l->after[n] ? l->after + n + 1 : NULL;
+}
+
 /* Takes over `fd`, a folder whose path is l->path. 0, or -1 with errno. */
 static int push(struct file_list *l, int fd)
 {
@@ -114,6 +137,7 @@ static int push(struct file_list *l, int fd)
     for (size_t i = 0; i < level->count; i++, name += strlen(name) + 1)
         level->sorted[i] = name;
     qsort(level->sorted, level->count, sizeof *level->sorted, by_name);
+    skip_to_cursor(l, level);
     return 0;
 }
 
@@ -136,6 +160,11 @@ static bool enter(struct file_list *l, int above, const char *name)
     return false;
 }
 
+static bool matches(const struct file_list *l)
+{
+    return !l->request.glob || sa_glob_match(l->request.glob, l->path + l->base_length);
+}
+
 /* The next entry of the innermost folder; false: the call has failed. */
 static bool list_next(struct file_list *l)
 {
@@ -148,12 +177,17 @@ static bool list_next(struct file_list *l)
         too_much(l);
         return false;
     }
-    bool gone = sa_file_add_entry_at(&entry, level->fd, name, l->path) < 0;
-    if (!gone) {
+    bool listed = level->listed;
+    level->listed = false;
+    if (!listed)
+        l->after = NULL; /* behind the cursor */
+    bool wanted = !listed && matches(l);
+    if (wanted && sa_file_add_entry_at(&entry, level->fd, name, l->path) == 0) {
         sa_fields_add_bytes(&l->note, SA_FILE_ENTRY, entry.data, entry.length);
-        l->count++;
+        if (++l->count == l->request.limit)
+            snprintf(l->last, sizeof l->last, "%s", l->path + l->base_length);
     }
-    if (!gone && l->recursive)
+    if (l->request.recursive)
         return enter(l, level->fd, name);
     return true;
 }
@@ -173,6 +207,8 @@ static void finish(struct file_list *l)
 {
     sa_autobuf out = SA_BUF_INIT;
     sa_fields_add_int(&out, SA_FILE_COUNT, l->count);
+    if (l->depth) /* the limit ended it */
+        sa_fields_add_bytes(&out, SA_FILE_CURSOR, l->last, strlen(l->last));
     release(l);
     sa_call_end(&l->call, &out);
 }
@@ -185,7 +221,8 @@ static void step(struct sa_task *task)
             return;
         while (l->depth && l->levels[l->depth - 1].next == l->levels[l->depth - 1].count)
             pop(l);
-        if (!l->depth) {
+        bool full = l->request.limit && l->count == l->request.limit;
+        if (!l->depth || full) {
             if (send_note(l))
                 finish(l);
             return;
@@ -209,18 +246,28 @@ static void on_canceled(struct sa_call *call)
 
 static const struct sa_method method = {.writable = on_writable, .canceled = on_canceled};
 
+static int check_cursor(struct file_list *l, struct sa_error *err)
+{
+    const struct sa_buf *cursor = &l->request.cursor;
+    if (!cursor->length)
+        return 0;
+    if (cursor->length >= PATH_MAX || memchr(cursor->data, 0, cursor->length))
+        return sa_error_at(err, SA_EINVALID, "cursor", "cursor: is none of this listing");
+    l->after = cursor->data;
+    return 0;
+}
+
 static int start(struct file_list *l, const void *body, size_t length, struct sa_error *err)
 {
-    sa_auto_file_request request;
     struct sa_place place;
-    if (sa_file_request_decode(&request, body, length, err) < 0 ||
-        sa_place_parse(&place, request.path, err) < 0)
+    if (sa_file_request_decode(&l->request, body, length, err) < 0 ||
+        sa_place_parse(&place, l->request.path, err) < 0 || check_cursor(l, err) < 0)
         return -1;
-    l->recursive = request.recursive;
     int fd = sa_place_open(&place, O_RDONLY | O_DIRECTORY, false, err);
     if (fd < 0)
         return -1;
     snprintf(l->path, sizeof l->path, "%s", place.full);
+    l->base_length = strlen(l->path) + (l->path[1] ? 1 : 0);
     if (push(l, fd) == 0)
         return 0;
     if (errno == EOVERFLOW)

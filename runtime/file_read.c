@@ -16,7 +16,7 @@ struct file_read {
     int fd;
     bool note_due;
     struct sa_buf entry;
-    int64_t offset, left; /* left < 0: until the end, as in /proc where no size is known */
+    int64_t offset, left;
 };
 
 static void release(struct file_read *r)
@@ -49,7 +49,7 @@ static void step(struct sa_task *task)
         return;
     }
     r->note_due = false;
-    size_t room = r->left < 0 || r->left > SLICE_BYTES ? SLICE_BYTES : (size_t)r->left;
+    size_t room = r->left > SLICE_BYTES ? SLICE_BYTES : (size_t)r->left;
     if (room == 0) {
         finish(r);
         return;
@@ -67,15 +67,13 @@ static void step(struct sa_task *task)
     if (n < 0) {
         sa_error_sys(&error, SA_EINTERNAL, failure, "reading at %lld", (long long)r->offset);
         fail(r, &error);
-    } else if (n == 0 && r->left > 0) {
+    } else if (n == 0) {
         sa_error_set(&error, SA_ECONFLICT, "the file was cut short while it was read, at %lld",
                      (long long)r->offset);
         fail(r, &error);
-    } else if (n == 0) {
-        finish(r);
     } else {
         r->offset += n;
-        r->left -= r->left > 0 ? n : 0;
+        r->left -= n;
     }
 }
 
@@ -117,13 +115,15 @@ static int open_file(const char *path, struct sa_place *place, struct stat *st,
     return sa_steal_fd(&fd);
 }
 
-/* How much is to be read: never more than the size now, as the entry announced it. */
-static int64_t amount(const struct sa_file_request *request, const struct stat *st)
+/* What is to be read: never more than the size now, as the entry announced it. */
+static void set_range(struct file_read *r, const struct sa_file_request *request, int64_t size)
 {
-    if (st->st_size == 0)
-        return request->length;
-    int64_t there = st->st_size > request->offset ? st->st_size - request->offset : 0;
-    return request->length >= 0 && request->length < there ? request->length : there;
+    int64_t offset = request->offset;
+    if (request->suffix >= 0)
+        offset = size > request->suffix ? size - request->suffix : 0;
+    int64_t there = size > offset ? size - offset : 0;
+    r->offset = offset;
+    r->left = request->length >= 0 && request->length < there ? request->length : there;
 }
 
 void sa_file_read_open(struct sa_stream *stream, const void *body, size_t length)
@@ -143,8 +143,7 @@ void sa_file_read_open(struct sa_stream *stream, const void *body, size_t length
     r->fd = fd;
     r->task.step = step;
     r->note_due = true;
-    r->offset = request.offset;
-    r->left = amount(&request, &st);
+    set_range(r, &request, st.st_size);
     sa_file_add_entry(&r->entry, place.full, &st, NULL);
     sa_task_start(&r->task);
 }

@@ -300,7 +300,7 @@ int sa_place_mkdir(struct sa_place *place, unsigned mode, bool parents, struct s
     if (above < 0)
         return -1;
     if (mkdirat(above, name, mode) == 0)
-        return 0;
+        return 1;
     struct stat st;
     if (errno != EEXIST || fstatat(above, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return sa_path_error(err, errno, place->full);

@@ -38,7 +38,7 @@ int sa_place_follow(struct sa_place *place, struct sa_error *err);
  * is the last component, pointing into place->full. With `parents`, missing folders are made. */
 int sa_place_parent(struct sa_place *place, bool parents, const char **name, struct sa_error *err);
 
-/* Make a folder and those above it. 0, also when it was there; -1 otherwise. */
+/* Make a folder and those above it. 1: it is new, 0: it was there, -1 otherwise. */
 int sa_place_mkdir(struct sa_place *place, unsigned mode, bool parents, struct sa_error *err);
 
 /* Fill `err` from an errno about a path: the code and words that fit. Returns -1. */

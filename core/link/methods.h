@@ -32,20 +32,46 @@ enum sa_link_method {
      * "command" (SA_ENOTFOUND, SA_EFORBIDDEN, SA_EINVALID, SA_ETOOLARGE), "cwd", "env", "rlimit",
      * "timeoutMs", "seccomp" (SA_ECONTROL). SA_EQUOTA: there can be no more processes. */
     SA_METHOD_EXEC = 1,
-    /* Runtime sends a NOTE with the entry (SA_FILE_* below), DATA on 0, EOF, END. */
+    /* Runtime sends a NOTE with the entry (SA_FILE_* below), DATA on 0, EOF, END: all of what the
+     * entry's size says, or of it what lies behind OFFSET, within LENGTH, or the last SUFFIX. */
     SA_METHOD_FILE_READ = 10,
     /* Opener sends DATA on 0 and EOF; the file is replaced atomically at EOF, or untouched when
-     * the stream ends otherwise. END: the entry, SA_FILE_CREATED 1 when it is new. */
+     * the stream ends otherwise. END: the entry, SA_FILE_CREATED 1 when it is new. SA_FILE_IF_*
+     * are checked at once and again at the moment of replacing: SA_ECONFLICT, whose path is the
+     * header's name ("If-Match", "If-None-Match", "If-Unmodified-Since"). */
     SA_METHOD_FILE_WRITE = 11,
     SA_METHOD_FILE_STAT = 12, /* END: the entry; a link is not followed */
     /* NOTEs, each one SA_FILE_ENTRY body per entry (several fields a note), sorted by name within
-     * a folder; then END with SA_FILE_COUNT. */
+     * a folder; then END with SA_FILE_COUNT. SA_FILE_LIMIT stops after so many, and END has a
+     * SA_FILE_CURSOR where there is more: with it in the request the listing goes on behind it.
+     * SA_FILE_GLOB lists only what matches (glob.h). */
     SA_METHOD_FILE_LIST = 13,
     SA_METHOD_FILE_MKDIR = 14, /* parents too; END: the entry */
-    /* SA_FILE_PATH to SA_FILE_TO, as rename(2): replaces a file; SA_EINVALID between file systems.
-     * END: the entry. */
+    /* SA_FILE_PATH to SA_FILE_TO, as rename(2): replaces a file, or with SA_FILE_KEEP nothing
+     * (SA_ECONFLICT). From root to root it is copied, put in place in one step, and only then
+     * removed where it was. END: the entry, SA_FILE_CREATED. */
     SA_METHOD_FILE_MOVE = 15,
-    SA_METHOD_FILE_REMOVE = 16, /* SA_FILE_RECURSIVE; END: SA_FILE_COUNT of what was removed */
+    SA_METHOD_FILE_REMOVE =
+        16, /* SA_FILE_RECURSIVE, IF_*; END: SA_FILE_COUNT of what was removed */
+    /* As MOVE, and what was there stays. A folder with all that is in it; links as links. The copy
+     * shows only when it is whole. SA_EINVALID for what is no file, folder or link. */
+    SA_METHOD_FILE_COPY = 17,
+    SA_METHOD_FILE_CHMOD = 18, /* SA_FILE_MODE; follows links; END: the entry */
+    /* Endless until CANCEL: a NOTE without fields once it watches, then NOTEs of SA_FILE_EVENT
+     * bodies. SA_FILE_RECURSIVE: all folders below, new ones too; what was made in a new folder
+     * before it was watched is reported as created. What happens faster than it is taken is
+     * reported as one SA_FILE_EVENT "overflow". SA_EQUOTA when there can be no more watches. */
+    SA_METHOD_FILE_WATCH = 19,
+    /* A tree as one stream: for each entry below SA_FILE_PATH a NOTE (SA_FILE_NAME is its path
+     * below it, as bytes) and, of a file, as many bytes of DATA on 0 as its size says; then EOF,
+     * END with SA_FILE_COUNT. What is no file, folder or link is left out. Of a file: itself. */
+    SA_METHOD_FILE_EXPORT = 23,
+    /* The way back: the opener sends NOTEs and DATA as EXPORT does (SA_FILE_NAME, TYPE, MODE,
+     * MODIFIED_MS, TARGET; DATA of any length until the next NOTE), then EOF, and each entry is put
+     * below the folder SA_FILE_PATH (made where missing) when the next one begins, in one step.
+     * No link below it is followed. END: SA_FILE_COUNT of what is in place. An error names the
+     * entry as its path, and its message says how many were put in place before. */
+    SA_METHOD_FILE_IMPORT = 24,
     /* Connect to a TCP server inside: SA_PORT_NUMBER, on 127.0.0.1, else ::1. Runtime sends a NOTE
      * with SA_PORT_NUMBER once connected; the opener's DATA on 0 goes to the server, what comes
      * back is DATA on 1; EOF on either is a half close. END when both are closed, or an error:
@@ -117,10 +143,18 @@ enum sa_file_tag {
     SA_FILE_PATH = 2,
     SA_FILE_TO = 3,
     SA_FILE_RECURSIVE = 4,
-    SA_FILE_MODE = 5,    /* permission bits; for a new file 0644, kept for a replaced one */
-    SA_FILE_PARENTS = 6, /* FILE_WRITE: 1 makes missing folders */
-    SA_FILE_OFFSET = 7,  /* FILE_READ */
-    SA_FILE_LENGTH = 8,  /* FILE_READ */
+    SA_FILE_MODE = 5,           /* permission bits; for a new file 0644, kept for a replaced one */
+    SA_FILE_PARENTS = 6,        /* FILE_WRITE: 1 makes missing folders */
+    SA_FILE_OFFSET = 7,         /* FILE_READ */
+    SA_FILE_LENGTH = 8,         /* FILE_READ */
+    SA_FILE_SUFFIX = 9,         /* FILE_READ */
+    SA_FILE_IF_MATCH = 10,      /* repeated: a version, or "*": there must be one */
+    SA_FILE_IF_NONE_MATCH = 11, /* repeated: a version, or "*": there must be none */
+    SA_FILE_IF_UNMODIFIED_S = 12, /* not modified after that second */
+    SA_FILE_GLOB = 13,
+    SA_FILE_LIMIT = 14,
+    SA_FILE_CURSOR = 15, /* bytes */
+    SA_FILE_KEEP = 16,   /* 1: replace nothing */
     SA_FILE_ENTRY = 20,  /* body of the following: */
     SA_FILE_NAME = 21,   /* last component; bytes that are not UTF-8 are replaced */
     SA_FILE_TYPE = 22,   /* "file" "directory" "symlink" "fifo" "socket" "device" */
@@ -132,6 +166,9 @@ enum sa_file_tag {
     SA_FILE_PERMISSIONS = 28, /* mode & 07777 */
     SA_FILE_CREATED = 30,
     SA_FILE_COUNT = 31,
+    SA_FILE_EVENT = 32,      /* body of SA_FILE_EVENT_TYPE, FULL_PATH, TYPE and EVENT_FROM */
+    SA_FILE_EVENT_TYPE = 33, /* "create" "write" "remove" "rename" "chmod" "overflow" */
+    SA_FILE_EVENT_FROM = 34, /* of a rename: where it was */
 };
 
 enum sa_usage_tag {

@@ -29,7 +29,7 @@ def test_put_get_head_delete(api, sandbox):
     for answer in (head, got):
         assert answer.headers["Content-Length"] == "5" and answer.headers["ETag"] == made["etag"]
         assert email.utils.parsedate_to_datetime(answer.headers["Last-Modified"])
-        assert answer.headers["Content-Type"] == "application/octet-stream"
+        assert answer.headers["Content-Type"] == "text/plain"
     assert head.content == b""
     replaced = api.put(sandbox, "/workspace/a.txt", b"hello2", status=200).json()
     assert replaced["size"] == 6 and replaced["etag"] != made["etag"]
