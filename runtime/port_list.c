@@ -40,23 +40,30 @@ struct listeners {
 static bool parse_address(const char *hex, int family, char *out, size_t size)
 {
     uint32_t words[4];
-    size_t count = family == AF_INET ? 1 : 4;
-    for (size_t i = 0; i < count; i++)
-        if (sscanf(hex + 8 * i, "%8x", &words[i]) != 1)
-            return false;
+    for (size_t i = 0; i < (family == AF_INET ? 1 : 4); i++) {
+        char digits[9] = {0};
+        memcpy(digits, hex + 8 * i, 8);
+        words[i] = (uint32_t)strtoul(digits, NULL, 16);
+    }
     return inet_ntop(family, words, out, (socklen_t)size) != NULL;
 }
 
-/* "  sl: ADDRESS:PORT REMOTE:PORT STATE ... inode": false when it does not listen. */
-static bool parse_line(const char *line, int family, struct listener *l)
+/* false when it does not listen. */
+static bool parse_line(char *line, int family, struct listener *l)
 {
-    char address[33];
-    unsigned state;
-    if (sscanf(line, " %*u: %32[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s %*u %*u %lu", address,
-               &l->port, &state, &l->inode) != 4)
+    enum { LOCAL = 1, STATE = 3, INODE = 9, WORDS };
+    char *words[WORDS], *rest;
+    size_t n = 0;
+    for (char *w = strtok_r(line, " ", &rest); w && n < WORDS; w = strtok_r(NULL, " ", &rest))
+        words[n++] = w;
+    if (n < WORDS || strtoul(words[STATE], NULL, 16) != LISTENING)
         return false;
-    return state == LISTENING && strlen(address) == (family == AF_INET ? 8 : 32) &&
-           parse_address(address, family, l->address, sizeof l->address);
+    const char *colon = strchr(words[LOCAL], ':');
+    if (!colon || colon - words[LOCAL] != (family == AF_INET ? 8 : 32))
+        return false;
+    l->port = (unsigned)strtoul(colon + 1, NULL, 16);
+    l->inode = strtoul(words[INODE], NULL, 10);
+    return parse_address(words[LOCAL], family, l->address, sizeof l->address);
 }
 
 static void read_table(struct listeners *all, const char *path, int family)
@@ -94,15 +101,14 @@ static void look_at(pid_t pid, void *arg)
     struct listeners *all = arg;
     const struct dirent *entry;
     char target[64];
-    unsigned long inode;
     DIR *dir = all->unknown && all->looks > 0 ? sa_proc_descriptors(pid) : NULL;
     if (!dir)
         return;
     while (all->unknown && all->looks-- > 0 && (entry = readdir(dir))) {
         ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
         target[n > 0 ? n : 0] = '\0';
-        if (sscanf(target, "socket:[%lu]", &inode) == 1)
-            is_owner(all, inode, pid);
+        if (!strncmp(target, "socket:[", 8))
+            is_owner(all, strtoul(target + 8, NULL, 10), pid);
     }
     closedir(dir);
 }
