@@ -31,7 +31,7 @@ for i, row in enumerate(rows):
     by_hour[i % 24] += float(row['consumption_kwh'] or 0) / 365
 plt.figure(figsize=(8, 5))
 plt.bar(range(24), by_hour)
-plt.title('Consumption by hour of the day, kWh')
+plt.title('Consumption by hour of the day, kWh');
 """
 COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
@@ -59,24 +59,24 @@ def broke(text):
 
 # ---- real work ----
 
-def check_png(data):
-    """(width, height) of a PNG that is whole and shows something."""
+def check_png(data, wide=600, high=400):
+    """(width, height) of a PNG that is whole, at least that large, and shows something."""
     if data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR":
-        raise Failed("chart.png is no PNG")
+        raise Failed("the chart is no PNG")
     width, height = struct.unpack(">II", data[16:24])
     at, pixels, ended = 8, b"", False
     while at + 12 <= len(data):
         length, kind = struct.unpack(">I4s", data[at:at + 8])
         body = data[at + 8:at + 8 + length]
         if zlib.crc32(kind + body) != struct.unpack(">I", data[at + 8 + length:at + 12 + length])[0]:
-            raise Failed("chart.png is damaged")
+            raise Failed("the chart is damaged")
         pixels += body if kind == b"IDAT" else b""
         ended = kind == b"IEND"
         at += 12 + length
     raw = zlib.decompress(pixels)
     rows = {raw[i:i + len(raw) // height] for i in range(0, len(raw), len(raw) // height)}
-    if not ended or width < 600 or height < 400 or len(rows) < height // 4:
-        raise Failed("chart.png shows nothing")
+    if not ended or width < wide or height < high or len(rows) < height // 8:
+        raise Failed("the chart shows nothing")
     return width, height
 
 
