@@ -27,6 +27,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = pathlib.Path(os.environ.get("SECUREAGENT_BIN", ROOT / "build" / "bin"))
 LOADGEN = str(BIN / "sa-loadgen")
 RUN_TRUE = '{"command":["true"]}'
+STATELESS = '{"language":"python","code":"print(1)"}'
+CONTEXT_CODE = {"python": "print(1)", "node": "console.log(1)", "bash": "echo 1"}
 RUN_PYTHON = '{"command":["python3","-c","print(1)"]}'
 BWRAP = ["bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin",
          "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--proc", "/proc",
@@ -155,6 +157,13 @@ def measure(quick: bool) -> dict:
         os.environ["PATH"] = env_path
         step("execute in a running sandbox")
         result["executeTrue"] = loadgen("exec", server.host, server.key, rounds, RUN_TRUE)["execute"]
+        step("Python code in a fresh state, against python3 -I -S -c")
+        bare = ["/usr/bin/python3", "-I", "-S", "-c", "print(1)"]
+        result["stateless"] = {"python": loadgen("spawn", rounds // 3, *bare)["run"],
+                               "secureagent": loadgen("exec", server.host, server.key, rounds, STATELESS)["execute"]}
+        step("warm contexts")
+        result["context"] = {language: loadgen("context", server.host, server.key, language, rounds, code)["execute"]
+                             for language, code in CONTEXT_CODE.items()}
         step("create + execute + delete, 8 clients")
         result["rate"] = loadgen("rate", server.host, server.key, 8, seconds)
         step("transfer")
@@ -223,6 +232,11 @@ def rows(r: dict) -> list[tuple[str, str, str]]:
         ("cold create → first result of `python3 -c 'print(1)'`", times(first_py), ratio(first_py, python["bwrap"])),
         ("`bwrap … python3 -c 'print(1)'`", times(python["bwrap"]), "the baseline"),
         ("execute `true` in a running sandbox", times(r["executeTrue"]), ""),
+        ("Python `print(1)` in a fresh state, forked from the template", times(r["stateless"]["secureagent"]),
+         f"{r['stateless']['secureagent']['p50'] / r['stateless']['python']['p50']:.2f}x of python3 -I -S alone; goal ≤ 5 ms"),
+        ("`python3 -I -S -c 'print(1)'`, a process, no sandbox", times(r["stateless"]["python"]), "the baseline"),
+        *((f"{language} code in a warm context, REST", times(t), "goal ≤ 1 ms")
+          for language, t in r["context"].items()),
         ("create + execute + delete, 8 clients", f"{r['rate']['perSecond']:.0f} per second", "goal ≥ 300"),
         ("file upload", f"{r['transfer']['uploadMBps']} MB/s", "goal ≥ 500"),
         ("file download", f"{r['transfer']['downloadMBps']} MB/s", "goal ≥ 500"),

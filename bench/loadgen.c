@@ -6,6 +6,7 @@
  *   sa-loadgen spawn ROUNDS COMMAND...             start a process, wait for its end
  *   sa-loadgen rate HOST KEY CLIENTS SECONDS       create + execute true + delete, repeated
  *   sa-loadgen exec HOST KEY ROUNDS BODY           execute in one sandbox, repeated
+ *   sa-loadgen context HOST KEY LANGUAGE ROUNDS CODE   execute in one warm context, repeated
  *   sa-loadgen transfer HOST KEY MIB               upload, download, and stdout as NDJSON
  *   sa-loadgen fill HOST KEY COUNT                 make COUNT sandboxes and leave them
  */
@@ -164,6 +165,35 @@ static void exec_many(const char *host, const char *key, int rounds, const char 
     puts("}");
 }
 
+/* `code` must need no escapes in JSON. */
+static void context_many(const char *host, const char *key, const char *language, int rounds,
+                         const char *code)
+{
+    struct client *c = malloc(sizeof *c);
+    double *ms = calloc((size_t)rounds, sizeof *ms);
+    char id[64], context[64], path[128], body[1024];
+    sa_autobuf answer = SA_BUF_INIT;
+    client_open(c, host, key);
+    create(c, "{\"runtime\":\"python\"}", id);
+    snprintf(path, sizeof path, "/api/v1/sandboxes/%s/contexts", id);
+    snprintf(body, sizeof body, "{\"language\":\"%s\"}", language);
+    int status = client_request(c, "POST", path, body, NULL, &answer);
+    if (status != 201)
+        bad("context", status, &answer);
+    json_member(&answer, "id", context, sizeof context);
+    snprintf(body, sizeof body, "{\"context\":\"%s\",\"code\":\"%s\"}", context, code);
+    for (int i = -20; i < rounds; i++) {
+        int64_t start = sa_monotonic_us();
+        execute(c, id, body);
+        if (i >= 0)
+            ms[i] = since_ms(start);
+    }
+    destroy(c, id);
+    putchar('{');
+    print_times("execute", ms, rounds);
+    puts("}");
+}
+
 struct worker {
     const char *host, *key;
     int64_t until_us;
@@ -269,6 +299,8 @@ int main(int argc, char **argv)
         spawn(atoi(argv[2]), argv + 3);
     else if (strcmp(mode, "exec") == 0 && argc == 6)
         exec_many(argv[2], argv[3], atoi(argv[4]), argv[5]);
+    else if (strcmp(mode, "context") == 0 && argc == 7)
+        context_many(argv[2], argv[3], argv[4], atoi(argv[5]), argv[6]);
     else if (strcmp(mode, "rate") == 0 && argc == 6)
         rate(argv[2], argv[3], atoi(argv[4]), atoi(argv[5]));
     else if (strcmp(mode, "transfer") == 0 && argc == 5)
