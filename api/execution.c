@@ -200,6 +200,8 @@ struct sa_execution *sa_execution_new(struct sa_executions *all, struct sa_sandb
     e->result.exit_code = -1;
     e->result.status = "running";
     box->running++;
+    e->sandbox = sandbox;
+    sa_sandbox_hold(sandbox);
     HASH_ADD_STR(all->by_id, id, e);
     execution_record(e);
     return e;
@@ -312,6 +314,8 @@ void sa_execution_finish(struct sa_execution *e, const struct sa_exec_result *re
     execution_record(e);
     execution_store_answer(e);
     box->running--;
+    if (!box->gone)
+        sa_sandbox_release(e->sandbox);
     box->ended_count++;
     DL_APPEND2(box->ended, e, box_prev, box_next);
     e->expendable = sa_spool_to(e->spool) > sa_spool_from(e->spool);

@@ -32,7 +32,8 @@ struct sa_execution {
     struct sa_execution *prev, *next;         /* and among those whose output could go */
     struct sa_execution *due_prev, *due_next, **due_list;
     struct sa_executions *all;
-    struct exec_box *box; /* while it is known */
+    struct sa_sandbox *sandbox; /* held while it runs */
+    struct exec_box *box;       /* while it is known */
     char id[SA_ID_BYTES], sandbox_id[SA_ID_BYTES];
     char *kind, *summary, *context;
     bool tty, input_open;

@@ -1,4 +1,5 @@
 /* Sandboxes: create, get, delete. */
+#include "api/idempotency.h"
 #include "api/lookup.h"
 
 #include "base/cleanup.h"
@@ -17,7 +18,13 @@ struct creation {
     struct sa_app *app;
     const struct sa_principal *principal;
     struct sa_http_request *request;
+    struct sa_sandbox_spec spec;
+    bool wait;
     char id[SA_ID_BYTES];
+    /* with a key */
+    const char *key;
+    struct sa_claim *claim;
+    struct sa_store_read *read;
 };
 
 static void respond_created(struct sa_http_request *request, const struct sa_sandbox *sandbox)
@@ -48,38 +55,147 @@ static void on_creator_gone(struct sa_http_request *request, void *user)
     sa_sandbox_delete(sandbox, "ClientGone", "the client went away while it started", NULL, NULL);
 }
 
+/* With a key it can be found again, by asking once more. */
+static void on_keyed_creator_gone(struct sa_http_request *request, void *user)
+{
+    struct creation *c = user;
+    (void)request;
+    struct sa_sandbox *sandbox = sa_sandbox_find(c->app->sandboxes, c->id);
+    if (sandbox)
+        sa_sandbox_forget(sandbox, c);
+}
+
+static void create(struct creation *c)
+{
+    struct sa_error error;
+    struct sa_owner owner = {c->principal->key_id, c->principal->name};
+    struct sa_claim *claim = c->claim;
+    struct sa_sandbox *sandbox = sa_sandbox_create(c->app->sandboxes, &c->spec, &owner,
+                                                   c->wait ? on_created : NULL, c, &error);
+    c->claim = NULL;
+    if (!sandbox) {
+        if (claim)
+            sa_claim_abandon(claim);
+        sa_http_respond_error(c->request, &error);
+        return;
+    }
+    snprintf(c->id, sizeof c->id, "%s", sa_sandbox_id(sandbox));
+    if (c->wait)
+        sa_http_request_on_closed(c->request, c->key ? on_keyed_creator_gone : on_creator_gone, c);
+    else
+        respond_created(c->request, sandbox);
+    if (claim)
+        sa_claim_settle(claim, c->id);
+}
+
+/* ---- the same create again ---- */
+
+static void on_made_record(void *user, const struct sa_error *err,
+                           const struct sa_store_sandbox *record)
+{
+    struct creation *c = user;
+    struct sa_buf body = SA_BUF_INIT;
+    struct sa_json_w w = sa_json_w_start(&body);
+    sa_http_request_on_closed(c->request, NULL, NULL);
+    if (err) {
+        sa_http_respond_error(c->request, err);
+        return;
+    }
+    if (strcmp(record->phase, "Failed") == 0) {
+        struct sa_error error;
+        sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox of this Idempotency-Key failed: %s",
+                     record->message);
+        sa_http_respond_error(c->request, &error);
+        return;
+    }
+    sa_print_record(record, &w);
+    sa_respond_json(c->request, 201, &body);
+}
+
+static void on_reader_gone(struct sa_http_request *request, void *user)
+{
+    struct creation *c = user;
+    (void)request;
+    sa_store_cancel(c->read);
+}
+
+/* What the first one made: as it is now, once it is no longer on its way. */
+static void answer_known(struct creation *c, const char *id)
+{
+    struct sa_error error;
+    struct sa_sandbox *sandbox = sa_sandbox_find(c->app->sandboxes, id);
+    snprintf(c->id, sizeof c->id, "%s", id);
+    if (sandbox && c->wait && sa_sandbox_await_creation(sandbox, on_created, c)) {
+        sa_http_request_on_closed(c->request, on_keyed_creator_gone, c);
+    } else if (sandbox) {
+        respond_created(c->request, sandbox);
+    } else {
+        c->read = sa_store_get_sandbox(c->app->store, c->id, on_made_record, c, &error);
+        if (c->read)
+            sa_http_request_on_closed(c->request, on_reader_gone, c);
+        else
+            sa_http_respond_error(c->request, &error);
+    }
+}
+
+static void on_claim(void *user, enum sa_claim_outcome outcome, const char *resource,
+                     const struct sa_error *err)
+{
+    struct creation *c = user;
+    sa_http_request_on_closed(c->request, NULL, NULL);
+    if (outcome == SA_CLAIM_NEW)
+        create(c);
+    else if (outcome == SA_CLAIM_KNOWN)
+        answer_known(c, resource);
+    else
+        sa_http_respond_error(c->request, err);
+}
+
+static void on_claimer_gone(struct sa_http_request *request, void *user)
+{
+    struct creation *c = user;
+    (void)request;
+    sa_claim_cancel(c->claim);
+}
+
 static void on_create_body(struct sa_http_request *request, const char *body, size_t length,
                            void *user)
 {
     struct creation *c = user;
-    struct sa_sandbox_spec spec;
     struct sa_error error;
-    bool wait = true;
-    struct sa_owner owner = {c->principal->key_id, c->principal->name};
-    if (sa_query_bool(request, "wait", &wait, &error) < 0 ||
-        sa_sandbox_spec_decode(body, length, sa_http_request_arena(request), &spec, &error) < 0) {
+    c->wait = true;
+    if (sa_query_bool(request, "wait", &c->wait, &error) < 0 ||
+        sa_sandbox_spec_decode(body, length, sa_http_request_arena(request), &c->spec, &error) <
+            0) {
         sa_http_respond_error(request, &error);
         return;
     }
-    struct sa_sandbox *sandbox =
-        sa_sandbox_create(c->app->sandboxes, &spec, &owner, wait ? on_created : NULL, c, &error);
-    if (!sandbox) {
-        sa_http_respond_error(request, &error);
+    if (!c->key) {
+        create(c);
         return;
     }
-    snprintf(c->id, sizeof c->id, "%s", sa_sandbox_id(sandbox));
-    if (wait)
-        sa_http_request_on_closed(request, on_creator_gone, c);
+    struct sa_idempotency_what what = {.principal = c->principal->key_id,
+                                       .route = "sandboxes",
+                                       .key = c->key,
+                                       .body = body,
+                                       .length = length};
+    c->claim = sa_idempotency_claim(c->app->idempotency, &what, on_claim, c, &error);
+    if (c->claim)
+        sa_http_request_on_closed(request, on_claimer_gone, c);
     else
-        respond_created(request, sandbox);
+        sa_http_respond_error(request, &error);
 }
 
 void sa_handle_create_sandbox(struct sa_app *app, struct sa_http_request *request,
                               const struct sa_principal *principal)
 {
     struct creation *c = sa_arena_alloc(sa_http_request_arena(request), sizeof *c);
+    struct sa_error error;
     *c = (struct creation){.app = app, .principal = principal, .request = request};
-    sa_http_request_collect(request, CREATE_BODY_MAX, on_create_body, c);
+    if (sa_idempotency_key(request, &c->key, &error) < 0)
+        sa_http_respond_error(request, &error);
+    else
+        sa_http_request_collect(request, CREATE_BODY_MAX, on_create_body, c);
 }
 
 static void on_record(void *user, const struct sa_error *err, const struct sa_store_sandbox *record)

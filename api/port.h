@@ -75,10 +75,10 @@ void sa_port_request_head(const struct sa_http_request *request,
                           const struct sa_port_target *target, bool upgrade, struct sa_buf *out);
 /* Give the answer's headers to the response. Returns its Content-Type, or NULL. */
 const char *sa_port_answer_headers(struct sa_http_request *request,
-                                   const struct sa_answer_head *head,
+                                   const struct sa_http_answer_head *head,
                                    const struct sa_port_target *target);
 /* Is it 101 as the request asked for? Then append the head that the client gets. */
-bool sa_port_switched(const struct sa_http_request *request, const struct sa_answer_head *head,
+bool sa_port_switched(const struct sa_http_request *request, const struct sa_http_answer_head *head,
                       struct sa_buf *out);
 
 /* ---- tunnels ---- */

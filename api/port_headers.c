@@ -175,7 +175,7 @@ static void pass_cookie(struct sa_http_request *request, const char *value)
     sa_http_response_header(request, "Set-Cookie", kept.data ? kept.data : "");
 }
 
-static bool named_by_answer(const struct sa_answer_head *head, const char *name)
+static bool named_by_answer(const struct sa_http_answer_head *head, const char *name)
 {
     for (size_t i = 0; i < head->header_count; i++)
         if (strcasecmp(head->headers[i].name, "connection") == 0 &&
@@ -185,7 +185,7 @@ static bool named_by_answer(const struct sa_answer_head *head, const char *name)
 }
 
 const char *sa_port_answer_headers(struct sa_http_request *request,
-                                   const struct sa_answer_head *head,
+                                   const struct sa_http_answer_head *head,
                                    const struct sa_port_target *target)
 {
     /* What this server says itself; and what would outlive the answer, or reach other origins. */
@@ -221,7 +221,7 @@ const char *sa_port_answer_headers(struct sa_http_request *request,
                                 "allow-scripts");
     if (head->said_length >= 0 && head->content_length == 0)
         sa_http_response_headerf(request, "Content-Length", "%lld", (long long)head->said_length);
-    const char *type = sa_answer_find(head, "content-type");
+    const char *type = sa_http_answer_find(head, "content-type");
     return type;
 }
 
@@ -242,13 +242,13 @@ static bool accepts(const char *key, const char *accept)
     return accept && strcmp(accept, (const char *)wanted) == 0;
 }
 
-bool sa_port_switched(const struct sa_http_request *request, const struct sa_answer_head *head,
+bool sa_port_switched(const struct sa_http_request *request, const struct sa_http_answer_head *head,
                       struct sa_buf *out)
 {
-    const char *upgrade = sa_answer_find(head, "upgrade");
+    const char *upgrade = sa_http_answer_find(head, "upgrade");
     const char *key = sa_http_request_header(request, "sec-websocket-key");
     if (!upgrade || strcasecmp(upgrade, "websocket") != 0 || !key ||
-        !accepts(key, sa_answer_find(head, "sec-websocket-accept")))
+        !accepts(key, sa_http_answer_find(head, "sec-websocket-accept")))
         return false;
     sa_buf_adds(out, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n");
     for (size_t i = 0; i < head->header_count; i++)

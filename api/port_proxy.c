@@ -24,7 +24,7 @@ struct exchange {
     struct sa_http_request *request;
     struct sa_port_target target;
     struct sa_port_conn *conn;
-    struct sa_answer *answer;
+    struct sa_http_answer *answer;
     struct sa_sandbox_timer timer;
     bool patient; /* the timer is still the first */
     struct sa_buf out;
@@ -40,7 +40,7 @@ static const struct sa_port_conn_events conn_events;
 static void exchange_free(struct exchange *e)
 {
     sa_sandbox_timer_clear(e->target.sandbox, &e->timer);
-    sa_answer_free(e->answer);
+    sa_http_answer_free(e->answer);
     sa_buf_deinit(&e->out);
     free(e);
 }
@@ -87,7 +87,8 @@ static void on_client_gone(struct sa_http_request *request, void *user)
 static void complete(struct exchange *e, size_t left)
 {
     struct sa_http_request *request = e->request;
-    bool keep = sa_answer_head(e->answer)->keep_alive && e->body_done && !e->out.length && !left;
+    bool keep =
+        sa_http_answer_head(e->answer)->keep_alive && e->body_done && !e->out.length && !left;
     if (e->conn && keep) {
         sa_port_conn_consume(e->conn, e->unconsumed);
         sa_port_conn_put(e->conn);
@@ -189,7 +190,7 @@ static void on_timer(struct sa_sandbox_timer *timer)
 
 static void start_answer(struct exchange *e)
 {
-    const struct sa_answer_head *head = sa_answer_head(e->answer);
+    const struct sa_http_answer_head *head = sa_http_answer_head(e->answer);
     const char *type = sa_port_answer_headers(e->request, head, &e->target);
     int64_t length = head->content_length < 0 ? -1 : head->content_length;
     if (length == 0 && head->said_length > 0) /* HEAD, 304 */
@@ -205,7 +206,7 @@ static void switch_protocols(struct exchange *e, const char *rest, size_t length
     struct sa_error error;
     char *unread = NULL;
     size_t unread_length = 0;
-    if (!e->upgrade || !sa_port_switched(e->request, sa_answer_head(e->answer), &to_client)) {
+    if (!e->upgrade || !sa_port_switched(e->request, sa_http_answer_head(e->answer), &to_client)) {
         sa_buf_deinit(&to_client);
         fail_bad(e, "101 without having been asked for it, or without the right proof");
         return;
@@ -230,7 +231,7 @@ static void switch_protocols(struct exchange *e, const char *rest, size_t length
 /* A head has come. False: the exchange is over, or in other hands. */
 static bool on_head(struct exchange *e, const char *rest, size_t length)
 {
-    const struct sa_answer_head *head = sa_answer_head(e->answer);
+    const struct sa_http_answer_head *head = sa_http_answer_head(e->answer);
     if (head->upgrade) {
         switch_protocols(e, rest, length);
         return false;
@@ -253,19 +254,20 @@ static void on_data(void *user, const char *data, size_t length)
     size_t left = length;
     e->replayable = false;
     for (;;) {
-        enum sa_answer_event event = sa_answer_next(e->answer, &at, &left, &body, &why);
-        if (event == SA_ANSWER_NEED_MORE)
+        enum sa_http_answer_event event = sa_http_answer_next(e->answer, &at, &left, &body, &why);
+        if (event == SA_HTTP_ANSWER_NEED_MORE)
             break;
-        if (event == SA_ANSWER_HEAD && !on_head(e, at, left))
+        if (event == SA_HTTP_ANSWER_HEAD && !on_head(e, at, left))
             return;
-        if (event == SA_ANSWER_BODY && !sa_http_response_write(e->request, body.data, body.length))
+        if (event == SA_HTTP_ANSWER_BODY &&
+            !sa_http_response_write(e->request, body.data, body.length))
             e->stalled = true;
-        if (event == SA_ANSWER_END) {
+        if (event == SA_HTTP_ANSWER_END) {
             e->unconsumed += length;
             complete(e, left);
             return;
         }
-        if (event == SA_ANSWER_BAD) {
+        if (event == SA_HTTP_ANSWER_BAD) {
             fail_bad(e, why);
             return;
         }
@@ -306,7 +308,7 @@ static void on_eof(void *user)
     const char *why;
     if (try_again(e))
         return;
-    if (sa_answer_eof(e->answer, &why) == SA_ANSWER_END)
+    if (sa_http_answer_eof(e->answer, &why) == SA_HTTP_ANSWER_END)
         complete(e, 0);
     else
         fail_bad(e, why);
@@ -346,8 +348,8 @@ void sa_port_proxy(struct sa_app *app, struct sa_http_request *request,
     e->replayable = is_replayable(request) && !e->upgrade;
     e->chunked = length < 0;
     e->body_done = length == 0;
-    e->answer = sa_answer_new();
-    sa_answer_begin(e->answer, strcmp(sa_http_request_method(request), "HEAD") == 0);
+    e->answer = sa_http_answer_new();
+    sa_http_answer_begin(e->answer, strcmp(sa_http_request_method(request), "HEAD") == 0);
     if (begin(e, e->replayable, &error) < 0) {
         exchange_free(e);
         sa_http_respond_error(request, &error);

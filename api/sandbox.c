@@ -117,6 +117,14 @@ static void forget(struct waiter **list, const void *user)
     }
 }
 
+bool sa_sandbox_await_creation(struct sa_sandbox *sandbox, sa_sandbox_done done, void *user)
+{
+    bool making = sandbox->phase < SA_PHASE_RUNNING;
+    if (making)
+        sa_sandbox_add_waiter(&sandbox->creators, done, user);
+    return making;
+}
+
 void sa_sandbox_forget(struct sa_sandbox *sandbox, void *user)
 {
     forget(&sandbox->creators, user);

@@ -52,6 +52,8 @@ typedef void (*sa_sandbox_done)(void *user, struct sa_sandbox *sandbox, const st
 struct sa_sandbox *sa_sandbox_create(struct sa_sandboxes *all, const struct sa_sandbox_spec *spec,
                                      const struct sa_owner *owner, sa_sandbox_done done, void *user,
                                      struct sa_error *err);
+/* While it is being made: `done` comes, as to its creator, and true is returned. */
+bool sa_sandbox_await_creation(struct sa_sandbox *sandbox, sa_sandbox_done done, void *user);
 /* The creator went away: do not call `done` of this user. */
 void sa_sandbox_forget(struct sa_sandbox *sandbox, void *user);
 

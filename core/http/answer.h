@@ -10,26 +10,27 @@
 #include "http/http.h"
 
 enum {
-    SA_ANSWER_HEAD_BYTES_MAX = 64 * 1024,
-    SA_ANSWER_HEADERS_MAX = 128,
+    SA_HTTP_ANSWER_HEAD_BYTES_MAX = 64 * 1024,
+    SA_HTTP_ANSWER_HEADERS_MAX = 128,
 };
 
-enum sa_answer_event {
-    SA_ANSWER_NEED_MORE,
-    SA_ANSWER_HEAD, /* sa_answer_head() is valid until the next one; 1xx are followed by another */
-    SA_ANSWER_BODY,
-    SA_ANSWER_END, /* bytes that are left are not of this answer */
-    SA_ANSWER_BAD, /* *why says what; the parser is of no further use */
+enum sa_http_answer_event {
+    SA_HTTP_ANSWER_NEED_MORE,
+    SA_HTTP_ANSWER_HEAD, /* sa_http_answer_head() is valid until the next one; 1xx are followed by
+                            another */
+    SA_HTTP_ANSWER_BODY,
+    SA_HTTP_ANSWER_END, /* bytes that are left are not of this answer */
+    SA_HTTP_ANSWER_BAD, /* *why says what; the parser is of no further use */
 };
 
-enum { SA_ANSWER_CHUNKED = -1, SA_ANSWER_UNTIL_CLOSE = -2 };
+enum { SA_HTTP_ANSWER_CHUNKED = -1, SA_HTTP_ANSWER_UNTIL_CLOSE = -2 };
 
-struct sa_answer_header {
+struct sa_http_answer_header {
     const char *name, *value;
 };
-struct sa_answer_head {
+struct sa_http_answer_head {
     int status; /* 100 to 599 */
-    const struct sa_answer_header *headers;
+    const struct sa_http_answer_header *headers;
     size_t header_count;
     int64_t content_length; /* of the body that comes, or as above */
     int64_t said_length;    /* Content-Length where no body comes (HEAD, 304); -1: none */
@@ -37,20 +38,21 @@ struct sa_answer_head {
     bool upgrade; /* 101: what follows is no HTTP any more, and is left alone */
 };
 
-struct sa_answer;
+struct sa_http_answer;
 
-struct sa_answer *sa_answer_new(void);
-void sa_answer_free(struct sa_answer *answer); /* NULL is allowed */
+struct sa_http_answer *sa_http_answer_new(void);
+void sa_http_answer_free(struct sa_http_answer *answer); /* NULL is allowed */
 /* Begin the next answer: to a request that was HEAD, or was not. */
-void sa_answer_begin(struct sa_answer *answer, bool to_head);
+void sa_http_answer_begin(struct sa_http_answer *answer, bool to_head);
 /* Use up bytes from the front of (*data, *length) until there is an event; `body` is set for
- * SA_ANSWER_BODY and points into the data. */
-enum sa_answer_event sa_answer_next(struct sa_answer *answer, const char **data, size_t *length,
-                                    struct sa_http_text *body, const char **why);
+ * SA_HTTP_ANSWER_BODY and points into the data. */
+enum sa_http_answer_event sa_http_answer_next(struct sa_http_answer *answer, const char **data,
+                                              size_t *length, struct sa_http_text *body,
+                                              const char **why);
 /* The server has closed: END where that is how the body ends, else BAD. */
-enum sa_answer_event sa_answer_eof(struct sa_answer *answer, const char **why);
-const struct sa_answer_head *sa_answer_head(const struct sa_answer *answer);
+enum sa_http_answer_event sa_http_answer_eof(struct sa_http_answer *answer, const char **why);
+const struct sa_http_answer_head *sa_http_answer_head(const struct sa_http_answer *answer);
 /* First value of a header, NULL when absent. */
-const char *sa_answer_find(const struct sa_answer_head *head, const char *name);
+const char *sa_http_answer_find(const struct sa_http_answer_head *head, const char *name);
 
 #endif

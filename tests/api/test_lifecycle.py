@@ -375,3 +375,33 @@ def test_events_follow(api):
     again = api.get(path, stream=True, headers={"Accept": "text/event-stream", "Last-Event-ID": "2"}).content
     assert again.count(b"data: ") == 1 and b"Deleted" in again
     assert len(api.get(path + "&after=1", stream=True).content.splitlines()) == 2
+
+
+# ---- the same create twice ----
+
+def test_idempotent_create(api):
+    body, key = {"runtime": "bash", "labels": {"once": "only"}}, {"Idempotency-Key": "create-once-1"}
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(lambda _: api.with_key(api.key).post("/api/v1/sandboxes", body, status=201,
+                                                                   headers=key).json(), range(6)))
+    sandbox = made[0]["id"]
+    try:
+        assert {m["id"] for m in made} == {sandbox} and {m["phase"] for m in made} == {"Running"}
+        assert len(api.get("/api/v1/sandboxes?labelSelector=once=only&all=true").json()["items"]) == 1
+        error = api.error("POST", "/api/v1/sandboxes", 409, "conflict", headers=key, json={"runtime": "python"})
+        assert "Idempotency-Key" in error["message"] or "another" in error["message"]
+    finally:
+        api.delete(sandbox)
+    again = api.post("/api/v1/sandboxes", body, status=201, headers=key).json()
+    assert again["id"] == sandbox and again["phase"] == "Terminated"
+    api.error("POST", "/api/v1/sandboxes", 400, "invalid_request", headers={"Idempotency-Key": "x" * 256}, json=body)
+
+
+def test_background_executions_are_use(api):
+    """One that nobody reads from counts as long as it runs."""
+    sandbox = api.create("bash", lifecycle={"idleTimeout": 2, "onIdle": "delete"})["id"]
+    api.execute(sandbox, status=202, command="sleep 5", background=True)
+    assert "idleSince" not in api.describe(sandbox)
+    box = wait_until("it is gone", lambda: (b := api.describe(sandbox))["phase"] == "Terminated" and b, timeout=60)
+    assert box["reason"] == "Idle"
+    assert (when(box["endedAt"]) - when(box["createdAt"])).total_seconds() >= 6.9

@@ -16,36 +16,36 @@
 /* Everything that happens, as text; at the end the server closes. */
 static void trace(const char *input, size_t step, bool to_head, struct sa_buf *out)
 {
-    struct sa_answer *a = sa_answer_new();
-    enum sa_answer_event event = SA_ANSWER_NEED_MORE;
+    struct sa_http_answer *a = sa_http_answer_new();
+    enum sa_http_answer_event event = SA_HTTP_ANSWER_NEED_MORE;
     const char *why = NULL;
     size_t length = strlen(input), at = 0;
-    sa_answer_begin(a, to_head);
-    while (at < length && event != SA_ANSWER_BAD && event != SA_ANSWER_END) {
+    sa_http_answer_begin(a, to_head);
+    while (at < length && event != SA_HTTP_ANSWER_BAD && event != SA_HTTP_ANSWER_END) {
         size_t left = length - at < step ? length - at : step;
         const char *data = input + at;
         struct sa_http_text body;
         do {
-            event = sa_answer_next(a, &data, &left, &body, &why);
-            const struct sa_answer_head *h = sa_answer_head(a);
-            if (event == SA_ANSWER_HEAD) {
+            event = sa_http_answer_next(a, &data, &left, &body, &why);
+            const struct sa_http_answer_head *h = sa_http_answer_head(a);
+            if (event == SA_HTTP_ANSWER_HEAD) {
                 sa_buf_printf(out, "[%d %lld%s", h->status, (long long)h->content_length,
                               h->keep_alive ? " keep" : "");
                 for (size_t i = 0; i < h->header_count; i++)
                     sa_buf_printf(out, "|%s=%s", h->headers[i].name, h->headers[i].value);
                 sa_buf_adds(out, "]");
-            } else if (event == SA_ANSWER_BODY) {
+            } else if (event == SA_HTTP_ANSWER_BODY) {
                 sa_buf_add(out, body.data, body.length);
             }
-        } while (event == SA_ANSWER_HEAD || event == SA_ANSWER_BODY);
+        } while (event == SA_HTTP_ANSWER_HEAD || event == SA_HTTP_ANSWER_BODY);
         at = (size_t)(data - input);
     }
-    if (event == SA_ANSWER_NEED_MORE)
-        event = sa_answer_eof(a, &why);
-    sa_buf_printf(out, "<%s>", event == SA_ANSWER_END ? "end" : why);
-    if (at < length && event == SA_ANSWER_END)
+    if (event == SA_HTTP_ANSWER_NEED_MORE)
+        event = sa_http_answer_eof(a, &why);
+    sa_buf_printf(out, "<%s>", event == SA_HTTP_ANSWER_END ? "end" : why);
+    if (at < length && event == SA_HTTP_ANSWER_END)
         sa_buf_printf(out, "+%zu", length - at);
-    sa_answer_free(a);
+    sa_http_answer_free(a);
 }
 
 static void expect(const char *input, const char *expected)
@@ -104,17 +104,17 @@ static void test_one_after_another(void **state)
     const char *why;
     struct sa_http_text body;
     (void)state;
-    struct sa_answer *a = sa_answer_new();
+    struct sa_http_answer *a = sa_http_answer_new();
     for (int i = 0; i < 3; i++) {
         const char *data = text;
         size_t left = strlen(text);
-        sa_answer_begin(a, false);
-        assert_int_equal(sa_answer_next(a, &data, &left, &body, &why), SA_ANSWER_HEAD);
-        assert_int_equal(sa_answer_head(a)->header_count, 1);
-        assert_int_equal(sa_answer_next(a, &data, &left, &body, &why), SA_ANSWER_BODY);
-        assert_int_equal(sa_answer_next(a, &data, &left, &body, &why), SA_ANSWER_END);
+        sa_http_answer_begin(a, false);
+        assert_int_equal(sa_http_answer_next(a, &data, &left, &body, &why), SA_HTTP_ANSWER_HEAD);
+        assert_int_equal(sa_http_answer_head(a)->header_count, 1);
+        assert_int_equal(sa_http_answer_next(a, &data, &left, &body, &why), SA_HTTP_ANSWER_BODY);
+        assert_int_equal(sa_http_answer_next(a, &data, &left, &body, &why), SA_HTTP_ANSWER_END);
     }
-    sa_answer_free(a);
+    sa_http_answer_free(a);
 }
 
 static void bad(const char *input, const char *words)
@@ -169,13 +169,13 @@ static void test_limits(void **state)
     sa_autobuf text = SA_BUF_INIT, out = SA_BUF_INIT, many = SA_BUF_INIT, chunk = SA_BUF_INIT;
     (void)state;
     sa_buf_adds(&text, OK "A: ");
-    for (int i = 0; i < SA_ANSWER_HEAD_BYTES_MAX; i++)
+    for (int i = 0; i < SA_HTTP_ANSWER_HEAD_BYTES_MAX; i++)
         sa_buf_addc(&text, 'a');
     trace(text.data, 4096, false, &out);
     assert_string_equal(out.data, "<the head is too long>");
     sa_buf_consume(&out, out.length);
     sa_buf_adds(&many, OK);
-    for (int i = 0; i <= SA_ANSWER_HEADERS_MAX; i++)
+    for (int i = 0; i <= SA_HTTP_ANSWER_HEADERS_MAX; i++)
         sa_buf_adds(&many, "A: b\r\n");
     sa_buf_adds(&many, "\r\n");
     trace(many.data, 4096, false, &out);
