@@ -84,7 +84,7 @@ enum sa_link_method {
     SA_METHOD_SHUTDOWN = 22,
     /* SA_CLOCK_HELD 1: stop the clock by which timeouts count, until it comes with 0: the sandbox
      * is about to be frozen, or was. END: nothing. */
-    SA_METHOD_CLOCK = 23,
+    SA_METHOD_CLOCK = 40,
 };
 
 enum sa_clock_tag { SA_CLOCK_HELD = 2 };
