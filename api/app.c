@@ -3,6 +3,7 @@
 #include "api/context.h"
 #include "api/port.h"
 #include "api/privilege.h"
+#include "api/ws_stream.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -140,6 +141,8 @@ static void part_stopped(struct sa_app_run *run)
     uv_close((uv_handle_t *)&run->prune_timer, NULL);
     sa_contexts_free(app->contexts);
     sa_ports_free(app->ports);
+    sa_ws_free(app->ws);
+    sa_talk_names_free(app->talk_names);
     sa_sandboxes_free(app->sandboxes);
     sa_executions_free(app->executions);
     sa_idempotency_free(app->idempotency);
@@ -149,6 +152,11 @@ static void part_stopped(struct sa_app_run *run)
 }
 
 static void on_drained(void *user)
+{
+    part_stopped(user);
+}
+
+static void on_ws_stopped(void *user)
 {
     part_stopped(user);
 }
@@ -168,8 +176,9 @@ void sa_app_stop(struct sa_app_run *run, int exit_status)
     }
     app->draining = true;
     run->exit_status = exit_status;
-    run->parts_open = 2;
+    run->parts_open = 3;
     sa_http_server_drain(app->server, DRAIN_MS, on_drained, run);
+    sa_ws_stop(app->ws, DRAIN_MS / 2, on_ws_stopped, run);
     sa_sandboxes_stop(app->sandboxes, "ServerStopped", DRAIN_MS, on_sandboxes_stopped, run);
 }
 
@@ -244,10 +253,14 @@ static int open_parts(struct sa_app_run *run, const struct sa_app_options *optio
                                         .spool_bytes = options->spool_bytes,
                                         .spool_total_bytes = options->spool_total_bytes},
         err);
-    if (!app->executions)
+    app->ws = app->executions ? sa_ws_new(app->loop, NULL, err) : NULL;
+    if (!app->ws)
         return -1;
     app->contexts = sa_contexts_new();
     sa_executions_set_contexts(app->executions, app->contexts);
+    app->talk_names = sa_talk_names_new();
+    app->allow_origins = options->allow_origins;
+    app->allow_origin_count = options->allow_origin_count;
     app->idempotency = sa_idempotency_new(app->store);
     app->ports = sa_ports_new(app->loop);
     app->sandboxes =

@@ -13,6 +13,8 @@ struct sa_app_options {
     int node_fd;               /* taken on success */
     const char *bootstrap_key; /* registered as an admin key; NULL: none */
     const char *tls_cert, *tls_key;
+    const char *const *allow_origins; /* live on */
+    size_t allow_origin_count;
     size_t max_sandboxes;
     const char *domain; /* ports are <port>-<id>.<domain>; must outlive the run */
     size_t spool_bytes,

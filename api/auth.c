@@ -1,5 +1,6 @@
 /* Authentication by API key or signed URL, and what each role may do. */
 #include "api/app.h"
+#include "api/ws_open.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -38,14 +39,17 @@ bool sa_principal_sees(const struct sa_principal *principal, const char *owner_k
     return principal->role != SA_ROLE_DEVELOPER || strcmp(principal->key_id, owner_key) == 0;
 }
 
-static const char *presented_key(const struct sa_http_request *request)
+static struct sa_http_text presented_key(const struct sa_http_request *request)
 {
     const char *authorization = sa_http_request_header(request, "authorization");
-    if (!authorization)
-        return sa_http_request_header(request, "x-api-key");
-    if (strncasecmp(authorization, "bearer ", 7) != 0)
-        return NULL;
-    return authorization + 7 + strspn(authorization + 7, " ");
+    const char *key = sa_http_request_header(request, "x-api-key");
+    if (!authorization && !key)
+        return sa_ws_bearer(request);
+    if (authorization && strncasecmp(authorization, "bearer ", 7) != 0)
+        return (struct sa_http_text){0};
+    if (authorization)
+        key = authorization + 7 + strspn(authorization + 7, " ");
+    return (struct sa_http_text){key, strlen(key)};
 }
 
 static void take_key(const struct sa_key_info *info, struct sa_principal *principal)
@@ -59,11 +63,11 @@ int sa_authenticate(struct sa_app *app, const struct sa_http_request *request,
                     struct sa_principal *principal, struct sa_error *err)
 {
     const struct sa_key_info *info;
-    const char *key = presented_key(request);
-    if (!key)
+    struct sa_http_text key = presented_key(request);
+    if (!key.data)
         return sa_error_set(err, SA_EUNAUTHORIZED,
                             "send an API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`");
-    if (sa_store_key_check(app->store, key, strlen(key), &info, err) < 0)
+    if (sa_store_key_check(app->store, key.data, key.length, &info, err) < 0)
         return -1;
     take_key(info, principal);
     return 0;

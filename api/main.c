@@ -67,6 +67,10 @@ static const struct sa_option options[] = {
      .high = 100000,
      .env = "SECUREAGENT_MAX_SANDBOXES",
      .help = "sandboxes that may run at once"},
+    {.name = "allow-origin",
+     .kind = SA_OPTION_LIST,
+     .env = "SECUREAGENT_ALLOW_ORIGIN",
+     .help = "pages of this origin (https://app.example.com) may open WebSockets, besides our own"},
     {.name = "retention",
      .kind = SA_OPTION_DURATION,
      .fallback = "7d",
@@ -171,6 +175,8 @@ static int serve(const struct sa_config *config, uv_loop_t *loop, struct sa_erro
 {
     static struct sa_app_run run;
     char *key = read_key(sa_config_int(config, "key-fd"));
+    char *const *origins;
+    size_t origin_count = sa_config_list(config, "allow-origin", &origins);
     struct sa_app_options o = {.loop = loop,
                                .listen = sa_config_string(config, "listen"),
                                .data_dir = sa_config_string(config, "data-dir"),
@@ -179,6 +185,8 @@ static int serve(const struct sa_config *config, uv_loop_t *loop, struct sa_erro
                                .tls_cert = sa_config_string(config, "tls-cert"),
                                .tls_key = sa_config_string(config, "tls-key"),
                                .domain = sa_config_string(config, "domain"),
+                               .allow_origins = (const char *const *)origins,
+                               .allow_origin_count = origin_count,
                                .max_sandboxes = (size_t)sa_config_int(config, "max-sandboxes"),
                                .retention_ms = sa_config_ms(config, "retention"),
                                .run_as = sa_config_int(config, "run-as"),

@@ -67,6 +67,10 @@ static const struct sa_option options[] = {
      .kind = SA_OPTION_PATH,
      .env = "SECUREAGENT_TLS_KEY",
      .help = "PEM file of its private key"},
+    {.name = "allow-origin",
+     .kind = SA_OPTION_LIST,
+     .env = "SECUREAGENT_ALLOW_ORIGIN",
+     .help = "pages of this origin (https://app.example.com) may open WebSockets, besides our own"},
     {.name = "retention",
      .kind = SA_OPTION_DURATION,
      .fallback = "7d",
@@ -117,8 +121,9 @@ static char **api_options(const struct sa_config *config)
                   {"log-level", SA_OPTION_STRING},  {"log-format", SA_OPTION_STRING},
                   {"max-sandboxes", SA_OPTION_INT}, {"domain", SA_OPTION_STRING},
                   {"retention", SA_OPTION_DURATION}};
-    char **list = sa_alloc((SA_COUNT(passed) + 1) * sizeof *list);
-    size_t n = 0;
+    char *const *origins;
+    size_t n = 0, origin_count = sa_config_list(config, "allow-origin", &origins);
+    char **list = sa_alloc((SA_COUNT(passed) + origin_count + 1) * sizeof *list);
     for (size_t i = 0; i < SA_COUNT(passed); i++) {
         const char *name = passed[i].name;
         if (passed[i].kind == SA_OPTION_INT)
@@ -128,6 +133,8 @@ static char **api_options(const struct sa_config *config)
         else if (sa_config_string(config, name))
             list[n++] = sa_printf("--%s=%s", name, sa_config_string(config, name));
     }
+    for (size_t i = 0; i < origin_count; i++)
+        list[n++] = sa_printf("--allow-origin=%s", origins[i]);
     return list;
 }
 

@@ -235,6 +235,13 @@ static int decode(struct sa_json_obj *root, struct sa_arena *arena, struct sa_ex
     return sa_json_finish(root, err);
 }
 
+int sa_execute_decode_members(struct sa_json_obj *root, struct sa_arena *arena,
+                              struct sa_execute *execute, struct sa_error *err)
+{
+    *execute = (struct sa_execute){0};
+    return decode(root, arena, execute, err);
+}
+
 int sa_execute_decode(const char *body, size_t length, struct sa_arena *arena,
                       struct sa_execute *execute, struct sa_error *err)
 {

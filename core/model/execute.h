@@ -45,4 +45,9 @@ int sa_execute_set_language(struct sa_execute *execute, const char *language, st
 int sa_execute_decode(const char *body, size_t length, struct sa_arena *arena,
                       struct sa_execute *execute, struct sa_error *err);
 
+/* The same of an object in a message, of which the caller has asked for the members that are the
+ * message's own. */
+int sa_execute_decode_members(struct sa_json_obj *root, struct sa_arena *arena,
+                              struct sa_execute *execute, struct sa_error *err);
+
 #endif

@@ -1,0 +1,22 @@
+/* Opening a WebSocket on a route: what must hold before a request leaves HTTP. */
+#ifndef SA_API_WS_OPEN_H
+#define SA_API_WS_OPEN_H
+
+#include "api/app.h"
+#include "ws/ws.h"
+
+#define SA_WS_SUBPROTOCOL "secureagent.v1"
+
+/* The key of `Sec-WebSocket-Protocol: secureagent.v1, bearer.KEY` (a browser can set no other
+ * header). No data when there is none, or it is no WebSocket. */
+struct sa_http_text sa_ws_bearer(const struct sa_http_request *request);
+
+/* -1: answered: 426 without an upgrade, 403 for a page of another origin than the server's own and
+ * those that --allow-origin lists. */
+int sa_ws_check(struct sa_app *app, struct sa_http_request *request);
+/* Check, and hand it over: events for `user` follow. -1: it was answered instead, and `user` is
+ * still the caller's. */
+int sa_ws_open(struct sa_app *app, struct sa_http_request *request,
+               const struct sa_ws_events *events, void *user);
+
+#endif
