@@ -271,15 +271,6 @@ static int decode(struct sa_http_request *request, struct sa_execute *execute, s
     return sa_execute_decode(body.data, body.length, sa_http_request_arena(request), execute, err);
 }
 
-static struct sa_execution *start(struct sa_app *app, struct sa_http_request *request,
-                                  struct sa_sandbox *sandbox, struct sa_error *err)
-{
-    struct sa_execute execute;
-    if (decode(request, &execute, err) < 0)
-        return NULL;
-    return sa_execution_start(app->executions, sandbox, &execute, SA_EXECUTION_STREAM_MAX, err);
-}
-
 static struct sa_execution *find(struct sa_app *app, const struct sa_sandbox *sandbox,
                                  const char *id, struct sa_error *err)
 {
@@ -297,13 +288,21 @@ static void handle_terminal(struct sa_app *app, struct sa_http_request *request,
     struct sa_error error;
     int64_t offset = 0;
     const char *known = sa_http_request_query(request, "execution");
-    struct sa_sandbox *sandbox = sa_route_sandbox(app, request, principal);
-    if (!sandbox || sa_ws_check(app, request) < 0)
-        return;
+    struct sa_execute execute;
     struct sa_execution *execution = NULL;
-    if (sa_query_int(request, "offset", 0, INT64_MAX, &offset, &error) == 0)
-        execution =
-            known ? find(app, sandbox, known, &error) : start(app, request, sandbox, &error);
+    struct sa_sandbox *sandbox = sa_route_sandbox(app, request, principal);
+    if (!sandbox)
+        return;
+    if (sa_query_int(request, "offset", 0, INT64_MAX, &offset, &error) < 0 ||
+        decode(request, &execute, &error) < 0) {
+        sa_http_respond_error(request, &error);
+        return;
+    }
+    if (sa_ws_check(app, request) < 0)
+        return;
+    execution = known ? find(app, sandbox, known, &error)
+                      : sa_execution_start(app->executions, sandbox, &execute,
+                                           SA_EXECUTION_STREAM_MAX, &error);
     if (!execution) {
         sa_http_respond_error(request, &error);
         return;
