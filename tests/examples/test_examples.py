@@ -67,6 +67,13 @@ def test_long_job(run):
     assert "step 5\n-- disconnected --\n-- back" in run("long_job.py")
 
 
+def test_web_preview(run):
+    text = run("web_preview.py")
+    assert "listening: [8000]" in text
+    assert "200 <!doctype html>" in text
+    assert "sa_signature=" in text
+
+
 def test_all_are_tested_and_listed():
     shown = (EXAMPLES / "README.md").read_text()
     tests = pathlib.Path(__file__).read_text()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import pathlib
 
+import httpx
 import pytest
 
-from secureagent import NotFoundError, Sandbox
+from secureagent import ConflictError, NotFoundError, Sandbox
 
 
 def test_reading_and_writing(sb: Sandbox) -> None:
@@ -69,3 +70,45 @@ def test_removing(sb: Sandbox) -> None:
     assert not sb.files.exists("d")
     with pytest.raises(NotFoundError):
         sb.files.remove("d")
+
+
+def test_moving_and_copying(sb: Sandbox) -> None:
+    sb.files.write("a", "1")
+    assert sb.files.move("a", "d/b").path == "/workspace/d/b"
+    assert not sb.files.exists("a")
+    assert sb.files.copy("d", "e").is_dir
+    assert sb.files.read("e/b") == sb.files.read("d/b") == "1"
+    sb.files.write("d/b", "2")
+    with pytest.raises(ConflictError):
+        sb.files.copy("d/b", "e/b", overwrite=False)
+    sb.files.copy("d/b", "e/b")
+    assert sb.files.read("e/b") == "2"
+    with pytest.raises(NotFoundError):
+        sb.files.move("nothing", "x")
+
+
+def test_folders_and_modes(sb: Sandbox) -> None:
+    assert sb.files.mkdir("x/y/z").is_dir
+    assert sb.files.mkdir("x/y/z").is_dir
+    sb.files.write("x/run", "#!/bin/sh\necho ran")
+    assert sb.files.chmod("x/run", 0o755).mode == 0o755
+    assert sb.run_command(["/workspace/x/run"]).stdout == "ran\n"
+
+
+def test_patterns(sb: Sandbox) -> None:
+    for name in ("a.py", "b.txt", "d/c.py", "d/[x].py"):
+        sb.files.write(name, "")
+    assert [e.path for e in sb.files.list(glob="**/*.py")] == [
+        "/workspace/a.py", "/workspace/d/[x].py", "/workspace/d/c.py"]  # fmt: skip
+    assert sb.files.stat("d/[x].py").is_file
+
+
+def test_signed_urls(sb: Sandbox) -> None:
+    sb.files.write("f", "shared")
+    with httpx.Client(trust_env=False) as anybody:
+        url = sb.files.signed_url("f", expires_in=600)
+        assert anybody.get(url.url).text == "shared"
+        assert anybody.put(url.url, content=b"x").status_code == 401
+        up = sb.files.signed_url("f", method="PUT", expires_in=600)
+        assert anybody.put(str(up), content=b"from outside").status_code == 200
+    assert sb.files.read("f") == "from outside"

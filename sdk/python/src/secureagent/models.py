@@ -286,15 +286,27 @@ class Port:
     """A port on which something inside a sandbox listens.
 
     Attributes:
+        address: That it listens on, inside.
+        pid: Of the program inside, or None if that is not known.
+        program: Its name; may be empty.
         raw: All that the server said.
     """
 
     port: int
+    address: str = ""
+    pid: int | None = None
+    program: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def _of(cls, f: Fields) -> Port:
-        return cls(f.integer("port"), f.all)
+        return cls(
+            port=f.integer("port"),
+            address=f.opt_text("address"),
+            pid=f.opt_integer("pid"),
+            program=f.opt_text("program"),
+            raw=f.all,
+        )
 
 
 @dataclass(frozen=True)

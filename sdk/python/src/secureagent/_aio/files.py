@@ -73,12 +73,12 @@ class AsyncFiles:
             operations.remove(self._sandbox._wire, self._sandbox.id, path, recursive)
         )
 
-    async def move(self, source: str, destination: str, *, overwrite: bool = False) -> FileEntry:
+    async def move(self, source: str, destination: str, *, overwrite: bool = True) -> FileEntry:
         return await self._sandbox._run(
             operations.move(self._sandbox._wire, self._sandbox.id, source, destination, overwrite)
         )
 
-    async def copy(self, source: str, destination: str, *, overwrite: bool = False) -> FileEntry:
+    async def copy(self, source: str, destination: str, *, overwrite: bool = True) -> FileEntry:
         return await self._sandbox._run(
             operations.copy(self._sandbox._wire, self._sandbox.id, source, destination, overwrite)
         )

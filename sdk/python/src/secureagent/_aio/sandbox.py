@@ -297,11 +297,23 @@ class AsyncSandbox:
         command: str | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
+        timeout: float | None = None,
+        attach: str | None = None,
+        offset: int = 0,
     ) -> AsyncTerminal:
         url = terminal_protocol.address(
-            self._wire.config, self.id, rows=rows, cols=cols, command=command, env=env, cwd=cwd
+            self._wire.config,
+            self.id,
+            rows=rows,
+            cols=cols,
+            command=command,
+            env=env,
+            cwd=cwd,
+            timeout=timeout,
+            attach=attach,
+            offset=offset,
         )
-        return await AsyncTerminal._open(self._wire.config, url)
+        return await AsyncTerminal._open(self._wire.config, url, attach, offset)
 
     async def install(
         self, *packages: str, manager: str = "pip", check: bool = True

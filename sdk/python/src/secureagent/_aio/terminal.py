@@ -19,14 +19,24 @@ from ..errors import ConnectionFailedError
 
 @documented_by(_Terminal)
 class AsyncTerminal:
-    def __init__(self, socket: ClientConnection) -> None:
-        self._session = protocol.Session()
+    def __init__(self, socket: ClientConnection, attach: str | None, offset: int) -> None:
+        self._session = protocol.Session(attach, offset)
         self._socket = socket
         self.exit_code: int | None = None
 
     @classmethod
-    async def _open(cls, config: Config, url: str) -> AsyncTerminal:
-        return cls(await _dial(config, url))
+    async def _open(
+        cls, config: Config, url: str, attach: str | None, offset: int
+    ) -> AsyncTerminal:
+        return cls(await _dial(config, url), attach, offset)
+
+    @property
+    def id(self) -> str:
+        return self._session.id or ""
+
+    @property
+    def offset(self) -> int:
+        return self._session.offset
 
     @property
     def closed(self) -> bool:

@@ -31,12 +31,14 @@ _BY_STATUS: Mapping[int, type[errors.SecureAgentError]] = {
     404: errors.NotFoundError,
     408: errors.RequestTimeoutError,
     409: errors.ConflictError,
+    412: errors.ConflictError,
     413: errors.PayloadTooLargeError,
     422: errors.InvalidRequestError,
     429: errors.RateLimitError,
     502: errors.UnavailableError,
     503: errors.UnavailableError,
     504: errors.RequestTimeoutError,
+    507: errors.QuotaExceededError,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import posixpath
+import re
 from typing import Any, BinaryIO, Iterable, Union, cast
 
 from ..errors import ConflictError, NotFoundError, ProtocolError
@@ -161,7 +162,9 @@ def stat(wire: Wire, sandbox: str, path: str) -> Operation[FileEntry]:
     """The entry of the folder that holds it: unlike HEAD that tells of links and folders, too."""
     whole = absolute(path)
     folder, name = posixpath.split(whole)
-    for entry in (yield from list_folder(wire, sandbox, folder, False, None)):
+    # Only that name: a folder may hold many. Its own characters are no pattern.
+    pattern = re.sub(r"([\\*?\[\]])", r"\\\1", name)
+    for entry in (yield from list_folder(wire, sandbox, folder, False, pattern)):
         if entry.name == name:
             return entry
     raise NotFoundError(f"{whole}: no such file", code="not_found", status=404)
@@ -199,14 +202,14 @@ def _verb(
 def move(
     wire: Wire, sandbox: str, source: str, destination: str, overwrite: bool
 ) -> Operation[FileEntry]:
-    body = {"from": absolute(source), "to": absolute(destination), "overwrite": overwrite}
+    body = {"path": absolute(source), "to": absolute(destination), "overwrite": overwrite}
     return FileEntry._of((yield from _verb(wire, sandbox, "move", body, False)))
 
 
 def copy(
     wire: Wire, sandbox: str, source: str, destination: str, overwrite: bool
 ) -> Operation[FileEntry]:
-    body = {"from": absolute(source), "to": absolute(destination), "overwrite": overwrite}
+    body = {"path": absolute(source), "to": absolute(destination), "overwrite": overwrite}
     return FileEntry._of((yield from _verb(wire, sandbox, "copy", body, overwrite)))
 
 

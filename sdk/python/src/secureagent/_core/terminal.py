@@ -6,7 +6,7 @@ import json
 import urllib.parse
 from typing import Any, Mapping, Sequence
 
-from ..errors import ProtocolError, RequestTimeoutError
+from ..errors import ProtocolError, RequestTimeoutError, SecureAgentError
 from .answers import Fields
 from .config import Config
 from .wire import _pairs, sandbox_path
@@ -22,12 +22,18 @@ def address(
     *,
     rows: int,
     cols: int,
-    command: str | None,
-    env: Mapping[str, str] | None,
-    cwd: str | None,
+    command: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    timeout: float | None = None,
+    attach: str | None = None,
+    offset: int = 0,
 ) -> str:
-    """The URL of a new terminal."""
-    query = {"rows": rows, "cols": cols, "command": command, "cwd": cwd}
+    """The URL of a new terminal, or of one that is there."""
+    query: dict[str, str | int | None] = {"rows": rows, "cols": cols, "command": command}
+    query.update(cwd=cwd, timeoutMs=None if timeout is None else max(1, round(timeout * 1000)))
+    if attach is not None:
+        query.update(execution=attach, offset=offset)
     pairs = [*_pairs(query), *(("env", f"{name}={value}") for name, value in (env or {}).items())]
     scheme, _, rest = config.url.partition("://")
     path = sandbox_path(sandbox, "terminal") + "?" + urllib.parse.urlencode(pairs)
@@ -55,16 +61,19 @@ class Session:
 
     Attributes:
         id: The execution behind it, once it is known.
+        offset: Where what is shown goes on.
         ended: What the server said last, once the program has ended.
     """
 
-    def __init__(self) -> None:
-        self.id: str | None = None
+    def __init__(self, attach: str | None, offset: int) -> None:
+        self.id = attach
+        self.offset = offset
         self.ended: Fields | None = None
 
     def accept(self, message: str | bytes) -> bytes:
         """The terminal's bytes in a message; none in those that tell about it."""
         if isinstance(message, bytes):
+            self.offset += len(message)
             return message
         try:
             value: Any = json.loads(message)
@@ -73,7 +82,11 @@ class Session:
         f = Fields(value, "terminal")
         kind = f.text("type")
         if kind == "started":
-            self.id = f.opt_text("id") or None
+            self.id = f.opt_text("execution") or f.opt_text("id") or self.id
+        elif kind == "overflow":
+            self.offset += f.integer("droppedBytes")
+        elif kind == "error":
+            raise SecureAgentError(f.opt_text("message"), code=f.opt_text("code"))
         elif kind == "exited":
             self.ended = f
         return b""

@@ -140,17 +140,17 @@ class Files:
             operations.remove(self._sandbox._wire, self._sandbox.id, path, recursive)
         )
 
-    def move(self, source: str, destination: str, *, overwrite: bool = False) -> FileEntry:
+    def move(self, source: str, destination: str, *, overwrite: bool = True) -> FileEntry:
         """Move or rename a file or folder.
 
         Args:
             source: Where it is.
             destination: Where it shall be.
-            overwrite: Replace what is at the destination.
+            overwrite: Replace a file at the destination; else that is a conflict.
 
         Raises:
             NotFoundError: There is no such file.
-            ConflictError: There is something at the destination.
+            ConflictError: There is something at the destination that is not to be replaced.
 
         Example:
             >>> sb.files.move("draft.txt", "final.txt").path
@@ -160,17 +160,17 @@ class Files:
             operations.move(self._sandbox._wire, self._sandbox.id, source, destination, overwrite)
         )
 
-    def copy(self, source: str, destination: str, *, overwrite: bool = False) -> FileEntry:
+    def copy(self, source: str, destination: str, *, overwrite: bool = True) -> FileEntry:
         """Copy a file, or a folder with all that is in it.
 
         Args:
             source: Where it is.
             destination: Where the copy shall be.
-            overwrite: Replace what is at the destination.
+            overwrite: Replace a file at the destination; else that is a conflict.
 
         Raises:
             NotFoundError: There is no such file.
-            ConflictError: There is something at the destination.
+            ConflictError: There is something at the destination that is not to be replaced.
 
         Example:
             >>> sb.files.copy("final.txt", "backup/final.txt").size

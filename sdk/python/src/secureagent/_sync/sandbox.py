@@ -441,6 +441,9 @@ class Sandbox:
         command: str | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
+        timeout: float | None = None,
+        attach: str | None = None,
+        offset: int = 0,
     ) -> Terminal:
         r"""Open a terminal, as a person would: with job control, colours, full-screen programs.
 
@@ -450,6 +453,9 @@ class Sandbox:
             command: What runs on it; by default a shell.
             env: Environment variables, beside the sandbox's.
             cwd: The working folder.
+            timeout: Seconds after which it is ended; by default a day.
+            attach: The `id` of a terminal that was opened before: take it up again.
+            offset: With `attach`, where: the `offset` of that terminal.
 
         Raises:
             NotFoundError: The sandbox has ended.
@@ -460,9 +466,18 @@ class Sandbox:
             ...     terminal.write("exit\n")
         """
         url = terminal_protocol.address(
-            self._wire.config, self.id, rows=rows, cols=cols, command=command, env=env, cwd=cwd
+            self._wire.config,
+            self.id,
+            rows=rows,
+            cols=cols,
+            command=command,
+            env=env,
+            cwd=cwd,
+            timeout=timeout,
+            attach=attach,
+            offset=offset,
         )
-        return Terminal(self._wire.config, url)
+        return Terminal(self._wire.config, url, attach, offset)
 
     def install(
         self, *packages: str, manager: str = "pip", check: bool = True

@@ -29,10 +29,20 @@ class Terminal:
         ...         print(data.decode(), end="")
     """
 
-    def __init__(self, config: Config, url: str) -> None:
-        self._session = protocol.Session()
+    def __init__(self, config: Config, url: str, attach: str | None, offset: int) -> None:
+        self._session = protocol.Session(attach, offset)
         self._socket = _dial(config, url)
         self.exit_code: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The id of the execution behind it, to take it up again with `terminal(attach=id)`."""
+        return self._session.id or ""
+
+    @property
+    def offset(self) -> int:
+        """Where what it shows goes on, for `terminal(attach=id, offset=offset)`."""
+        return self._session.offset
 
     @property
     def closed(self) -> bool:
@@ -99,7 +109,7 @@ class Terminal:
             self._socket.send(protocol.resize(rows, cols))
 
     def close(self) -> None:
-        """Hang up; the program gets SIGHUP.
+        """Close the connection. The program runs on, until its timeout at the latest.
 
         Example:
             >>> terminal.close()
