@@ -59,6 +59,20 @@ static const struct sa_option options[] = {
      .high = 100000,
      .env = "SECUREAGENT_MAX_SANDBOXES",
      .help = "sandboxes that may run at once"},
+    {.name = "spool-bytes",
+     .kind = SA_OPTION_SIZE,
+     .fallback = "16Mi",
+     .low = 8 << 20,
+     .high = INT64_C(1) << 40,
+     .env = "SECUREAGENT_SPOOL_BYTES",
+     .help = "output kept of each execution, on disk; the oldest makes room"},
+    {.name = "spool-total-bytes",
+     .kind = SA_OPTION_SIZE,
+     .fallback = "1Gi",
+     .low = 8 << 20,
+     .high = INT64_C(1) << 50,
+     .env = "SECUREAGENT_SPOOL_TOTAL_BYTES",
+     .help = "output kept of all together; the oldest executions that have ended lose theirs"},
     {.name = "tls-cert",
      .kind = SA_OPTION_PATH,
      .env = "SECUREAGENT_TLS_CERT",
@@ -120,6 +134,7 @@ static char **api_options(const struct sa_config *config)
     } passed[] = {{"tls-cert", SA_OPTION_PATH},     {"tls-key", SA_OPTION_PATH},
                   {"log-level", SA_OPTION_STRING},  {"log-format", SA_OPTION_STRING},
                   {"max-sandboxes", SA_OPTION_INT}, {"domain", SA_OPTION_STRING},
+                  {"spool-bytes", SA_OPTION_SIZE},  {"spool-total-bytes", SA_OPTION_SIZE},
                   {"retention", SA_OPTION_DURATION}};
     char *const *origins;
     size_t n = 0, origin_count = sa_config_list(config, "allow-origin", &origins);
@@ -128,6 +143,8 @@ static char **api_options(const struct sa_config *config)
         const char *name = passed[i].name;
         if (passed[i].kind == SA_OPTION_INT)
             list[n++] = sa_printf("--%s=%lld", name, (long long)sa_config_int(config, name));
+        else if (passed[i].kind == SA_OPTION_SIZE)
+            list[n++] = sa_printf("--%s=%lld", name, (long long)sa_config_bytes(config, name));
         else if (passed[i].kind == SA_OPTION_DURATION)
             list[n++] = sa_printf("--%s=%lldms", name, (long long)sa_config_ms(config, name));
         else if (sa_config_string(config, name))
