@@ -316,10 +316,14 @@ class AsyncSandbox:
         return await AsyncTerminal._open(self._wire.config, url, attach, offset)
 
     async def install(
-        self, *packages: str, manager: str = "pip", check: bool = True
+        self,
+        *packages: str,
+        manager: str = "pip",
+        timeout: float | None = None,
+        check: bool = True,
     ) -> List[InstalledPackage]:
         execution, installed = await self._run(
-            port_operations.install(self._wire, self.id, packages, manager)
+            port_operations.install(self._wire, self.id, packages, manager, timeout)
         )
         if check and not execution.ok:
             raise CommandError(execution)

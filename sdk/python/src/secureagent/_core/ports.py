@@ -8,11 +8,12 @@ from ..models import ApiKey, InstalledPackage, Port, SignedUrl
 from ..results import Execution
 from .answers import Fields, decode
 from .effects import Operation
+from .executions import GRACE
 from .output import execution_of
 from .retry import send
 from .wire import API, Wire, quote, sandbox_path, without_none
 
-INSTALL_TIMEOUT = 600.0  # seconds without an answer
+INSTALL_TIMEOUT = 300.0  # of the server, in seconds
 
 
 def url(wire: Wire, sandbox: str, port: int, path: str) -> str:
@@ -32,13 +33,19 @@ def signed_url(wire: Wire, sandbox: str, port: int, expires_in: int) -> Operatio
 
 
 def install(
-    wire: Wire, sandbox: str, packages: Sequence[str], manager: str
+    wire: Wire, sandbox: str, packages: Sequence[str], manager: str, timeout: float | None
 ) -> Operation[tuple[Execution, tuple[InstalledPackage, ...]]]:
     request = wire.request(
         "POST",
         sandbox_path(sandbox, "packages"),
-        json_body={"manager": manager, "packages": list(packages)},
-        timeout=INSTALL_TIMEOUT,
+        json_body=without_none(
+            {
+                "manager": manager,
+                "packages": list(packages),
+                "timeoutMs": None if timeout is None else max(1, round(timeout * 1000)),
+            }
+        ),
+        timeout=(timeout or INSTALL_TIMEOUT) + GRACE,
         safe=True,  # what is installed already is not installed again
     )
     f = decode((yield from send(request, wire.config.retry)), "packages")

@@ -480,24 +480,29 @@ class Sandbox:
         return Terminal(self._wire.config, url, attach, offset)
 
     def install(
-        self, *packages: str, manager: str = "pip", check: bool = True
+        self,
+        *packages: str,
+        manager: str = "pip",
+        timeout: float | None = None,
+        check: bool = True,
     ) -> List[InstalledPackage]:
         """Install packages with pip or npm, from where the operator of the server offers them.
 
         Args:
             *packages: Names, with versions if need be: `"pandas"`, `"rich==13.7.1"`.
             manager: `pip` or `npm`.
+            timeout: Seconds after which it is given up; by default 300.
             check: Raise if it does not succeed; otherwise the list is then empty.
 
         Raises:
             CommandError: The manager failed; its output is in `execution`.
-            UnavailableError: The server offers no packages.
+            ConflictError: The server offers no packages.
 
         Example:
             >>> sb.install("pandas")
         """
         execution, installed = self._run(
-            port_operations.install(self._wire, self.id, packages, manager)
+            port_operations.install(self._wire, self.id, packages, manager, timeout)
         )
         if check and not execution.ok:
             raise CommandError(execution)
