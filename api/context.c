@@ -5,17 +5,17 @@
 #include "base/clock.h"
 #include "base/id.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Interactive, so that an interrupt ends what runs and not the shell (bash.sh says more). */
 static const struct language languages[] = {
-    {"python", SA_KERNEL_JSON, {"python3", "/etc/secureagent/kernels/python.py", NULL}},
-    {"node", SA_KERNEL_JSON, {"node", "/etc/secureagent/kernels/node.js", NULL}},
+    {"python", SA_KERNEL_JSON, false, {"python3", "/etc/secureagent/kernels/python.py", NULL}},
+    {"node", SA_KERNEL_JSON, true, {"node", "/etc/secureagent/kernels/node.js", NULL}},
     {"bash",
      SA_KERNEL_FIELDS,
+     false,
      {"bash", "--noprofile", "--noediting", "--rcfile", "/etc/secureagent/kernels/bash.sh", "-i",
       NULL}},
 };
@@ -250,5 +250,5 @@ void sa_context_restart(struct sa_context *c)
 void sa_context_interrupt(struct sa_context *c)
 {
     if (c->current)
-        kernel_signal(c, SIGINT, NULL);
+        kernel_interrupt(c);
 }

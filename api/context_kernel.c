@@ -60,6 +60,14 @@ int kernel_signal(struct sa_context *c, int number, struct sa_error *err)
                : sa_error_set(err, SA_EUNAVAILABLE, "the context takes no signal now; try again");
 }
 
+void kernel_interrupt(struct sa_context *c)
+{
+    if (kernel_signal(c, SIGINT, NULL) < 0 || !c->language->interrupt_frame || !c->current)
+        return;
+    sa_kernel_put_interrupt(c->current->request.id, &c->out);
+    kernel_write(c);
+}
+
 static void on_writable(void *user)
 {
     struct sa_context *c = user;

@@ -14,6 +14,7 @@ enum context_state { CONTEXT_STARTING, CONTEXT_IDLE, CONTEXT_BUSY, CONTEXT_RESTA
 struct language {
     const char *name;
     enum sa_kernel_codec codec;
+    bool interrupt_frame; /* a signal alone may get lost */
     const char *argv[8];
 };
 
@@ -97,6 +98,8 @@ void kernel_kill(struct sa_context *context);
 /* Write what is in context->out. */
 void kernel_write(struct sa_context *context);
 int kernel_signal(struct sa_context *context, int number, struct sa_error *err);
+/* As Ctrl-C for what runs. */
+void kernel_interrupt(struct sa_context *context);
 /* Return the credit that was kept back. */
 void kernel_unblock(struct sa_context *context);
 

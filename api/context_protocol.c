@@ -412,6 +412,17 @@ static void put_escaped(struct sa_buf *out, const char *data, size_t length)
     sa_buf_addc(out, '\0');
 }
 
+void sa_kernel_put_interrupt(int64_t id, struct sa_buf *out)
+{
+    size_t at = begin_frame(out);
+    struct sa_json_w w = sa_json_w_start(out);
+    sa_json_w_begin_object(&w);
+    sa_json_put_string(&w, "type", "interrupt");
+    sa_json_put_int(&w, "id", id);
+    sa_json_w_end_object(&w);
+    end_frame(out, at);
+}
+
 void sa_kernel_put_input(enum sa_kernel_codec codec, int64_t id, const void *data, size_t length,
                          bool last, struct sa_buf *out)
 {

@@ -7,6 +7,7 @@
  *
  *     init     token, imports
  *     execute  id, code, env, whether there is stdin
+ *     interrupt  id; to Node.js, which may miss a signal at the border of synchronous code
  *     input    id, some bytes of stdin, whether those are the last. Python and Node.js get one for
  *              each `input` they send; bash gets them until the last by itself
  *
@@ -56,6 +57,7 @@ struct sa_kernel_request {
 };
 void sa_kernel_put_execute(enum sa_kernel_codec codec, const struct sa_kernel_request *request,
                            struct sa_buf *out);
+void sa_kernel_put_interrupt(int64_t id, struct sa_buf *out);
 void sa_kernel_put_input(enum sa_kernel_codec codec, int64_t id, const void *data, size_t length,
                          bool last, struct sa_buf *out);
 

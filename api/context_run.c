@@ -4,7 +4,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,7 +117,7 @@ static void run_stop(struct run *run, enum run_stop why)
     if (run->stop != RUN_GOES_ON)
         return;
     run->stop = why;
-    kernel_signal(c, SIGINT, NULL);
+    kernel_interrupt(c);
     c->deadline.fire = on_grace_over;
     sa_sandbox_timer_set(c->box->sandbox, &c->deadline, STOP_GRACE_MS);
     if (c->blocked) {

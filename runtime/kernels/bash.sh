@@ -32,15 +32,23 @@ __sa_read() {
 }
 
 # Descriptor 3 goes to a number that no loop over the usual ones meets, and is not inherited by
-# programs: bash sets close-on-exec on what it duplicates from descriptor 1.
+# programs. bash sets close-on-exec only on duplicates of what has it already, and on what it puts
+# aside while a command is redirected: so this is duplicated.
 __sa_move() {
-  local most=$(builtin ulimit -Sn) save
+  local most other number
+  most=$(builtin ulimit -Sn)
   [[ $most =~ ^[0-9]+$ ]] && ((most <= 32768)) || most=32768
   __sa_fd=$((most - 1))
-  exec {save}>&1 1>&3
-  eval "exec $__sa_fd>&1"
-  exec 1>&"$save" {save}>&- 3>&-
-  builtin ulimit -Sn "$__sa_fd" 2>/dev/null
+  exec {other}>&3
+  {
+    for ((number = 10; number < 256; number++)); do
+      ((number != other)) && [[ /proc/$$/fd/$number -ef /proc/$$/fd/$other ]] || continue
+      eval "exec $__sa_fd>&$number"
+      break
+    done
+  } 3</dev/null
+  exec {other}>&- 3>&-
+  builtin ulimit -Sn "$__sa_fd"
 }
 
 # What the stdin of an execution reads: its bytes come as frames, and the last says so. It reads

@@ -9,7 +9,8 @@
  *
  * Code is evaluated through V8's inspector in the mode of the DevTools console: `await` at the top
  * level, and `const`, `let` and `class` may be declared again. That happens within a vm script, so
- * that SIGINT breaks loops; what waits for a promise is given up by our own handler.
+ * that SIGINT breaks loops; what waits for a promise is given up by our own handler, or by the
+ * message `interrupt` that follows the signal, as one that comes while a script ends is lost.
  */
 'use strict';
 const fs = require('fs');
@@ -169,7 +170,7 @@ class Exit extends Error {
 // ours, of a name of the same length, as V8's inspector offers no loader.
 function adapt(code) {
   if (!/\bimport\b/.test(code)) return code;
-  const from = (spec) => `(await __imp_(${spec}))`;
+  const from = (spec) => `(await __imp_(${spec}));`;
   return code
     .replace(/^([ \t]*)import\s+([\w$]+)\s*,\s*\{([^}]*)\}\s*from\s*(['"][^'"\n]+['"])/gm,
       (_, space, name, names, spec) => `${space}const {default: ${name}, ${names.replace(/\s+as\s+/g, ': ')}} = ${from(spec)}`)
@@ -179,7 +180,7 @@ function adapt(code) {
       (_, space, names, spec) => `${space}const {${names.replace(/\s+as\s+/g, ': ')}} = ${from(spec)}`)
     .replace(/^([ \t]*)import\s+([\w$]+)\s+from\s*(['"][^'"\n]+['"])/gm,
       (_, space, name, spec) => `${space}const {default: ${name}} = ${from(spec)}`)
-    .replace(/^([ \t]*)import\s*(['"][^'"\n]+['"])/gm, (_, space, spec) => `${space}await __imp_(${spec})`)
+    .replace(/^([ \t]*)import\s*(['"][^'"\n]+['"])/gm, (_, space, spec) => `${space}await __imp_(${spec});`)
     .replace(/(^|[^.\w$'"`])import(?=\s*\()/g, '$1__imp_');
 }
 
@@ -328,6 +329,7 @@ async function init(message) {
 function dispatch(message) {
   if (message.type === 'execute') execute(message);
   else if (message.type === 'input') gotInput(message);
+  else if (message.type === 'interrupt') interrupted(message.id);
   else if (message.type === 'init') init(message);
 }
 

@@ -193,7 +193,7 @@ class Channel:
 
     def write(self, name, text):
         if self.forked:
-            os.write(1 if name == "stdout" else 2, text_bytes(text))
+            self.raw_write(1 if name == "stdout" else 2, text_bytes(text))
             return
         with self.lock:
             waiting = self.waiting
@@ -232,6 +232,8 @@ class Channel:
             self.bell.acquire()
             self.rung = False
             self.flush()
+
+    raw_write = staticmethod(os.write)
 
     def flush_before_child(self):
         """All that was printed has left the socket before a child may print: so it stays in order.
@@ -489,6 +491,7 @@ class Kernel:
             del sys.path[0]
         self.start_ipython()
         sys.path.insert(0, "")
+        os.write = self.os_write
         os.register_at_fork(before=channel.flush, after_in_child=channel.after_fork)
         sys.addaudithook(self.audit)
         threading.Thread(target=channel.flusher, daemon=True, name="secureagent-output").start()
@@ -559,6 +562,11 @@ class Kernel:
     def audit(self, event, _arguments):
         if event in self.CHILDREN and self.channel.running:
             self.channel.flush_before_child()
+
+    def os_write(self, descriptor, data, /, real=os.write):
+        if descriptor in (1, 2) and self.channel.running:
+            self.channel.flush_before_child()  # what was printed before comes before it
+        return real(descriptor, data)
 
     # ---- stdin ----
 
@@ -664,8 +672,10 @@ class Kernel:
                 text = repr(value)
                 if len(text) < 80 or not self.shell:
                     return {"text/plain": text}
-            if self.shell:  # an empty one: the value showed itself (_ipython_display_)
-                return self.shell.display_formatter.format(value)[0]
+            if self.shell:
+                data = self.shell.display_formatter.format(value)[0]
+                if data or hasattr(type(value), "_ipython_display_"):  # it showed itself then
+                    return data
         except Exception:  # noqa: BLE001
             pass
         return self.own_bundle(value)
