@@ -185,6 +185,7 @@ static void on_opened(struct sa_ws_conn *conn, void *user)
     }
     s->phase = sa_sandbox_phase(sandbox);
     sa_sandbox_watch(sandbox, &s->watch);
+    sa_sandbox_hold(sandbox); /* an open stream is use, as long as it is watched */
 }
 
 static void on_writable(struct sa_ws_conn *conn, void *user)
@@ -201,6 +202,8 @@ static void on_closed(struct sa_ws_conn *conn, int code, void *user)
     struct sa_talk *s = user;
     struct sa_sandbox *sandbox = sa_sandbox_find(s->app->sandboxes, s->sandbox_id);
     (void)conn, (void)code;
+    if (sandbox && s->watch.on)
+        sa_sandbox_release(sandbox);
     if (sandbox)
         sa_sandbox_unwatch(sandbox, &s->watch);
     while (s->follows)

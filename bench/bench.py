@@ -23,6 +23,8 @@ import sys
 import tempfile
 import time
 
+import ports
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = pathlib.Path(os.environ.get("SECUREAGENT_BIN", ROOT / "build" / "bin"))
 LOADGEN = str(BIN / "sa-loadgen")
@@ -55,9 +57,9 @@ class Server:
         self.host = ready["url"].removeprefix("http://")
         self.key = ready["apiKey"]
 
-    def request(self, method: str, path: str) -> bytes:
-        connection = http.client.HTTPConnection(self.host, timeout=30)
-        connection.request(method, path, headers={"X-API-Key": self.key})
+    def request(self, method: str, path: str, body: object = None) -> bytes:
+        connection = http.client.HTTPConnection(self.host, timeout=60)
+        connection.request(method, path, None if body is None else json.dumps(body), {"X-API-Key": self.key})
         body = connection.getresponse().read()
         connection.close()
         return body
@@ -175,6 +177,8 @@ def measure(quick: bool) -> dict:
         result["get"] = {"bytes": size,
                          "secureagent": wrk(f"http://{server.host}{path}", server.key, seconds),
                          "nginx": nginx_rate(folder / "nginx", size, seconds)}
+        step("proxy of ports against nginx")
+        result["ports"] = ports.measure(server, folder, seconds)
         step("memory with 200 idle sandboxes")
         loadgen("fill", server.host, server.key, 199)
         time.sleep(1)
@@ -245,6 +249,12 @@ def rows(r: dict) -> list[tuple[str, str, str]]:
          f"p99 {r['get']['secureagent']['p99']}; with authentication"),
         ("nginx, static file of the same size", f"{r['get']['nginx']['perSecond']} per second",
          f"p99 {r['get']['nginx']['p99']}; one worker"),
+        *((f"port of a sandbox, {what}, wrk, 16 connections",
+           f"{r['ports']['secureagent'][name][unit]} {word}",
+           f"{r['ports']['secureagent'][name][unit] / max(1, r['ports']['nginx'][name][unit]):.2f}x of nginx as proxy "
+           f"({r['ports']['nginx'][name][unit]}); goal ≥ 0.5x")
+          for name, what, unit, word in (("small", "1 KiB", "perSecond", "per second"),
+                                         ("large", "8 MiB", "megabytesPerSecond", "MB/s"))),
     ]
     for name in idle:
         out.append((f"resident, idle: {name}", mb(idle[name]["Rss"]), f"{mb(idle[name]['Pss'])} proportional"))
@@ -293,4 +303,5 @@ def main() -> None:
     (ROOT / "docs" / "benchmarks.md").write_text(page)
 
 
-main()
+if __name__ == "__main__":
+    main()
