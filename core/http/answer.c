@@ -169,6 +169,14 @@ static int find_length(struct sa_http_answer *a, bool http_1_0)
     return 0;
 }
 
+/* RFC 9110, 5.6.2; llhttp lets spaces pass. */
+static bool is_token(const char *text)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789!#$%&'*+-.^_`|~";
+    return text[strspn(text, allowed)] == '\0';
+}
+
 static int finish_head(struct sa_http_answer *a)
 {
     struct sa_http_answer_head *h = &a->head;
@@ -177,6 +185,8 @@ static int finish_head(struct sa_http_answer *a)
         char *value = (char *)(size_t)a->headers[i].value;
         size_t length = a->lengths[i][1];
         ((char *)(size_t)a->headers[i].name)[a->lengths[i][0]] = '\0';
+        if (!is_token(a->headers[i].name))
+            return refuse(a, "the name of a header is malformed");
         while (length && (value[length - 1] == ' ' || value[length - 1] == '\t'))
             length--;
         if (a->lengths[i][1])

@@ -154,6 +154,8 @@ static void test_refused(void **state)
     bad(OK "A: b\r\n c\r\n\r\n", "white space");
     bad(OK "A : b\r\n\r\n", "malformed");
     bad(OK ": b\r\n\r\n", "");
+    bad(OK "A b: c\r\n\r\n", "malformed");
+    bad(OK "nCotent-Lht eg:n5\r\n\r\n", "malformed");
     bad(OK "A: \x01\r\n\r\n", "control");
     bad(OK "Content-Length: 5\r\n\r\nhell", "in the middle");
     bad(OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "in the middle");
