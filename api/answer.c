@@ -143,5 +143,7 @@ void sa_answer_print(struct sa_answer *a, const char *id, const struct sa_exec_r
         end.error = NULL;
     }
     sa_exec_result_print(&end, w);
+    if (a->more)
+        a->more(a, w);
     sa_json_w_end_object(w);
 }

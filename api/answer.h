@@ -18,6 +18,8 @@ struct sa_answer { /* zeroes to begin with, and main_result -1 */
     size_t result_count;
     int64_t main_result; /* -1: none */
     struct sa_buf error; /* {"name","value","traceback"}, or empty */
+    /* Prints further members; NULL: none. */
+    void (*more)(const struct sa_answer *answer, struct sa_json_w *w);
 };
 void sa_answer_init(struct sa_answer *answer, bool tail);
 void sa_answer_add(struct sa_answer *answer, enum sa_item_kind kind, const void *data,

@@ -228,6 +228,7 @@ static int open_parts(struct sa_app_run *run, const struct sa_app_options *optio
                       struct sa_error *err)
 {
     struct sa_app *app = &run->app;
+    app->package_mirror = options->package_mirror != NULL;
     struct sa_http_options http = {.handler = dispatch,
                                    .user = app,
                                    .completed = completed,

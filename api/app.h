@@ -34,7 +34,7 @@ struct sa_app {
     const char *const *allow_origins; /* of pages that may open WebSockets; they live on */
     size_t allow_origin_count;
     struct sa_metric *request_seconds, *requests_total;
-    bool draining;
+    bool draining, package_mirror; /* the latter: sandboxes have packages to install */
 };
 
 /* What a route needs. A role has a permission or not (auth.c). */
@@ -76,7 +76,8 @@ struct sa_api_route {
 /* Tables that end with a route without a method: one for each area of api/openapi/. */
 extern const struct sa_api_route sa_routes_sandboxes[], sa_routes_lifecycle[],
     sa_routes_execution[], sa_routes_contexts[], sa_routes_files[], sa_routes_ports[],
-    sa_routes_identity[], sa_routes_operations[], sa_routes_streams[], sa_routes_terminal[];
+    sa_routes_packages[], sa_routes_identity[], sa_routes_operations[], sa_routes_streams[],
+    sa_routes_terminal[];
 extern const struct sa_api_route *const sa_api_routes[]; /* all of them; NULL at the end */
 #define SA_SANDBOX_PATH "/api/v1/sandboxes/{id}"
 

@@ -18,9 +18,10 @@ struct sa_app_options {
     size_t max_sandboxes;
     const char *domain; /* ports are <port>-<id>.<domain>; must outlive the run */
     size_t spool_bytes,
-        spool_total_bytes; /* output kept of one execution, and of all; 0: defaults */
-    int64_t retention_ms;  /* how long records of ended sandboxes are kept */
-    int64_t run_as;        /* user to become; -1: stay */
+        spool_total_bytes;      /* output kept of one execution, and of all; 0: defaults */
+    int64_t retention_ms;       /* how long records of ended sandboxes are kept */
+    const char *package_mirror; /* the directory that sandboxes install from; NULL: none */
+    int64_t run_as;             /* user to become; -1: stay */
     /* The node answers: the API can serve (err is NULL), or the node cannot. */
     void (*ready)(struct sa_app_run *run, const struct sa_error *err);
 };

@@ -85,11 +85,18 @@ static void collect(void *user)
 
 static const struct sa_reader_events whole_events = {.ready = collect};
 
-void sa_reply_whole(struct sa_http_request *request, struct sa_execution *execution)
+void sa_reply_whole_with(struct sa_http_request *request, struct sa_execution *execution,
+                         void (*more)(const struct sa_answer *answer, struct sa_json_w *w))
 {
     struct reply *r = reply_new(request, execution, &whole_events, 0);
     sa_answer_init(&r->answer, false);
+    r->answer.more = more;
     collect(r);
+}
+
+void sa_reply_whole(struct sa_http_request *request, struct sa_execution *execution)
+{
+    sa_reply_whole_with(request, execution, NULL);
 }
 
 /* ---- items ---- */

@@ -12,6 +12,9 @@ enum sa_reply_form sa_reply_form(const struct sa_http_request *request);
 
 /* The answer of execute, once it has ended. */
 void sa_reply_whole(struct sa_http_request *request, struct sa_execution *execution);
+/* The same with the members that `more` prints, from what was collected. */
+void sa_reply_whole_with(struct sa_http_request *request, struct sa_execution *execution,
+                         void (*more)(const struct sa_answer *answer, struct sa_json_w *w));
 /* Its items from `offset` on. With `follow` as they come, until the end; else what is there.
  * As JSON: {"items", "next", "ended"}, a bounded part of it; `follow` waits for the first item. */
 void sa_reply_output(struct sa_http_request *request, struct sa_execution *execution,

@@ -90,6 +90,10 @@ static const struct sa_option options[] = {
      .fallback = "7d",
      .env = "SECUREAGENT_RETENTION",
      .help = "how long records of ended sandboxes are kept"},
+    {.name = "package-mirror",
+     .kind = SA_OPTION_PATH,
+     .env = "SECUREAGENT_PACKAGE_MIRROR",
+     .help = "the directory of packages that the node offers to sandboxes"},
     {.name = "log-level",
      .kind = SA_OPTION_STRING,
      .fallback = "info",
@@ -206,6 +210,7 @@ static int serve(const struct sa_config *config, uv_loop_t *loop, struct sa_erro
                                .spool_total_bytes =
                                    (size_t)sa_config_bytes(config, "spool-total-bytes"),
                                .retention_ms = sa_config_ms(config, "retention"),
+                               .package_mirror = sa_config_string(config, "package-mirror"),
                                .run_as = sa_config_int(config, "run-as"),
                                .ready = on_ready};
     run.ready_fd = sa_config_int(config, "ready-fd");

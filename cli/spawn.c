@@ -78,6 +78,10 @@ static pid_t start_node(const struct sa_spawn *spawn, int control, struct sa_err
         argv[argc++] = "--cache";
         argv[argc++] = spawn->cache;
     }
+    if (spawn->packages) {
+        argv[argc++] = "--packages";
+        argv[argc++] = spawn->packages;
+    }
     pid_t pid = fork();
     if (pid == 0) {
         become_child(spawn, supervisor, (const int[]){control, spawn->data->family}, 2);

@@ -12,7 +12,7 @@
 
 struct sa_spawn {                     /* what does not change from start to start */
     const char *node, *api, *runtime; /* paths of the programs */
-    const char *cache;                /* of the node; NULL: none */
+    const char *cache, *packages;     /* folders for the node; NULL: none */
     const struct sa_datadir *data;
     const char *key;         /* registered as the first admin key */
     int64_t run_as;          /* user of the API; -1: this one */

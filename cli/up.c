@@ -41,6 +41,10 @@ static const struct sa_option options[] = {
      .help =
          "build caches that sandboxes share, read-only (default /var/cache/secureagent as root, "
          "else ~/.cache/secureagent)"},
+    {.name = "package-mirror",
+     .kind = SA_OPTION_PATH,
+     .env = "SECUREAGENT_PACKAGE_MIRROR",
+     .help = "a directory of wheels and npm tarballs that sandboxes may install from"},
     {.name = "output",
      .letter = 'o',
      .kind = SA_OPTION_STRING,
@@ -131,11 +135,11 @@ static char **api_options(const struct sa_config *config)
     static const struct {
         const char *name;
         enum sa_option_kind kind;
-    } passed[] = {{"tls-cert", SA_OPTION_PATH},     {"tls-key", SA_OPTION_PATH},
-                  {"log-level", SA_OPTION_STRING},  {"log-format", SA_OPTION_STRING},
-                  {"max-sandboxes", SA_OPTION_INT}, {"domain", SA_OPTION_STRING},
-                  {"spool-bytes", SA_OPTION_SIZE},  {"spool-total-bytes", SA_OPTION_SIZE},
-                  {"retention", SA_OPTION_DURATION}};
+    } passed[] = {{"tls-cert", SA_OPTION_PATH},       {"tls-key", SA_OPTION_PATH},
+                  {"log-level", SA_OPTION_STRING},    {"log-format", SA_OPTION_STRING},
+                  {"max-sandboxes", SA_OPTION_INT},   {"domain", SA_OPTION_STRING},
+                  {"spool-bytes", SA_OPTION_SIZE},    {"spool-total-bytes", SA_OPTION_SIZE},
+                  {"package-mirror", SA_OPTION_PATH}, {"retention", SA_OPTION_DURATION}};
     char *const *origins;
     size_t n = 0, origin_count = sa_config_list(config, "allow-origin", &origins);
     char **list = sa_alloc((SA_COUNT(passed) + origin_count + 1) * sizeof *list);
@@ -330,6 +334,10 @@ static int supervise(const struct sa_config *config, struct sa_datadir *data, in
     sa_autofree char *api = node ? sa_find_program("agent-api", err) : NULL;
     sa_autofree char *runtime = api ? sa_find_program("execution-runtime", err) : NULL;
     sa_autofree char *cache = cache_dir(config);
+    const char *mirror = sa_config_string(config, "package-mirror");
+    sa_autofree char *packages = mirror ? realpath(mirror, NULL) : NULL;
+    if (mirror && !packages)
+        return sa_error_sys(err, SA_EINVALID, errno, "--package-mirror %s", mirror);
     if (!runtime || find_key(data, key, err) < 0)
         return -1;
     struct up up = {.config = config,
@@ -340,6 +348,7 @@ static int supervise(const struct sa_config *config, struct sa_datadir *data, in
                                        .api = api,
                                        .runtime = runtime,
                                        .cache = cache,
+                                       .packages = packages,
                                        .data = data,
                                        .key = key,
                                        .run_as = run_as,

@@ -17,7 +17,7 @@
 
 static const char usage[] =
     "usage: sandbox-node --control-fd N --runtime PATH [--state NAME] [--uid-base N] [--spares N]\n"
-    "                    [--cache DIR]\n"
+    "                    [--cache DIR] [--packages DIR]\n"
     "       sandbox-node --doctor\n"
     "\n"
     "  --control-fd N   SOCK_SEQPACKET socket of the control plane\n"
@@ -26,6 +26,7 @@ static const char usage[] =
     "  --uid-base N     first host id of the ranges given to sandboxes; default: a free block\n"
     "  --spares N       half-made sandboxes to keep ready; default 1\n"
     "  --cache DIR      where build caches are kept; default: none are\n"
+    "  --packages DIR   wheels and npm tarballs, offered to sandboxes read-only\n"
     "  --doctor         say in JSON what this machine offers, and what to do about the rest\n";
 
 struct arguments {
@@ -50,6 +51,7 @@ static bool parse(int argc, char **argv, struct arguments *a)
                                           {"uid-base", required_argument, NULL, 'u'},
                                           {"spares", required_argument, NULL, 'p'},
                                           {"cache", required_argument, NULL, 'C'},
+                                          {"packages", required_argument, NULL, 'P'},
                                           {"doctor", no_argument, NULL, 'd'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
@@ -78,6 +80,9 @@ static bool parse(int argc, char **argv, struct arguments *a)
             break;
         case 'C':
             a->cache = optarg;
+            break;
+        case 'P':
+            a->options.packages = optarg;
             break;
         case 'd':
             a->doctor = true;

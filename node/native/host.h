@@ -37,7 +37,7 @@ struct sa_mask {
 
 /* A system folder of the host: at `path` in the node's tree, NAME in the root of a sandbox. */
 struct sa_layer {
-    char path[16], name[16];
+    char path[16], name[32];
 };
 
 struct sa_host {
@@ -56,7 +56,7 @@ struct sa_host {
     bool own_devices;        /* and device nodes that only it uses */
     long watches, instances; /* inotify(7), for each sandbox */
     struct sa_go go;
-    int go_caches; /* its folder, while the template is made */
+    int go_caches, packages; /* folders, while the template is made; -1: none */
     struct sa_filters filters;
     struct sa_buf boot; /* the part of the boot block that is the same for all */
     sa_controls can;    /* what a sandbox gets here */
@@ -80,8 +80,9 @@ void sa_host_raise(unsigned capability);
 void sa_host_deinit(struct sa_host *host);
 
 /* Build the template root and move this process into a mount namespace of it; nothing else of the
- * host is reachable by a path (template.c has the tree). Finds out about overlays. */
-int sa_template_enter(struct sa_host *host, struct sa_error *err);
+ * host is reachable by a path (template.c has the tree). Finds out about overlays. `packages`: a
+ * folder of the host to be seen at /opt/secureagent/packages, or NULL. */
+int sa_template_enter(struct sa_host *host, const char *packages, struct sa_error *err);
 /* In the sandbox's user namespace: a read-only overlay of a folder of the node's tree. */
 int sa_mount_layer(const char *lower, const char *target);
 

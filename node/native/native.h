@@ -40,6 +40,7 @@ struct sa_native_options {
     const char *state;        /* names this node's cgroups; two live nodes cannot share it */
     uint32_t uid_base;        /* first id of the ranges; 0: the first free block of ids from
                                  SA_NATIVE_UID_BASE on */
+    const char *packages;     /* a folder that sandboxes see, read-only; NULL: none */
     struct sa_go go;          /* root "": sandboxes have no Go */
     unsigned spares;          /* half-made sandboxes kept ready; they make creating quicker */
 };

@@ -121,7 +121,7 @@ struct sa_cgroups *sa_startup(struct sa_host *host, const struct sa_native_optio
                     strerror(errno));
         goto failed;
     }
-    if (sa_template_enter(host, err) < 0 || sa_host_reduce(err) < 0)
+    if (sa_template_enter(host, options->packages, err) < 0 || sa_host_reduce(err) < 0)
         goto failed;
     return groups;
 failed:

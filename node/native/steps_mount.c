@@ -27,7 +27,7 @@ static int layer(const struct sa_host *host, const char *path, const char *targe
 int sa_step_root(struct sa_child *child)
 {
     const struct sa_host *host = child->host;
-    char text[32];
+    char text[48];
     if (layer(host, "/t", "/r") < 0)
         return -1;
     for (size_t i = 0; i < host->layer_count; i++) {

@@ -132,6 +132,23 @@ static int go_folders(struct sa_host *host, struct sa_error *err)
     return go->caches[0] ? bind_offer(&host->go_caches, "g", err) : 0;
 }
 
+/* A layer as those of the system, so that nobody can watch what others install. */
+static int packages_folder(struct sa_host *host, struct sa_error *err)
+{
+    struct sa_layer *layer = &host->layers[host->layer_count];
+    if (host->packages < 0)
+        return 0;
+    snprintf(layer->path, sizeof layer->path, "/l/%zu", host->layer_count);
+    snprintf(layer->name, sizeof layer->name, "opt/secureagent/packages");
+    if (sa_template_folder("t/opt", err) < 0 || sa_template_folder("t/opt/secureagent", err) < 0 ||
+        sa_template_folder("t/opt/secureagent/packages", err) < 0 ||
+        sa_template_folder(layer->path + 1, err) < 0 ||
+        bind_offer(&host->packages, layer->path + 1, err) < 0)
+        return -1;
+    host->layer_count++;
+    return 0;
+}
+
 static int build(struct sa_host *host, struct sa_error *err)
 {
     static const char *const tree[] = {"t", "d", "e", "r", "proc"};
@@ -148,7 +165,8 @@ static int build(struct sa_host *host, struct sa_error *err)
     if (symlink("/run", "t/var/run") < 0 || symlink("/tmp", "t/var/tmp") < 0)
         return sa_template_failed(err, "link", "/var");
     if (go_folders(host, err) < 0 || system_folders(host, err) < 0 ||
-        sa_template_files(&host->go, err) < 0 || sa_template_devices(host, err) < 0)
+        packages_folder(host, err) < 0 || sa_template_files(&host->go, err) < 0 ||
+        sa_template_devices(host, err) < 0)
         return -1;
     if (sa_mount_restrict("t", MOUNT_ATTR_RDONLY, 0) < 0)
         return sa_template_failed(err, "seal", "/");
@@ -173,7 +191,7 @@ static int try_overlays(const struct sa_host *host)
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 || sa_mount_layer("/t", "/r") < 0)
         return -1;
     for (size_t i = 0; i < host->layer_count; i++) {
-        char target[32];
+        char target[48];
         snprintf(target, sizeof target, "/r/%s", host->layers[i].name);
         if (sa_mount_layer(host->layers[i].path, target) < 0)
             return -1;
@@ -226,11 +244,12 @@ static void settle_watches(struct sa_host *host)
                                   "root"));
 }
 
-int sa_template_enter(struct sa_host *host, struct sa_error *err)
+int sa_template_enter(struct sa_host *host, const char *packages, struct sa_error *err)
 {
     static const char *const places[] = {"/tmp", "/mnt", "/run", "/srv"};
     size_t i = 0;
-    if (open_offer(host->go.caches, &host->go_caches, err) < 0)
+    if (open_offer(host->go.caches, &host->go_caches, err) < 0 ||
+        open_offer(packages ? packages : "", &host->packages, err) < 0)
         return -1;
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return sa_template_failed(err, "make private", "/");

@@ -148,7 +148,8 @@ static int short_names(const struct sa_go *go, struct sa_error *err)
 /* Programs of ours for inside, below /etc/secureagent. */
 static int own_files(struct sa_error *err)
 {
-    if (sa_template_folder("t/etc/secureagent/kernels", err) < 0)
+    if (sa_template_folder("t/etc/secureagent/kernels", err) < 0 ||
+        sa_template_folder("t/etc/secureagent/packages", err) < 0)
         return -1;
     for (const struct sa_embedded *file = sa_embedded; file->name; file++) {
         char path[128];

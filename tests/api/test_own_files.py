@@ -14,3 +14,9 @@ def test_the_kernels_are_there_unchanged(api, shared):
     assert set(api.sh(shared, sums).splitlines()) == expected
     assert api.sh(shared, f"find {KERNELS} -type f ! -perm 644 -o -user user -o -writable") == ""
     assert api.execute(shared, command=f"touch {KERNELS}/new")["exitCode"] == 1
+
+
+def test_so_are_the_programs_that_install_packages(api, shared):
+    for name in ("pip.py", "npm.js"):
+        expected = hashlib.sha256((ROOT / "runtime" / "packages" / name).read_bytes()).hexdigest()
+        assert api.sh(shared, f"sha256sum </etc/secureagent/packages/{name}").split()[0] == expected
