@@ -20,6 +20,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 
 #define NO_PERMISSION SCMP_ACT_ERRNO(EPERM)
@@ -190,6 +191,16 @@ static void guard_shared_files(struct rules *r)
     rule(r, NOTHING_TO_DO, number_of("syncfs"), 0, NULL);
 }
 
+/* Huge pages are the host's, reserved for those who asked for them, and counted by a controller of
+ * their own, not with the sandbox's memory. */
+static void guard_huge_pages(struct rules *r)
+{
+    rule1(r, NO_PERMISSION, "mmap", SCMP_CMP(3, SCMP_CMP_MASKED_EQ, MAP_HUGETLB, MAP_HUGETLB));
+    rule1(r, NO_PERMISSION, "memfd_create",
+          SCMP_CMP(1, SCMP_CMP_MASKED_EQ, MFD_HUGETLB, MFD_HUGETLB));
+    rule1(r, NO_PERMISSION, "shmget", SCMP_CMP(2, SCMP_CMP_MASKED_EQ, SHM_HUGETLB, SHM_HUGETLB));
+}
+
 /* The guard: allow everything but what is refused by argument. */
 static void add_guard(struct rules *r)
 {
@@ -207,6 +218,7 @@ static void add_guard(struct rules *r)
     rule(r, NO_PERMISSION, number_of("prlimit64"), 2, core);
     guard_scheduling(r);
     guard_shared_files(r);
+    guard_huge_pages(r);
 }
 
 /* The highest system call that libseccomp knows by name here. */

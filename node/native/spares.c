@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "native/sys.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -114,14 +115,23 @@ void sa_spares_want(struct sa_native *native)
         uv_timer_start(&native->refill, on_refill, REFILL_AFTER_MS, REFILL_AFTER_MS);
 }
 
-/* A spare whose process died meanwhile is noticed when the order cannot be sent. */
+static bool has_ended(const struct sa_child_handle *child)
+{
+    struct pollfd end = {.fd = child->pidfd, .events = POLLIN};
+    return poll(&end, 1, 0) > 0;
+}
+
+/* One that dies after this is noticed when the order cannot be sent. */
 int sa_child_take(struct sa_native *native, const char *id, struct sa_child_handle *child,
                   struct sa_error *err)
 {
-    if (native->spare_count == 0)
-        return spawn(native, id, child, err);
-    *child = native->spares[0];
-    native->spare_count--;
-    memmove(native->spares, native->spares + 1, native->spare_count * sizeof *native->spares);
-    return 0;
+    while (native->spare_count) {
+        *child = native->spares[0];
+        native->spare_count--;
+        memmove(native->spares, native->spares + 1, native->spare_count * sizeof *native->spares);
+        if (!has_ended(child))
+            return 0;
+        sa_child_discard(native, child);
+    }
+    return spawn(native, id, child, err);
 }

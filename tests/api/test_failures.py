@@ -99,6 +99,23 @@ def test_killed_runtime(own):
     assert api.sh(neighbour, "echo fine") == "fine\n"
 
 
+def test_killed_spare(own):
+    """The half-made sandbox that waits for its order dies: the next create does not notice."""
+    server, api = own
+    node = server.pid_of("sandbox-node")
+
+    def spares():
+        return {pid for pid in server.processes() if servers._stat(pid) and servers._stat(pid)[2] == node} - runtimes(server)
+    for _ in range(3):
+        killed = wait_until("a spare", spares)
+        for pid in killed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until("its end", lambda pids=killed: not any(map(is_alive, pids)))
+        with api.sandbox() as sandbox:
+            assert api.sh(sandbox, "echo lives") == "lives\n"
+
+
 def test_runtime_that_stops_answering(own):
     """Stopped, not dead: deleting still works."""
     server, api = own

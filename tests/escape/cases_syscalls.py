@@ -94,6 +94,12 @@ def memfd(box):
         assert box.attempt("memfd-exec") == {"memfd": "mount-tmpfs -1 EPERM"}
 
 
+@case(CALLS, "huge pages of the host", "E")
+def huge_pages(box):
+    box.fails(["__import__('mmap').mmap(-1, 1 << 21, 0x22 | 0x40000)", "os.memfd_create('x', 4)"], "EPERM")
+    assert box.python("import mmap\nprint(len(mmap.mmap(-1, 1 << 21)))") == str(1 << 21)
+
+
 @case(CALLS, "higher priority", "E")
 def priority(box):
     box.refused("nice-up", error="EACCES")
