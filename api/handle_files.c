@@ -114,5 +114,7 @@ const struct sa_api_route sa_routes_files[] = {
     {"POST", SA_SANDBOX_PATH "/files/copy", SA_PERM_SANDBOXES_FILES, sa_handle_copy_file},
     {"POST", SA_SANDBOX_PATH "/files/chmod", SA_PERM_SANDBOXES_FILES, sa_handle_chmod_file},
     {"POST", SA_SANDBOX_PATH "/files/mkdir", SA_PERM_SANDBOXES_FILES, sa_handle_mkdir},
+    {"GET", SA_SANDBOX_PATH "/files/archive", SA_PERM_SANDBOXES_FILES, sa_handle_export_files},
+    {"POST", SA_SANDBOX_PATH "/files/archive", SA_PERM_SANDBOXES_FILES, sa_handle_import_files},
     {"POST", SA_SANDBOX_PATH "/files/signed-url", SA_PERM_SANDBOXES_FILES, sa_handle_sign_file},
     {0}};

@@ -220,8 +220,11 @@ static int read_entry(struct entry *e, const void *body, size_t length, struct s
 static int take_entry(struct file_import *i, const void *body, size_t length, struct sa_error *err)
 {
     const char *name;
-    if (end_file(i, err) < 0 || read_entry(&i->entry, body, length, err) < 0 ||
-        open_above(i, &name, err) < 0)
+    if (end_file(i, err) < 0)
+        return -1;
+    if (length == 0)
+        return 0;
+    if (read_entry(&i->entry, body, length, err) < 0 || open_above(i, &name, err) < 0)
         return -1;
     if (!name[0] || !strcmp(name, ".") || !strcmp(name, ".."))
         return sa_error_at(err, SA_EINVALID, "path", "%.300s: is no name", i->entry.name);

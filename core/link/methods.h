@@ -69,8 +69,9 @@ enum sa_link_method {
     /* The way back: the opener sends NOTEs and DATA as EXPORT does (SA_FILE_NAME, TYPE, MODE,
      * MODIFIED_MS, TARGET; DATA of any length until the next NOTE), then EOF, and each entry is put
      * below the folder SA_FILE_PATH (made where missing) when the next one begins, in one step.
-     * No link below it is followed. END: SA_FILE_COUNT of what is in place. An error names the
-     * entry as its path, and its message says how many were put in place before. */
+     * A NOTE without fields only ends the file before it. No link below it is followed. END:
+     * SA_FILE_COUNT of what is in place. An error names the entry as its path, and its message says
+     * how many were put in place before. */
     SA_METHOD_FILE_IMPORT = 24,
     /* Connect to a TCP server inside: SA_PORT_NUMBER, on 127.0.0.1, else ::1. Runtime sends a NOTE
      * with SA_PORT_NUMBER once connected; the opener's DATA on 0 goes to the server, what comes

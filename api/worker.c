@@ -1,0 +1,186 @@
+#include "api/worker.h"
+
+#include "base/arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+struct queue {
+    struct sa_message *head, *tail;
+    size_t bytes;
+};
+
+struct sa_worker {
+    struct sa_worker_options options;
+    uv_thread_t thread;
+    uv_async_t async;
+    uv_mutex_t mutex; /* over what follows */
+    uv_cond_t changed;
+    struct queue in, out; /* as the thread sees it */
+    bool stop, ended;
+};
+
+static unsigned running; /* of the loop's thread */
+
+/* ---- queues, under the mutex ---- */
+
+static void push(struct queue *q, enum sa_message_kind kind, const void *data, size_t length)
+{
+    struct sa_message *m = sa_alloc(sizeof *m + length + 1);
+    m->kind = kind;
+    m->length = length;
+    if (length)
+        memcpy(m->data, data, length);
+    if (q->tail)
+        q->tail->next = m;
+    else
+        q->head = m;
+    q->tail = m;
+    q->bytes += length + sizeof *m;
+}
+
+static struct sa_message *pop(struct queue *q)
+{
+    struct sa_message *m = q->head;
+    if (!m)
+        return NULL;
+    q->head = m->next;
+    if (!q->head)
+        q->tail = NULL;
+    q->bytes -= m->length + sizeof *m;
+    return m;
+}
+
+static bool is_full(const struct queue *q)
+{
+    return q->bytes >= SA_WORKER_QUEUE_BYTES;
+}
+
+/* ---- the thread's side ---- */
+
+struct sa_message *sa_worker_get(struct sa_worker *w)
+{
+    uv_mutex_lock(&w->mutex);
+    while (!w->stop && !w->in.head)
+        uv_cond_wait(&w->changed, &w->mutex);
+    bool was_full = is_full(&w->in);
+    struct sa_message *m = w->stop ? NULL : pop(&w->in);
+    bool now_room = was_full && !is_full(&w->in);
+    uv_mutex_unlock(&w->mutex);
+    if (now_room)
+        uv_async_send(&w->async);
+    return m;
+}
+
+bool sa_worker_put(struct sa_worker *w, enum sa_message_kind kind, const void *data, size_t length)
+{
+    uv_mutex_lock(&w->mutex);
+    while (!w->stop && is_full(&w->out))
+        uv_cond_wait(&w->changed, &w->mutex);
+    bool stop = w->stop;
+    if (!stop)
+        push(&w->out, kind, data, length);
+    uv_mutex_unlock(&w->mutex);
+    uv_async_send(&w->async);
+    return !stop;
+}
+
+static void run(void *arg)
+{
+    struct sa_worker *w = arg;
+    w->options.run(w, w->options.user);
+    uv_mutex_lock(&w->mutex);
+    w->ended = true;
+    uv_mutex_unlock(&w->mutex);
+    uv_async_send(&w->async);
+}
+
+/* ---- the loop's side ---- */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct sa_worker *w = handle->data;
+    struct sa_message *m;
+    struct sa_worker_options options = w->options;
+    while ((m = pop(&w->in)) || (m = pop(&w->out)))
+        free(m);
+    uv_mutex_destroy(&w->mutex);
+    uv_cond_destroy(&w->changed);
+    free(w);
+    running--;
+    options.done(options.user);
+}
+
+static void on_async(uv_async_t *async)
+{
+    struct sa_worker *w = async->data;
+    uv_mutex_lock(&w->mutex);
+    bool stop = w->stop, over = w->ended && (stop || !w->out.head);
+    uv_mutex_unlock(&w->mutex);
+    if (over) {
+        uv_thread_join(&w->thread); /* it is on its last instructions */
+        uv_close((uv_handle_t *)async, on_closed);
+    } else if (!stop) {
+        w->options.wake(w->options.user);
+    }
+}
+
+struct sa_worker *sa_worker_start(uv_loop_t *loop, const struct sa_worker_options *options,
+                                  struct sa_error *err)
+{
+    if (running >= SA_WORKERS_MAX) {
+        sa_error_set(err, SA_EUNAVAILABLE, "%d archives are being worked on: try again in a moment",
+                     SA_WORKERS_MAX);
+        return NULL;
+    }
+    struct sa_worker *w = sa_alloc(sizeof *w);
+    w->options = *options;
+    uv_mutex_init(&w->mutex);
+    uv_cond_init(&w->changed);
+    uv_async_init(loop, &w->async, on_async);
+    w->async.data = w;
+    running++;
+    if (uv_thread_create(&w->thread, run, w) < 0) /* out of threads is out of memory */
+        abort();
+    return w;
+}
+
+bool sa_worker_send(struct sa_worker *w, enum sa_message_kind kind, const void *data, size_t length)
+{
+    uv_mutex_lock(&w->mutex);
+    push(&w->in, kind, data, length);
+    bool room = !is_full(&w->in);
+    uv_cond_signal(&w->changed);
+    uv_mutex_unlock(&w->mutex);
+    return room;
+}
+
+bool sa_worker_has_room(struct sa_worker *w)
+{
+    uv_mutex_lock(&w->mutex);
+    bool room = !is_full(&w->in);
+    uv_mutex_unlock(&w->mutex);
+    return room;
+}
+
+struct sa_message *sa_worker_receive(struct sa_worker *w)
+{
+    uv_mutex_lock(&w->mutex);
+    struct sa_message *m = pop(&w->out);
+    bool last = !w->out.head && w->ended;
+    uv_cond_signal(&w->changed);
+    uv_mutex_unlock(&w->mutex);
+    if (m && last)
+        uv_async_send(&w->async); /* so that the end is seen */
+    return m;
+}
+
+void sa_worker_stop(struct sa_worker *w)
+{
+    uv_mutex_lock(&w->mutex);
+    w->stop = true;
+    uv_cond_signal(&w->changed);
+    uv_mutex_unlock(&w->mutex);
+    uv_async_send(&w->async);
+}

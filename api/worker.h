@@ -1,0 +1,57 @@
+/*
+ * A thread beside the loop for work that would block it, with a bounded queue of messages each
+ * way. Loop functions never wait; thread functions wait until there is a message or room, or until
+ * the worker is told to stop.
+ */
+#ifndef SA_API_WORKER_H
+#define SA_API_WORKER_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+enum { SA_WORKERS_MAX = 8, SA_WORKER_QUEUE_BYTES = 512 * 1024 };
+
+struct sa_worker;
+
+enum sa_message_kind { SA_MESSAGE_BYTES, SA_MESSAGE_ENTRY, SA_MESSAGE_END, SA_MESSAGE_ERROR };
+struct sa_message { /* free() it */
+    struct sa_message *next;
+    enum sa_message_kind kind;
+    size_t length;
+    char data[];
+};
+
+struct sa_worker_options {
+    /* On the thread; what it returns from is the end. */
+    void (*run)(struct sa_worker *worker, void *user);
+    /* On the loop: there may be messages, or room. Not after sa_worker_stop(). */
+    void (*wake)(void *user);
+    /* On the loop, once, last: the thread has ended and the worker is gone. */
+    void (*done)(void *user);
+    void *user;
+};
+
+/* ---- the loop's side ---- */
+
+/* NULL: SA_EUNAVAILABLE when SA_WORKERS_MAX run already. */
+struct sa_worker *sa_worker_start(uv_loop_t *loop, const struct sa_worker_options *options,
+                                  struct sa_error *err);
+/* Queue a copy. False: the queue is full, send no more until `wake` finds room. */
+bool sa_worker_send(struct sa_worker *worker, enum sa_message_kind kind, const void *data,
+                    size_t length);
+bool sa_worker_has_room(struct sa_worker *worker);
+struct sa_message *sa_worker_receive(struct sa_worker *worker); /* NULL: none now */
+/* Nobody wants its work any more: its calls return NULL and false; `done` comes. */
+void sa_worker_stop(struct sa_worker *worker);
+
+/* ---- the thread's side ---- */
+
+struct sa_message *sa_worker_get(struct sa_worker *worker); /* NULL: stop */
+/* False: stop. */
+bool sa_worker_put(struct sa_worker *worker, enum sa_message_kind kind, const void *data,
+                   size_t length);
+
+#endif
