@@ -8,7 +8,7 @@ import pathlib
 import httpx
 import pytest
 
-from secureagent import ConflictError, NotFoundError, Sandbox
+from secureagent import Client, ConflictError, NotFoundError, Sandbox
 
 
 def test_reading_and_writing(sb: Sandbox) -> None:
@@ -112,3 +112,15 @@ def test_signed_urls(sb: Sandbox) -> None:
         up = sb.files.signed_url("f", method="PUT", expires_in=600)
         assert anybody.put(str(up), content=b"from outside").status_code == 200
     assert sb.files.read("f") == "from outside"
+
+
+def test_downloads_that_are_left_give_their_connection_back(
+    server: tuple[str, str], sb: Sandbox
+) -> None:
+    sb.files.write("big", b"x" * 8_000_000)
+    with Client(*server) as client:
+        there = Sandbox.connect(sb.id, client=client)
+        for _ in range(20):
+            assert next(there.files.read("big", "stream"))
+        pool = client._driver._http._transport._pool  # type: ignore[attr-defined]
+        assert not [one for one in pool.connections if not one.is_idle() and not one.is_closed()]

@@ -212,6 +212,19 @@ def test_files_over_a_bad_network(
     assert proxy.cuts > 3
 
 
+def test_sandboxes_are_made_once_over_a_bad_network(
+    server: tuple[str, str], flaky: Callable[..., FlakyProxy], client: Client
+) -> None:
+    proxy = flaky(3, most=1500)
+    with Client(proxy.url, server[1], retry=PATIENT) as bad:
+        made = [Sandbox.create(client=bad, labels={"net": "bad"}, timeout=120) for _ in range(8)]
+    assert proxy.cuts > 3
+    found = [info.id for info in Sandbox.list(labels={"net": "bad"}, client=client)]
+    assert sorted(found) == sorted(sb.id for sb in made)
+    for sb in made:
+        assert Sandbox.connect(sb.id, client=client).kill()
+
+
 def test_nothing_is_lost_or_doubled_asynchronously(
     server: tuple[str, str], flaky: Callable[..., FlakyProxy], sb: Sandbox
 ) -> None:

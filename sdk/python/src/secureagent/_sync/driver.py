@@ -144,3 +144,7 @@ class Running(Generic[T], Iterator[Any]):
         self.done = True
         self._operation.close()
         self._close_handles()
+
+    def __del__(self) -> None:
+        # Who leaves an iteration in its middle gives the connection back.
+        self._close_handles()
