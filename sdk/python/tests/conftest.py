@@ -3,6 +3,7 @@ SECUREAGENT_URL and SECUREAGENT_API_KEY name."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -32,16 +33,13 @@ def _binary() -> pathlib.Path:
     return program
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[tuple[str, str]]:
-    """The address and the key."""
-    if os.environ.get("SECUREAGENT_URL"):
-        yield os.environ["SECUREAGENT_URL"], os.environ["SECUREAGENT_API_KEY"]
-        return
+@contextlib.contextmanager
+def started(*options: str) -> Iterator[tuple[str, str]]:
+    """A server with these options of `secureagent up`: its address and key."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="secureagent-sdk-"))
     folder.chmod(0o711)  # the API runs as another user
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SECUREAGENT_")}
-    command = [str(_binary()), "up", "--listen", "127.0.0.1:0", "-o", "json"]
+    command = [str(_binary()), "up", "--listen", "127.0.0.1:0", "-o", "json", *options]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "--data-dir", str(folder / "data")],
@@ -58,6 +56,16 @@ def server() -> Iterator[tuple[str, str]]:
         process.terminate()
         process.wait(60)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[tuple[str, str]]:
+    """The address and the key."""
+    if os.environ.get("SECUREAGENT_URL"):
+        yield os.environ["SECUREAGENT_URL"], os.environ["SECUREAGENT_API_KEY"]
+        return
+    with started() as ready:
+        yield ready
 
 
 @pytest.fixture(scope="session")

@@ -260,7 +260,8 @@ class Sandbox:
 
         Each language has a default context in the sandbox, made with the first code. Give
         `context` to use another, or `isolated=True` for a process of its own that leaves nothing
-        behind but files. Go always runs isolated.
+        behind but files. Go always runs isolated. Who connects to a sandbox that is there takes the
+        oldest context of the language for the default one.
 
         Args:
             code: The code. The value of its last expression is the `text` of what is returned.
