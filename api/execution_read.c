@@ -44,14 +44,14 @@ void execution_make_due(struct sa_execution *e)
 void execution_undue(struct sa_execution *e)
 {
     if (e->due_list)
-        DL_DELETE2(*e->due_list, e, due_prev, due_next);
+        DL_DELETE2(*e->due_list, e, due_prev, due_next); /* NOLINT: utlist */
     e->due_list = NULL;
 }
 
 static void undue_reader(struct sa_reader *r)
 {
     if (r->due_list)
-        DL_DELETE2(*r->due_list, r, due_prev, due_next);
+        DL_DELETE2(*r->due_list, r, due_prev, due_next); /* NOLINT: utlist */
     r->due_list = NULL;
 }
 

@@ -5,8 +5,7 @@
 #include "api/exec_reply.h"
 #include "api/idempotency.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
 struct run {
     struct sa_app *app;
@@ -148,7 +147,7 @@ static void reply_known(struct run *run, const char *id)
         reply(run, execution);
         return;
     }
-    memcpy(run->known, id, strlen(id) + 1);
+    snprintf(run->known, sizeof run->known, "%s", id);
     read_or_fail(
         run, sa_store_get_execution(run->app->store, run->sandbox_id, id, on_record, run, &error),
         &error);
