@@ -42,7 +42,7 @@ __sa_move() {
   exec {other}>&3
   {
     for ((number = 10; number < 256; number++)); do
-      ((number != other)) && [[ /proc/$$/fd/$number -ef /proc/$$/fd/$other ]] || continue
+      [[ $number != "$other" && /proc/$$/fd/$number -ef /proc/$$/fd/$other ]] || continue
       eval "exec $__sa_fd>&$number"
       break
     done
@@ -109,7 +109,7 @@ __sa_next() {
     wait "$__sa_feeder" 2>/dev/null
     __sa_feeder=''
   fi
-  local kind input count length rest
+  local kind input count length rest __sa_new=''
   while :; do
     __sa_read kind
     if [[ $kind == execute ]]; then
