@@ -77,7 +77,7 @@ struct sa_api_route {
 extern const struct sa_api_route sa_routes_sandboxes[], sa_routes_lifecycle[],
     sa_routes_execution[], sa_routes_contexts[], sa_routes_files[], sa_routes_ports[],
     sa_routes_packages[], sa_routes_identity[], sa_routes_operations[], sa_routes_streams[],
-    sa_routes_terminal[];
+    sa_routes_terminal[], sa_routes_tunnel[];
 extern const struct sa_api_route *const sa_api_routes[]; /* all of them; NULL at the end */
 #define SA_SANDBOX_PATH "/api/v1/sandboxes/{id}"
 
