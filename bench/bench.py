@@ -28,6 +28,7 @@ import ports
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = pathlib.Path(os.environ.get("SECUREAGENT_BIN", ROOT / "build" / "bin"))
 LOADGEN = str(BIN / "sa-loadgen")
+WSLOAD = str(BIN / "sa-wsload")
 RUN_TRUE = '{"command":["true"]}'
 STATELESS = '{"language":"python","code":"print(1)"}'
 CONTEXT_CODE = {"python": "print(1)", "node": "console.log(1)", "bash": "echo 1"}
@@ -42,6 +43,32 @@ def loadgen(*args: object) -> dict:
     if done.returncode != 0:
         sys.exit(f"bench: sa-loadgen {args[0]}: {done.stderr.strip()}")
     return json.loads(done.stdout)
+
+
+def wsload(*args: object) -> dict:
+    done = subprocess.run([WSLOAD, *map(str, args)], capture_output=True, text=True, timeout=600)
+    if done.returncode != 0:
+        sys.exit(f"bench: sa-wsload {args[0]}: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def websockets(server: Server, api: int, rounds: int, quick: bool) -> dict:
+    """Latency, throughput and memory over WebSockets, in a sandbox of its own."""
+    sandbox = json.loads(server.request("POST", "/api/v1/sandboxes", {
+        "runtime": "python", "resources": {"cpu": "2", "memory": "1Gi"}}))["id"]
+    path = f"/api/v1/sandboxes/{sandbox}"
+    context = json.loads(server.request("POST", path + "/contexts", {"language": "python"}))["id"]
+    to = (server.host, server.key, sandbox)
+    result = {"context": wsload("context", *to, context, rounds, "print(1)"),
+              "echo": wsload("echo", *to, rounds * 3)["echo"],
+              "stdout": wsload("stdout", *to, 128 if quick else 512)}
+    count, before = 1000, memory_kb(api)["Rss"]
+    idle = subprocess.Popen([WSLOAD, "idle", *to, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    idle.stdout.readline()
+    result["idle"] = {"streams": count, "eachKB": (memory_kb(api)["Rss"] - before) / count}
+    idle.communicate()
+    server.request("DELETE", path)
+    return result
 
 
 class Server:
@@ -59,7 +86,8 @@ class Server:
 
     def request(self, method: str, path: str, body: object = None) -> bytes:
         connection = http.client.HTTPConnection(self.host, timeout=60)
-        connection.request(method, path, None if body is None else json.dumps(body), {"X-API-Key": self.key})
+        connection.request(method, path, None if body is None else json.dumps(body),
+                           {"X-API-Key": self.key, "Content-Type": "application/json"})
         body = connection.getresponse().read()
         connection.close()
         return body
@@ -166,6 +194,8 @@ def measure(quick: bool) -> dict:
         step("warm contexts")
         result["context"] = {language: loadgen("context", server.host, server.key, language, rounds, code)["execute"]
                              for language, code in CONTEXT_CODE.items()}
+        step("WebSockets")
+        result["websocket"] = websockets(server, processes["agent-api"], rounds, quick)
         step("create + execute + delete, 8 clients")
         result["rate"] = loadgen("rate", server.host, server.key, 8, seconds)
         step("transfer")
@@ -241,6 +271,11 @@ def rows(r: dict) -> list[tuple[str, str, str]]:
         ("`python3 -I -S -c 'print(1)'`, a process, no sandbox", times(r["stateless"]["python"]), "the baseline"),
         *((f"{language} code in a warm context, REST", times(t), "goal ≤ 1 ms")
           for language, t in r["context"].items()),
+        ("python code in a warm context, open WebSocket: first output", times(r["websocket"]["context"]["first"]),
+         "goal ≤ 0.5 ms"),
+        ("terminal, a key and its echo", times(r["websocket"]["echo"]), "goal ≤ 1 ms"),
+        ("stdout of 4 executions over one WebSocket", f"{r['websocket']['stdout']['MBps']} MB/s", "goal ≥ 200"),
+        ("each of 1,000 idle WebSocket streams", f"{r['websocket']['idle']['eachKB']:.1f} KB", "goal ≤ 64 KiB"),
         ("create + execute + delete, 8 clients", f"{r['rate']['perSecond']:.0f} per second", "goal ≥ 300"),
         ("file upload", f"{r['transfer']['uploadMBps']} MB/s", "goal ≥ 500"),
         ("file download", f"{r['transfer']['downloadMBps']} MB/s", "goal ≥ 500"),
