@@ -1,6 +1,7 @@
 /* Dispatch: route, authenticate, authorise, call the handler; and what is measured of it. */
 #include "api/app_run.h"
 #include "api/context.h"
+#include "api/openapi_json.h"
 #include "api/port.h"
 #include "api/privilege.h"
 #include "api/ws_stream.h"
@@ -12,6 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+struct entry { /* what the router knows of a route */
+    const struct sa_api_route *route;
+    const char *query; /* what its query may hold, as in api/openapi_json.h; NULL: anything */
+};
 
 enum { DRAIN_MS = 5000, PRUNE_EVERY_MS = 3600 * 1000 };
 
@@ -53,6 +59,39 @@ static void release_sandbox(struct sa_app *app, const char *id)
         sa_sandbox_release(sandbox);
 }
 
+/* "/a/{path...}" of a route is "/a/{path}" in the description. */
+static bool same_path(const char *pattern, const char *path)
+{
+    const char *dots = strstr(pattern, "...}");
+    size_t n = dots ? (size_t)(dots - pattern) : strlen(pattern);
+    return strncmp(pattern, path, n) == 0 && strcmp(path + n, dots ? "}" : "") == 0;
+}
+
+/* Once for each route, at the start: what its query may hold. */
+static const char *described_query(const struct sa_api_route *route)
+{
+    for (const struct sa_openapi_query *q = sa_openapi_queries; q->method; q++)
+        if (strcmp(q->method, route->method) == 0 && same_path(route->pattern, q->path))
+            return q->names;
+    return NULL;
+}
+
+/* A parameter that nothing reads is a slip, and would be missed in silence. */
+static int check_query(const struct sa_http_request *request, const char *names,
+                       struct sa_error *err)
+{
+    const char *name, *value;
+    for (size_t i = 0; names && sa_http_request_query_at(request, i, &name, &value); i++) {
+        sa_autofree char *word = sa_printf(" %s ", name);
+        if ((name[0] && strstr(names, word) && !strchr(name, ' ')) ||
+            strcmp(name, SA_SIGN_PARAMETER) == 0)
+            continue;
+        return sa_error_at(err, SA_EINVALID, name, "%.40s: no such query parameter; there %s%.300s",
+                           name, names[1] ? "are" : "is none", names[1] ? names : "");
+    }
+    return 0;
+}
+
 static void dispatch(struct sa_http_request *request, void *user)
 {
     struct sa_app *app = user;
@@ -62,7 +101,8 @@ static void dispatch(struct sa_http_request *request, void *user)
     const struct sa_route *found = sa_router_find(app->router, request);
     if (!found)
         return;
-    const struct sa_api_route *route = sa_route_user(found);
+    const struct entry *entry = sa_route_user(found);
+    const struct sa_api_route *route = entry->route;
     if (route->permission == SA_PERM_NONE) {
         route->handler(app, request, NULL);
         return;
@@ -77,6 +117,10 @@ static void dispatch(struct sa_http_request *request, void *user)
     if (!sa_role_may(principal->role, route->permission)) {
         sa_error_set(&error, SA_EFORBIDDEN, "this needs the permission %s, which the role %s lacks",
                      sa_permission_name(route->permission), sa_role_name(principal->role));
+        sa_http_respond_error(request, &error);
+        return;
+    }
+    if (check_query(request, entry->query, &error) < 0) {
         sa_http_respond_error(request, &error);
         return;
     }
@@ -129,6 +173,7 @@ static void on_store_closed(void *user)
     struct sa_app *app = user;
     sa_metrics_free(app->metrics);
     sa_router_free(app->router);
+    sa_arena_free(app->entries);
     sa_signer_free(app->signer);
     app->store = NULL;
 }
@@ -290,6 +335,13 @@ static void on_failed_server_closed(void *user)
     app->server = NULL;
 }
 
+static void add_route(struct sa_app *app, const struct sa_api_route *route)
+{
+    struct entry *entry = sa_arena_alloc(app->entries, sizeof *entry);
+    *entry = (struct entry){route, described_query(route)};
+    sa_router_add(app->router, route->method, route->pattern, NULL, entry);
+}
+
 int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options, struct sa_error *err)
 {
     struct sa_app *app = &run->app;
@@ -297,9 +349,10 @@ int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options, s
     app->domain = options->domain;
     add_metrics(app);
     app->router = sa_router_new();
+    app->entries = sa_arena_new();
     for (size_t i = 0; sa_api_routes[i]; i++)
         for (const struct sa_api_route *r = sa_api_routes[i]; r->method; r++)
-            sa_router_add(app->router, r->method, r->pattern, NULL, (void *)(size_t)r);
+            add_route(app, r);
     if (open_parts(run, options, err) < 0) {
         if (app->server)
             sa_http_server_drain(app->server, 0, on_failed_server_closed, app);

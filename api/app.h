@@ -25,6 +25,7 @@ struct sa_app {
     struct sa_contexts *contexts;
     struct sa_idempotency *idempotency;
     struct sa_router *router;
+    struct sa_arena *entries; /* of the router */
     struct sa_http_server *server;
     struct sa_signer *signer; /* api/sign.h */
     struct sa_ports *ports;   /* api/port.h */

@@ -130,3 +130,10 @@ def test_described_limits_are_the_real_ones(api, shared, method, path, name, lim
             expected = 426 if websocket else 200  # good, but no opening
             assert api.request(method, target + str(limits[limit])).status_code == expected
             api.error(method, target + str(limits[limit] + beyond), 400, "invalid_request", name)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/sandboxes?label=a=b", "/api/v1/sandboxes?limit=1&Limit=2",
+                                  "/api/v1/sandboxes?limit%20cursor=1", "/api/v1/user/apikeys?x", "/api/v1/sandboxes?=1"])
+def test_unknown_query_parameters_are_refused(api, path):
+    error = api.get(path, status=400).json()["error"]
+    assert error["code"] == "invalid_request" and "no such query parameter" in error["message"]
