@@ -31,6 +31,8 @@ PARTS = [
     ("Other data", "models.py", None),
     ("Errors", "errors.py", None),
 ]
+# Classes whose methods are those of another, in files of their own.
+BASES = {"Sandbox": [("_sync/running.py", "SandboxRuns"), ("_sync/life.py", "SandboxLife")]}
 SECTIONS = ("Args", "Attributes", "Returns", "Raises", "Example")
 
 
@@ -128,13 +130,23 @@ def described(node: ast.ClassDef) -> list[str]:
     return [*out, *methods(node), ""]
 
 
+def classes_of(name: str) -> dict[str, ast.ClassDef]:
+    tree = ast.parse((PACKAGE / name).read_text(encoding="utf-8"))
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def with_bases(node: ast.ClassDef) -> ast.ClassDef:
+    for module, base in BASES.get(node.name, []):
+        node.body += classes_of(module)[base].body
+    return node
+
+
 def reference() -> str:
     out = [HEAD]
     for title, name, classes in PARTS:
-        tree = ast.parse((PACKAGE / name).read_text(encoding="utf-8"))
-        found = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+        found = classes_of(name)
         shown = classes or [name for name in found if not name.startswith("_")]
-        out += [f"## {title}", "", *(line for name in shown for line in described(found[name]))]
+        out += [f"## {title}", "", *(line for name in shown for line in described(with_bases(found[name])))]
     text = "\n".join(out)
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 

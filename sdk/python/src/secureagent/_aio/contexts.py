@@ -11,12 +11,12 @@ from .._sync.contexts import context_id
 from ..models import Context
 
 if TYPE_CHECKING:
-    from .sandbox import AsyncSandbox
+    from .base import AsyncSandboxBase
 
 
 @documented_by(_Contexts)
 class AsyncContexts:
-    def __init__(self, sandbox: AsyncSandbox) -> None:
+    def __init__(self, sandbox: AsyncSandboxBase) -> None:
         self._sandbox = sandbox
 
     async def create(

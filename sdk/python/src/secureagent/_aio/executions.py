@@ -18,12 +18,12 @@ from ..results import Chunk, Execution
 from .driver import Running
 
 if TYPE_CHECKING:
-    from .sandbox import AsyncSandbox
+    from .base import AsyncSandboxBase
 
 
 @documented_by(_Process)
 class AsyncProcess:
-    def __init__(self, sandbox: AsyncSandbox, execution: str, pid: int | None = None) -> None:
+    def __init__(self, sandbox: AsyncSandboxBase, execution: str, pid: int | None = None) -> None:
         self._sandbox = sandbox
         self.id = execution
         self.pid = pid
@@ -75,7 +75,7 @@ class AsyncProcess:
 @documented_by(_ExecutionStream)
 class AsyncExecutionStream(AsyncProcess):
     def __init__(
-        self, sandbox: AsyncSandbox, running: Running[Execution], started: Started, check: bool
+        self, sandbox: AsyncSandboxBase, running: Running[Execution], started: Started, check: bool
     ) -> None:
         super().__init__(sandbox, started.id, started.pid)
         self._running, self._check = running, check
@@ -84,7 +84,7 @@ class AsyncExecutionStream(AsyncProcess):
 
     @classmethod
     async def _open(
-        cls, sandbox: AsyncSandbox, operation: Operation[Execution], *, check: bool = False
+        cls, sandbox: AsyncSandboxBase, operation: Operation[Execution], *, check: bool = False
     ) -> AsyncExecutionStream:
         running: Running[Execution] = Running(sandbox._client._driver, operation)
         started = await running.__anext__()  # so that what is refused is refused here
@@ -131,7 +131,7 @@ class AsyncExecutionStream(AsyncProcess):
 
 @documented_by(_Executions)
 class AsyncExecutions:
-    def __init__(self, sandbox: AsyncSandbox) -> None:
+    def __init__(self, sandbox: AsyncSandboxBase) -> None:
         self._sandbox = sandbox
 
     async def list(self, *, status: str | None = None) -> List[ExecutionInfo]:

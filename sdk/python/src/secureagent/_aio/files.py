@@ -19,12 +19,12 @@ from ..models import FileEntry, FileEvent, SignedUrl
 from .driver import Running
 
 if TYPE_CHECKING:
-    from .sandbox import AsyncSandbox
+    from .base import AsyncSandboxBase
 
 
 @documented_by(_Files)
 class AsyncFiles:
-    def __init__(self, sandbox: AsyncSandbox) -> None:
+    def __init__(self, sandbox: AsyncSandboxBase) -> None:
         self._sandbox = sandbox
 
     def _stream(self, operation: Operation[None]) -> Running[None]:

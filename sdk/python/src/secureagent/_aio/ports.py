@@ -10,12 +10,12 @@ from .._sync.ports import Ports as _Ports
 from ..models import Port, SignedUrl
 
 if TYPE_CHECKING:
-    from .sandbox import AsyncSandbox
+    from .base import AsyncSandboxBase
 
 
 @documented_by(_Ports)
 class AsyncPorts:
-    def __init__(self, sandbox: AsyncSandbox) -> None:
+    def __init__(self, sandbox: AsyncSandboxBase) -> None:
         self._sandbox = sandbox
 
     async def list(self) -> List[Port]:

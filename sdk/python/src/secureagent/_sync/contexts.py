@@ -8,7 +8,7 @@ from .._core import contexts as operations
 from ..models import Context
 
 if TYPE_CHECKING:
-    from .sandbox import Sandbox
+    from .base import SandboxBase
 
 
 class Contexts:
@@ -18,7 +18,7 @@ class Contexts:
     `run_code` to the next. `run_code` has one of its own; make others to keep things apart.
     """
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: SandboxBase) -> None:
         self._sandbox = sandbox
 
     def create(

@@ -12,7 +12,7 @@ from ..results import Chunk, Execution
 from .driver import Running
 
 if TYPE_CHECKING:
-    from .sandbox import Sandbox
+    from .base import SandboxBase
 
 
 class Process:
@@ -29,7 +29,7 @@ class Process:
         >>> server.cancel()
     """
 
-    def __init__(self, sandbox: Sandbox, execution: str, pid: int | None = None) -> None:
+    def __init__(self, sandbox: SandboxBase, execution: str, pid: int | None = None) -> None:
         self._sandbox = sandbox
         self.id = execution
         self.pid = pid
@@ -173,7 +173,7 @@ class ExecutionStream(Process):
     """
 
     def __init__(
-        self, sandbox: Sandbox, operation: Operation[Execution], *, check: bool = False
+        self, sandbox: SandboxBase, operation: Operation[Execution], *, check: bool = False
     ) -> None:
         self._running: Running[Execution] = Running(sandbox._client._driver, operation)
         self._check = check
@@ -240,7 +240,7 @@ class ExecutionStream(Process):
 class Executions:
     """What runs and ran in a sandbox. Reached as `sandbox.executions`."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: SandboxBase) -> None:
         self._sandbox = sandbox
 
     def list(self, *, status: str | None = None) -> List[ExecutionInfo]:

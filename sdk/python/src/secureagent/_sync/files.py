@@ -14,7 +14,7 @@ from ..models import FileEntry, FileEvent, SignedUrl
 from .driver import Running
 
 if TYPE_CHECKING:
-    from .sandbox import Sandbox
+    from .base import SandboxBase
 
 DOWNLOAD_MAX = 2 << 30
 
@@ -25,7 +25,7 @@ class Files:
     Paths that do not begin with a slash are below `/workspace`.
     """
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: SandboxBase) -> None:
         self._sandbox = sandbox
 
     def _stream(self, operation: Operation[None]) -> Running[None]:

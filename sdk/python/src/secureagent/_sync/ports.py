@@ -8,13 +8,13 @@ from .._core import ports as operations
 from ..models import Port, SignedUrl
 
 if TYPE_CHECKING:
-    from .sandbox import Sandbox
+    from .base import SandboxBase
 
 
 class Ports:
     """The ports on which servers inside a sandbox listen. Reached as `sandbox.ports`."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: SandboxBase) -> None:
         self._sandbox = sandbox
 
     def list(self) -> List[Port]:
