@@ -61,6 +61,8 @@ void sa_file_op_writable(struct sa_http_request *request, void *user);
 /* Answer with the entry that a call ended with: 201 when it is new, else 200. For `ended`. */
 void sa_file_op_answer_entry(void *user, const struct sa_error *error, struct sa_fields *fields);
 
+/* A FileEvent from an SA_FILE_EVENT; -1: it is none. */
+int sa_file_event_print(const struct sa_field *event, struct sa_json_w *out);
 /* "644", "0755" to permission bits; -1: malformed. */
 int sa_file_mode_parse(const char *text, int64_t *mode);
 /* The path parameter of the route, absolute. */

@@ -116,5 +116,6 @@ const struct sa_api_route sa_routes_files[] = {
     {"POST", SA_SANDBOX_PATH "/files/mkdir", SA_PERM_SANDBOXES_FILES, sa_handle_mkdir},
     {"GET", SA_SANDBOX_PATH "/files/archive", SA_PERM_SANDBOXES_FILES, sa_handle_export_files},
     {"POST", SA_SANDBOX_PATH "/files/archive", SA_PERM_SANDBOXES_FILES, sa_handle_import_files},
+    {"GET", SA_SANDBOX_PATH "/files/watch", SA_PERM_SANDBOXES_FILES, sa_handle_watch_files},
     {"POST", SA_SANDBOX_PATH "/files/signed-url", SA_PERM_SANDBOXES_FILES, sa_handle_sign_file},
     {0}};

@@ -128,6 +128,7 @@ static const struct {
     {SA_METHOD_FILE_REMOVE, sa_file_remove_open},
     {SA_METHOD_FILE_COPY, sa_file_copy_open},
     {SA_METHOD_FILE_CHMOD, sa_file_chmod_open},
+    {SA_METHOD_FILE_WATCH, sa_file_watch_open},
     {SA_METHOD_FILE_EXPORT, sa_file_export_open},
     {SA_METHOD_FILE_IMPORT, sa_file_import_open},
     {SA_METHOD_USAGE, sa_usage_open},

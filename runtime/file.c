@@ -153,7 +153,7 @@ int sa_file_check_regular(mode_t mode, const char *path, struct sa_error *err)
     return -1;
 }
 
-static void add_clean_text(struct sa_buf *out, uint16_t tag, const char *text)
+void sa_file_add_clean_text(struct sa_buf *out, uint16_t tag, const char *text)
 {
     size_t length = strlen(text), good = sa_utf8_prefix(text, length);
     if (good == length) {
@@ -196,7 +196,7 @@ void sa_file_add_entry(struct sa_buf *out, const char *full, const struct stat *
 {
     const char *slash = strrchr(full, '/');
     char version[SA_FILE_VERSION_BYTES];
-    add_clean_text(out, SA_FILE_NAME, slash && slash[1] ? slash + 1 : full);
+    sa_file_add_clean_text(out, SA_FILE_NAME, slash && slash[1] ? slash + 1 : full);
     sa_fields_add_text(out, SA_FILE_TYPE, sa_file_kind(st->st_mode));
     sa_fields_add_int(out, SA_FILE_SIZE, st->st_size);
     sa_fields_add_int(out, SA_FILE_MODIFIED_MS, modified_ms(st));
@@ -204,8 +204,8 @@ void sa_file_add_entry(struct sa_buf *out, const char *full, const struct stat *
     sa_fields_add_text(out, SA_FILE_VERSION, version);
     sa_fields_add_int(out, SA_FILE_PERMISSIONS, st->st_mode & 07777);
     if (target)
-        add_clean_text(out, SA_FILE_TARGET, target);
-    add_clean_text(out, SA_FILE_FULL_PATH, full);
+        sa_file_add_clean_text(out, SA_FILE_TARGET, target);
+    sa_file_add_clean_text(out, SA_FILE_FULL_PATH, full);
 }
 
 int sa_file_add_entry_at(struct sa_buf *out, int folder, const char *name, const char *full)

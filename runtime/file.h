@@ -54,6 +54,8 @@ void sa_file_version(const struct stat *st, char out[SA_FILE_VERSION_BYTES]);
  * become U+FFFD. */
 void sa_file_add_entry(struct sa_buf *out, const char *full, const struct stat *st,
                        const char *target);
+/* A text field of bytes that may not be UTF-8. */
+void sa_file_add_clean_text(struct sa_buf *out, uint16_t tag, const char *text);
 /* Of what is called `name` in the folder; -1 with errno. */
 int sa_file_add_entry_at(struct sa_buf *out, int folder, const char *name, const char *full);
 
