@@ -26,6 +26,9 @@ struct sa_copier_level {
 
 static int failed(const struct sa_copier *c, struct sa_error *err)
 {
+    if (errno == EINVAL || errno == ENXIO) /* it is of another type than it was a moment ago */
+        return sa_error_at(err, SA_ECONFLICT, "path", "%.300s: changed while it was copied",
+                           c->path);
     return sa_path_error(err, errno, c->path);
 }
 

@@ -331,11 +331,12 @@ def test_too_many_at_once(api, sandbox):
     try:
         for _ in range(8):
             s = api.connect()
-            s.sendall(api.head("POST", url(sandbox, "format=tar"), f"Content-Length: {len(data)}") + data[:2000])
             open_ones.append(s)
-        wait_until("all workers busy", lambda: api.request("POST", url(sandbox, "format=tar&path=x"), data=data).status_code == 503)
+            s.sendall(api.head("POST", url(sandbox, "format=tar"), f"Content-Length: {len(data)}", "Expect: 100-continue"))
+            assert b" 100 " in s.recv(100)[:20]  # it has begun
+        api.error("POST", url(sandbox, "format=tar&path=x"), 503, "unavailable", data=data)
         for s in open_ones:
-            s.sendall(data[2000:])
+            s.sendall(data)
             assert b" 200 " in s.recv(100)[:20]
     finally:
         for s in open_ones:
