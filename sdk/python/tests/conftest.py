@@ -55,6 +55,8 @@ def started(*options: str) -> Iterator[tuple[str, str]]:
     finally:
         process.terminate()
         process.wait(60)
+        if process.stdout is not None:
+            process.stdout.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -129,7 +129,8 @@ class Terminal:
 
 def _dial(config: Config, url: str) -> ClientConnection:
     try:
-        made: ClientConnection = connect(url, **net.websocket_options(config))
+        # Entered by hand: it is left when the terminal is closed.
+        made: ClientConnection = connect(url, **net.websocket_options(config)).__enter__()
         return made
     except InvalidStatus as error:
         raise net.refused(error) from None
