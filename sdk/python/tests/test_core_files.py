@@ -10,7 +10,13 @@ import tarfile
 import pytest
 from script import CUT, Answer, Script, wire
 
-from secureagent import ConflictError, ConnectionFailedError, PayloadTooLargeError, ProtocolError
+from secureagent import (
+    ConflictError,
+    ConnectionFailedError,
+    NotFoundError,
+    PayloadTooLargeError,
+    ProtocolError,
+)
 from secureagent._core import archive, files
 
 
@@ -82,6 +88,27 @@ def test_bodies(data: files.Data) -> None:
 def test_text_files_are_no_bodies() -> None:
     with pytest.raises(TypeError, match="binary"):
         files.as_body(io.StringIO("x"))  # type: ignore[arg-type]
+
+
+# ---- watching ----
+
+
+def test_watching_says_when_something_was_missed() -> None:
+    event = {"type": "write", "path": "/workspace/a"}
+    gone = {"type": "error", "code": "not_found", "message": "gone"}
+    rename = {"type": "rename", "path": "/workspace/b", "from": "/workspace/a"}
+    script = Script(
+        Answer.lines({"type": "watching"}, event, cut=True),
+        CUT,
+        Answer.lines({"type": "watching"}, rename),
+        Answer.lines({"type": "watching"}, gone),
+    )
+    with pytest.raises(NotFoundError, match="gone"):
+        script.run(files.watch(wire(), "sb-1", "/workspace", recursive=True))
+    found = [one and (one.type, one.path, one.source) for one in script.emitted]
+    lost = ("overflow", "/workspace", None)
+    moved = ("rename", "/workspace/b", "/workspace/a")
+    assert found == [None, ("write", "/workspace/a", None), lost, moved, lost]
 
 
 # ---- archives ----

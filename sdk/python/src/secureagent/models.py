@@ -258,11 +258,13 @@ class FileEvent:
             `overflow` when events were lost, because they came too fast or the connection broke:
             look anew.
         path: What it happened to.
+        source: Of a `rename`: where it was, if that is known.
         raw: All that the server said.
     """
 
     type: str
     path: str
+    source: str | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 

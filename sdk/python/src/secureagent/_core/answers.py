@@ -74,6 +74,11 @@ def error_of(reply: Reply) -> errors.SecureAgentError:
     return found
 
 
+def error_for(code: str, message: str) -> errors.SecureAgentError:
+    """The exception for an error within a stream."""
+    return _BY_CODE.get(code, errors.SecureAgentError)(message, code=code)
+
+
 def _details(found: Any) -> list[errors.ErrorDetail]:
     return [
         errors.ErrorDetail(*(str(one.get(name, "")) for name in ("path", "reason", "rule")))

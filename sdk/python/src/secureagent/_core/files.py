@@ -11,8 +11,8 @@ from typing import Any, BinaryIO, Iterable, Union, cast
 from ..errors import ConflictError, NotFoundError, ProtocolError
 from ..models import FileEntry, FileEvent, SignedUrl
 from . import archive
-from .answers import Fields, decode
-from .effects import Body, Close, Emit, Operation, Reply, Request, Sleep, TransportError, read
+from .answers import Fields, decode, error_for
+from .effects import Body, Emit, Operation, Reply, Request, Sleep, TransportError, read
 from .output import LineDecoder
 from .retry import begin, failed, send
 from .wire import Wire, quote, sandbox_path
@@ -245,24 +245,28 @@ def watch(wire: Wire, sandbox: str, path: str, recursive: bool) -> Operation[Non
     while True:
         try:
             reply = yield from begin(request, policy)
-            # What happened in between, nobody knows.
-            yield Emit(FileEvent("overflow", absolute(path)) if broken else None)
             decoder = LineDecoder()
             while True:
                 data = yield from read(reply.handle)
                 if data is None:
-                    break
-                tried = 0
+                    raise TransportError("the stream of events ended", sent=True)
                 for item in decoder.feed(data):
-                    f = Fields(item, "event")
-                    yield Emit(FileEvent(f.text("type"), f.opt_text("path"), item))
-            yield Close(reply.handle)
-            raise TransportError("the stream of events ended", sent=True)
+                    tried = 0
+                    yield Emit(_event(Fields(item, "event"), absolute(path), broken))
         except TransportError as error:
             tried, broken = tried + 1, True
             if tried >= policy.attempts:
                 raise failed(error) from error
             yield Sleep(policy.backoff(tried))
+
+
+def _event(f: Fields, path: str, broken: bool) -> FileEvent | None:
+    kind = f.text("type")
+    if kind == "watching":  # what happened while nobody did, nobody knows
+        return FileEvent("overflow", path) if broken else None
+    if kind == "error":
+        raise error_for(f.opt_text("code"), f.opt_text("message"))
+    return FileEvent(kind, f.opt_text("path", path), f.opt_text("from") or None, f.all)
 
 
 # ---- whole folders ----
