@@ -377,6 +377,8 @@ int sa_client_send(struct sa_client *client, const struct sa_client_request *req
     int rc = drive(client, &result, err);
     if (rc == 0)
         rc = verdict(&t, result, err);
+    if (request->status)
+        *request->status = t.status;
     curl_multi_remove_handle(client->multi, easy);
     curl_slist_free_all(list);
     sa_buf_deinit(&t.refused);

@@ -52,6 +52,7 @@ struct sa_client_request {
     sa_client_sink sink;          /* NULL: the body goes to *answer */
     void *user;
     struct sa_buf *answer; /* may be NULL */
+    long *status;          /* the answer's; may be NULL */
 };
 
 /* 0 on 2xx. Other statuses become an error with the code and message of the answer's body;

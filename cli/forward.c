@@ -245,7 +245,8 @@ static int forward(struct sa_invocation *in, struct sa_error *err)
     size_t count = in->arg_count - 1;
     sa_autofree struct listener *listeners = sa_alloc(count * sizeof *listeners);
     int rc = sa_sandbox_resolve(in->client, in->args[0], f.sandbox, err);
-    if (rc < 0)
+    sa_autofree char *stream = sa_printf("/api/v1/sandboxes/%s/stream", f.sandbox);
+    if (rc < 0 || sa_socket_check(in->client, stream, err) < 0)
         return -1;
     signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&f.loop);

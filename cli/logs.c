@@ -21,8 +21,11 @@ static const struct sa_option options[] = {
 static const struct sa_usage usage = {
     .command = "logs",
     .usage = "secureagent logs SANDBOX [EXECUTION] [options]",
-    .about = "Prints the output of an execution that is still kept; of the newest where none is "
-             "named.\nStandard output and standard error go where they went inside.",
+    .about =
+        "Prints the output of an execution that is still kept; of the newest where none is "
+        "named.\nStandard output and standard error go where they went inside. With --follow it "
+        "exits as the program\ndoes: with its exit code; 128 + N when signal N ended it, 124 "
+        "after its timeout. Ctrl-C ends only logs.",
     .examples = "  secureagent logs web\n"
                 "  secureagent logs -f web ex-aaaaaaaaaaaaaaaaaaaa\n",
 };

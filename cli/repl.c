@@ -112,7 +112,16 @@ static void describe(void *user, struct sa_json_w *w)
     const struct repl *r = user;
     sa_json_put_string(w, "context", r->context);
     sa_json_put_string(w, "code", r->code.data);
+    sa_json_put_bool(w, "stdin", true);
     sa_json_put_int(w, "timeoutMs", TIMEOUT_MS);
+}
+
+/* What code asks for comes from where entries come from. */
+static char *answer(void *user, const char *prompt)
+{
+    (void)user;
+    (void)prompt; /* printed by the code itself */
+    return readline("");
 }
 
 static int execute(struct repl *r, struct sa_error *err)
@@ -121,10 +130,13 @@ static int execute(struct repl *r, struct sa_error *err)
                                                .command = usage.command,
                                                .sandbox_id = r->sandbox,
                                                .describe = describe,
+                                               .answer = answer,
                                                .user = r,
                                                .show_results = true,
                                                .timeout_s = TIMEOUT_MS / 1000};
-    return sa_session_run(&session, err) < 0 ? -1 : 0;
+    int status = sa_session_run(&session, err);
+    signal(SIGINT, SIG_IGN); /* at the prompt; the session had it for itself */
+    return status < 0 ? -1 : 0;
 }
 
 /* Brackets that are open at the end of the text, strings and comments aside. */
@@ -197,7 +209,7 @@ static int repl(struct sa_invocation *in, struct sa_error *err)
         rc = make_context(&r, err);
     if (rc == 0 && isatty(0))
         fprintf(stderr, "%s in %s; Ctrl-D ends\n", r.language, r.sandbox);
-    signal(SIGINT, SIG_IGN); /* at the prompt; sessions handle it themselves */
+    signal(SIGINT, SIG_IGN);
     while (rc == 0 && read_entry(&r) == 0)
         rc = execute(&r, err);
     if (rc == 0 && isatty(0))

@@ -13,10 +13,11 @@ static const struct sa_option options[] = {
 
 static const struct sa_usage usage = {
     .command = "rm",
-    .usage = "secureagent rm ID... | --all",
+    .usage = "secureagent rm SANDBOX... | --all",
     .about = "Ends sandboxes and everything in them; prints the id of each once nothing of it is "
              "left.",
-    .examples = "  secureagent rm sb-aaaaaaaaaaaaaaaaaaaa\n"
+    .examples = "  secureagent rm web\n"
+                "  secureagent rm sb-aaaaaaaaaaaaaaaaaaaa sb-bbbbbbbbbbbbbbbbbbbb\n"
                 "  secureagent rm --all\n",
 };
 
@@ -36,12 +37,13 @@ static int collect(void *user, struct sa_json_obj *item, struct sa_error *err)
     return 0;
 }
 
-static int remove_one(struct sa_client *client, const char *id, struct sa_error *err)
+static int remove_one(struct sa_client *client, const char *name, struct sa_error *err)
 {
-    sa_autobuf path = SA_BUF_INIT;
-    sa_buf_adds(&path, "/api/v1/sandboxes/");
-    sa_url_escape(&path, id, false);
-    struct sa_client_request request = {.method = "DELETE", .path = path.data};
+    char id[SA_ID_BYTES];
+    if (sa_sandbox_resolve(client, name, id, err) < 0)
+        return -1;
+    sa_autofree char *path = sa_printf("/api/v1/sandboxes/%s", id);
+    struct sa_client_request request = {.method = "DELETE", .path = path};
     if (sa_client_send(client, &request, err) < 0) /* "no sandbox ..." names it already */
         return err->code == SA_ENOTFOUND ? -1 : sa_error_wrap(err, "%.64s", id);
     puts(id);
@@ -50,12 +52,14 @@ static int remove_one(struct sa_client *client, const char *id, struct sa_error 
 
 /* Goes on after a failure; the exit status is that of the last one. `gone_is_fine`: with --all
  * a sandbox may end by itself in between. */
-static int remove_each(struct sa_client *client, char *const *ids, size_t count, bool gone_is_fine)
+static int remove_each(struct sa_client *client, char *const *names, size_t count,
+                       bool gone_is_fine)
 {
     struct sa_error error;
     int status = 0;
     for (size_t i = 0; i < count; i++)
-        if (remove_one(client, ids[i], &error) < 0 && !(gone_is_fine && error.code == SA_ENOTFOUND))
+        if (remove_one(client, names[i], &error) < 0 &&
+            !(gone_is_fine && error.code == SA_ENOTFOUND))
             status = sa_command_fail(&usage, &error);
     return status;
 }
@@ -85,7 +89,7 @@ static int run(int argc, char **argv)
     size_t count = sa_config_args(config, &args);
     bool all = sa_config_bool(config, "all");
     if (all == (count > 0)) {
-        status = sa_command_misused(&usage, all ? "either ids or --all" : "which sandboxes?");
+        status = sa_command_misused(&usage, all ? "either names or --all" : "which sandboxes?");
         sa_config_free(config);
         return status;
     }

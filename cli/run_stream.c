@@ -54,8 +54,8 @@ static const char *command_of(const struct sa_run_stream *s)
 
 static int write_output(struct sa_run_stream *s, int fd, const void *data, size_t length)
 {
-    if (sa_write_all(fd, data, length) == 0)
-        return 0;
+    if (s->pipe_closed || sa_write_all(fd, data, length) == 0)
+        return 0; /* after it was told once, what comes is dropped */
     s->pipe_closed = errno == EPIPE;
     return sa_error_sys(&s->error, SA_EUNAVAILABLE, errno, "writing the output");
 }
@@ -130,6 +130,7 @@ static int take_started(struct sa_run_stream *s, struct sa_json_obj *item)
         (!named && sa_json_get_string(item, "id", sizeof s->id - 1, &id, &s->error) < 0))
         return -1;
     snprintf(s->id, sizeof s->id, "%s", id);
+    s->last = SA_RUN_STREAM_STARTED;
     return 0;
 }
 
@@ -148,21 +149,47 @@ static int take_result(struct sa_run_stream *s, struct sa_json_obj *item)
     return write_output(s, 1, text, strlen(text)) < 0 ? -1 : write_output(s, 1, "\n", 1);
 }
 
-/* An error item is the program's, or (before anything has started) the server's refusal. */
+static enum sa_code code_of(const char *name)
+{
+    static const enum sa_code codes[] = {
+        SA_EUNAUTHORIZED, SA_EFORBIDDEN, SA_ENOTFOUND, SA_ECONFLICT,    SA_ERATELIMITED, SA_EQUOTA,
+        SA_EPOLICY,       SA_ETOOLARGE,  SA_ETIMEOUT,  SA_EUNAVAILABLE, SA_EINTERNAL};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strcmp(name, sa_code_name(codes[i])) == 0)
+            return codes[i];
+    return SA_EINVALID;
+}
+
+/* An error item is the program's, or (with a message) the server's refusal of what we said. */
 static int take_error(struct sa_run_stream *s, struct sa_json_obj *item)
 {
-    const char *message, *traceback = "";
-    bool refused;
-    if (sa_json_opt_string(item, "message", 4096, &message, &refused, &s->error) < 0)
+    const char *message, *code = "", *traceback = "";
+    bool placed;
+    if (sa_json_opt_string(item, "message", 4096, &message, &s->refused, &s->error) < 0)
         return -1;
-    if (refused)
-        return sa_error_set(&s->error, SA_EINVALID, "%s", message);
-    sa_json_opt_int(item, "offset", 0, INT64_MAX - 1, &s->next_offset, &refused, NULL);
-    s->next_offset += refused;
+    if (s->refused) {
+        sa_json_opt_string(item, "code", 64, &code, NULL, NULL);
+        return sa_error_set(&s->error, code_of(code), "%s", message);
+    }
+    sa_json_opt_int(item, "offset", 0, INT64_MAX - 1, &s->next_offset, &placed, NULL);
+    s->next_offset += placed;
     sa_json_opt_string(item, "traceback", LINE_MAX_BYTES, &traceback, NULL, NULL);
-    if (!s->show_results || !*traceback)
+    if (!placed || !s->show_results || !*traceback)
         return 0;
     return write_output(s, 2, traceback, strlen(traceback)) < 0 ? -1 : write_output(s, 2, "\n", 1);
+}
+
+/* Code waits for a line of input. */
+static int take_prompt(struct sa_run_stream *s, struct sa_json_obj *item)
+{
+    const char *prompt = "";
+    bool placed;
+    sa_json_opt_int(item, "offset", 0, INT64_MAX - 1, &s->next_offset, &placed, NULL);
+    s->next_offset += placed;
+    sa_json_opt_string(item, "prompt", LINE_MAX_BYTES, &prompt, NULL, NULL);
+    snprintf(s->prompt, sizeof s->prompt, "%s", prompt);
+    s->last = SA_RUN_STREAM_PROMPT;
+    return 0;
 }
 
 static int take_overflow(struct sa_run_stream *s, struct sa_json_obj *item)
@@ -177,6 +204,8 @@ static int take_overflow(struct sa_run_stream *s, struct sa_json_obj *item)
 static int take_item(struct sa_run_stream *s, struct sa_json_obj *item, bool packed)
 {
     const char *type;
+    s->last = SA_RUN_STREAM_OTHER;
+    s->refused = false;
     if (sa_json_get_string(item, "type", 32, &type, &s->error) < 0)
         return -1;
     if (strcmp(type, "stdout") == 0 || strcmp(type, "stderr") == 0)
@@ -187,6 +216,10 @@ static int take_item(struct sa_run_stream *s, struct sa_json_obj *item, bool pac
         return take_result(s, item);
     if (strcmp(type, "error") == 0)
         return take_error(s, item);
+    if (strcmp(type, "input") == 0)
+        return take_prompt(s, item);
+    if (strcmp(type, "pong") == 0)
+        s->last = SA_RUN_STREAM_PONG;
     if (strcmp(type, "overflow") == 0)
         return take_overflow(s, item);
     if (strcmp(type, "exited") == 0)
@@ -210,7 +243,7 @@ int sa_run_stream_item(struct sa_run_stream *s, const char *line, size_t length)
                       &(struct sa_json_limits){.max_bytes = 2 * LINE_MAX_BYTES}, &s->error);
     int rc =
         doc && sa_json_root(doc, arena, &root, &s->error) == 0 ? take_item(s, &root, packed) : -1;
-    if (rc < 0)
+    if (rc < 0 && !s->refused && !s->pipe_closed)
         sa_error_wrap(&s->error, "the server's stream");
     sa_json_free(doc);
     sa_arena_free(arena);

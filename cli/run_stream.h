@@ -18,6 +18,14 @@ struct sa_run_stream {
     size_t scanned;        /* bytes of it that hold no newline */
     struct sa_error error; /* why feeding failed */
     bool pipe_closed;      /* because nobody reads our output any more */
+    bool refused;          /* because the server refused a message of ours: `error` is its */
+    enum {                 /* what the last item was */
+           SA_RUN_STREAM_OTHER,
+           SA_RUN_STREAM_STARTED,
+           SA_RUN_STREAM_PROMPT,
+           SA_RUN_STREAM_PONG
+    } last;
+    char prompt[256]; /* of SA_RUN_STREAM_PROMPT */
     /* what came */
     char id[64];         /* of the execution; "" until it has started */
     int64_t next_offset; /* behind the last item */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PAGE = 500, CURSOR_MAX = 256, NAMES_SHOWN = 5, WHOLE_ID = 23 };
+enum { PAGE = 500, CURSOR_MAX = 256, NAMES_SHOWN = 5 };
 
 struct walk {
     sa_sandbox_visit *visit;
@@ -124,7 +124,7 @@ int sa_sandbox_resolve(struct sa_client *client, const char *text, char id[SA_ID
     sa_autobuf names = SA_BUF_INIT;
     struct search s = {.text = text, .length = strlen(text), .names = &names};
     const struct sa_sandbox_query query = {.ended = false};
-    if (s.length == WHOLE_ID && strncmp(text, "sb-", 3) == 0) {
+    if (sa_id_valid("sb-", text)) {
         snprintf(id, SA_ID_BYTES, "%s", text);
         return 0;
     }

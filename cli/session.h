@@ -17,6 +17,9 @@ struct sa_session_options {
     const char *sandbox_id;
     /* Writes the members of the execute message. */
     void (*describe)(void *user, struct sa_json_w *w);
+    /* A line (malloc'd, without its end) for code that asks for one; NULL: there is none. The
+     * message must say "stdin": true. May be NULL. */
+    char *(*answer)(void *user, const char *prompt);
     void *user;
     const char *execution; /* instead: an execution to follow, from `offset` */
     int64_t offset;
@@ -27,7 +30,8 @@ struct sa_session_options {
 };
 
 /* Returns the exit status of what ran, as sa_run_stream_exit_status(); -1: it could not be
- * started or followed. SIGINT goes to the program; a second one within 2 s cancels it. */
+ * started or followed. SIGINT goes to the program; a second one within 2 s cancels it, a third
+ * leaves it. An execution that is only followed is never touched. */
 int sa_session_run(const struct sa_session_options *options, struct sa_error *err);
 
 #endif

@@ -182,9 +182,11 @@ void sa_sockets_free(struct sa_sockets *all)
 {
     if (!all)
         return;
-    lws_context_destroy(all->context); /* with a foreign loop it takes turns of the loop to end */
+    /* With a loop of ours its handles are closed first, and the rest the second time. */
+    lws_context_destroy(all->context);
     while (uv_run(all->loop, UV_RUN_NOWAIT))
         ;
+    lws_context_destroy(all->context);
     free(all);
 }
 
@@ -234,6 +236,16 @@ struct sa_socket *sa_socket_open(struct sa_sockets *all, const char *path,
         return s;
     sa_socket_free(s);
     return NULL;
+}
+
+/* Asked without an upgrade, the server says what is wrong, or at last that one is needed. */
+int sa_socket_check(struct sa_client *client, const char *path, struct sa_error *err)
+{
+    enum { UPGRADE_REQUIRED = 426 };
+    long status = 0;
+    struct sa_client_request request = {.method = "GET", .path = path, .status = &status};
+    int rc = sa_client_send(client, &request, err);
+    return status == UPGRADE_REQUIRED ? 0 : rc;
 }
 
 bool sa_socket_send(struct sa_socket *s, bool binary, const void *data, size_t length)

@@ -36,6 +36,9 @@ void sa_sockets_free(struct sa_sockets *all);
 struct sa_socket *sa_socket_open(struct sa_sockets *all, const char *path,
                                  const struct sa_socket_events *events, void *user,
                                  struct sa_error *err);
+/* Would the server open it? -1 with its reason (no such sandbox, no permission), or
+ * SA_EUNAVAILABLE. Blocks. */
+int sa_socket_check(struct sa_client *client, const char *path, struct sa_error *err);
 /* Queue a message (copied). False: more than 256 KiB wait; better stop until `drained`. */
 bool sa_socket_send(struct sa_socket *socket, bool binary, const void *data, size_t length);
 /* Stop reading from the server, and go on. */

@@ -95,20 +95,36 @@ static int long_flag(struct args *a, const char *text)
     return unknown_flag(a, text, length);
 }
 
-/* "-o json", "-ojson", "-v"; letters are not bundled. */
+static int find_letter(const struct sa_config *config, char letter)
+{
+    for (size_t i = 0; i < config->count; i++)
+        if (config->options[i].letter && config->options[i].letter == letter)
+            return (int)i;
+    return NONE;
+}
+
+static bool is_bool(const struct sa_config *config, int index)
+{
+    return index != NONE && config->options[index].kind == SA_OPTION_BOOL;
+}
+
+/* "-o json", "-ojson", "-v", "-it"; of a bundle only the last letter may take a value. */
 static int short_flag(struct args *a, const char *text)
 {
-    for (size_t i = 0; i < a->config->count; i++)
-        if (a->config->options[i].letter && a->config->options[i].letter == text[0]) {
-            if (text[1] && a->config->options[i].kind == SA_OPTION_BOOL)
-                break;
-            return take_flag(a, (int)i, text[1] ? text + 1 : NULL, false);
-        }
+    const char *at = text;
+    while (at[1] && is_bool(a->config, find_letter(a->config, *at)))
+        at++;
+    int last = find_letter(a->config, *at);
     if (strcmp(text, "h") == 0) {
         a->config->help = true;
         return 0;
     }
-    return sa_error_set(a->err, SA_EINVALID, "unknown flag -%.32s (--help lists them)", text);
+    if (last == NONE)
+        return sa_error_set(a->err, SA_EINVALID, "unknown flag -%.32s (--help lists them)", text);
+    for (const char *c = text; c < at; c++)
+        if (take_flag(a, find_letter(a->config, *c), NULL, false) < 0)
+            return -1;
+    return take_flag(a, last, at[1] ? at + 1 : NULL, false);
 }
 
 static int load_args(struct args *a, enum sa_config_mode mode)

@@ -8,7 +8,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 from tests.helpers import server as servers  # noqa: E402
-from tests.helpers.cli import end, run_cli  # noqa: E402
+from tests.helpers.cli import end, environment, run_cli  # noqa: E402
 from tests.helpers.client import Api  # noqa: E402
 
 
@@ -54,4 +54,5 @@ def cli(server):
     """Run a command against the shared server."""
     def run(*args, **more):
         return run_cli(*args, server=server, **more)
+    run.environment = environment(server)
     return run

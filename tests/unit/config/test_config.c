@@ -167,6 +167,9 @@ static void flags_have_several_forms(void **state)
     assert_int_equal(load(f, "-a", "--access-log=no", "-lb:2"), 0);
     assert_false(sa_config_bool(f->config, "access-log"));
     assert_string_equal(sa_config_string(f->config, "listen"), "b:2");
+    assert_int_equal(load(f, "-al", "c:3", "-aald:4"), 0);
+    assert_true(sa_config_bool(f->config, "access-log"));
+    assert_string_equal(sa_config_string(f->config, "listen"), "d:4");
 }
 
 static void a_positional_can_end_the_flags(void **state)
