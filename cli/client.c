@@ -297,9 +297,10 @@ static int refused(const struct transfer *t, struct sa_error *err)
     static const struct {
         long status;
         enum sa_code code;
-    } by_status[] = {{400, SA_EINVALID},     {401, SA_EUNAUTHORIZED}, {403, SA_EFORBIDDEN},
-                     {404, SA_ENOTFOUND},    {409, SA_ECONFLICT},     {413, SA_ETOOLARGE},
-                     {429, SA_ERATELIMITED}, {503, SA_EUNAVAILABLE},  {504, SA_ETIMEOUT}};
+    } by_status[] = {{400, SA_EINVALID},  {401, SA_EUNAUTHORIZED}, {403, SA_EFORBIDDEN},
+                     {404, SA_ENOTFOUND}, {408, SA_ETIMEOUT},      {409, SA_ECONFLICT},
+                     {413, SA_ETOOLARGE}, {429, SA_ERATELIMITED},  {503, SA_EUNAVAILABLE},
+                     {504, SA_ETIMEOUT}};
     struct sa_arena *arena = sa_arena_new();
     struct sa_json_obj root, error;
     const char *name = "", *message = NULL;

@@ -7,7 +7,9 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +24,14 @@ struct worker {
     struct sa_error error;
     bool failed;
 };
+
+/* Names in archives are UTF-8, whatever the locale here; what is none passes as it is. */
+static void speak_utf8(void)
+{
+    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (utf8)
+        uselocale(utf8); /* of this thread, which ends soon */
+}
 
 static int archive_failed(struct worker *w, struct archive *a, const char *what)
 {
@@ -103,6 +113,7 @@ static int pack_each(struct worker *w, struct archive *disk, struct archive *out
 static void *pack(void *user)
 {
     struct worker *w = user;
+    speak_utf8();
     struct archive *disk = archive_read_disk_new(), *out = archive_write_new();
     archive_read_disk_set_symlink_physical(disk);
     archive_write_set_format_pax_restricted(out);
@@ -125,6 +136,7 @@ int sa_cp_send_folder(struct sa_client *client, const char *url, const char *fol
     struct worker w = {.folder = folder};
     pthread_t thread;
     int fds[2];
+    signal(SIGPIPE, SIG_IGN); /* either side may give up first */
     if (pipe2(fds, O_CLOEXEC) < 0)
         return sa_error_sys(err, SA_EINTERNAL, errno, "pipe");
     w.fd = fds[1];
@@ -203,6 +215,7 @@ static int unpack_each(struct worker *w, struct archive *in, struct archive *dis
 static void *unpack(void *user)
 {
     struct worker *w = user;
+    speak_utf8();
     struct archive *in = archive_read_new(), *disk = archive_write_disk_new();
     archive_read_support_format_tar(in);
     archive_write_disk_set_options(disk, ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_UNLINK |
@@ -238,6 +251,7 @@ int sa_cp_receive_folder(struct sa_client *client, const char *url, const char *
     struct worker w = {.folder = folder};
     pthread_t thread;
     int fds[2];
+    signal(SIGPIPE, SIG_IGN); /* either side may give up first */
     if (mkdir(folder, 0777) < 0 && errno != EEXIST)
         return sa_error_sys(err, SA_EINVALID, errno, "%s", folder);
     if (pipe2(fds, O_CLOEXEC) < 0)

@@ -5,11 +5,13 @@
 
 #include "base/cleanup.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
+
+static const char EOF_TEXT[] = "{\"type\":\"eof\"}";
 
 enum { PIECE = 32 * 1024, BACKLOG = 64, PORT_MAX = 65535, WRITE_HIGH = 1 << 20 };
 
@@ -35,8 +37,8 @@ struct forward {
     uv_loop_t loop;
     struct sa_sockets *sockets;
     char sandbox[SA_ID_BYTES];
-    uv_signal_t interrupt, terminate;
-    bool stopping;
+    uv_signal_t signals[2];
+    struct tunnel *tunnels;
 };
 
 struct listener {
@@ -45,29 +47,34 @@ struct listener {
     int port; /* inside */
 };
 
+/* One connection: the local one, and its WebSocket (the server's `/tunnel`). */
 struct tunnel {
+    struct tunnel *prev, *next;
+    struct forward *forward;
     uv_tcp_t tcp;
-    struct sa_socket *socket;
-    bool open, local_closed, remote_closed;
+    struct sa_socket *socket; /* NULL once it has closed */
+    bool local_ended;         /* no more bytes come from here */
     char piece[PIECE];
 };
 
-static void on_tunnel_closed(uv_handle_t *handle)
+/* ---- the end ---- */
+
+static void on_tcp_closed(uv_handle_t *handle)
 {
     free(handle->data);
 }
 
-static void end(struct tunnel *t)
+static void drop(struct tunnel *t)
 {
-    if (t->local_closed)
+    if (uv_is_closing((uv_handle_t *)&t->tcp))
         return;
-    t->local_closed = true;
-    if (t->remote_closed) {
-        uv_close((uv_handle_t *)&t->tcp, on_tunnel_closed);
-        return;
-    }
-    sa_socket_close(t->socket);
+    DL_DELETE(t->forward->tunnels, t);
+    sa_socket_free(t->socket);
+    t->socket = NULL;
+    uv_close((uv_handle_t *)&t->tcp, on_tcp_closed);
 }
+
+/* ---- from here ---- */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *into)
 {
@@ -79,27 +86,25 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *into)
 static void on_local(uv_stream_t *stream, ssize_t n, const uv_buf_t *from)
 {
     struct tunnel *t = stream->data;
-    if (n < 0) {
+    if (n == UV_EOF) {
+        t->local_ended = true;
         uv_read_stop(stream);
-        end(t);
+        sa_socket_send(t->socket, false, EOF_TEXT, sizeof EOF_TEXT - 1);
+    } else if (n < 0) {
+        drop(t);
     } else if (n > 0 && !sa_socket_send(t->socket, true, from->base, (size_t)n)) {
-        uv_read_stop(stream);
+        uv_read_stop(stream); /* on_ready() goes on */
     }
 }
 
-static void on_opened(void *user)
+static void on_ready(void *user)
 {
     struct tunnel *t = user;
-    t->open = true;
-    uv_read_start((uv_stream_t *)&t->tcp, on_alloc, on_local);
-}
-
-static void on_drained(void *user)
-{
-    struct tunnel *t = user;
-    if (!t->local_closed)
+    if (!t->local_ended)
         uv_read_start((uv_stream_t *)&t->tcp, on_alloc, on_local);
 }
+
+/* ---- from inside ---- */
 
 struct write {
     uv_write_t request;
@@ -111,18 +116,39 @@ static void on_written(uv_write_t *request, int status)
 {
     struct write *w = sa_container_of(request, struct write, request);
     struct tunnel *t = w->tunnel;
-    (void)status;
-    if (!t->remote_closed &&
+    if (status == 0 && t->socket &&
         uv_stream_get_write_queue_size((uv_stream_t *)&t->tcp) < WRITE_HIGH / 2)
         sa_socket_pause(t->socket, false);
     free(w);
 }
 
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    struct tunnel *t = request->handle->data;
+    free(request);
+    if (status != UV_ECANCELED && !t->socket)
+        drop(t);
+}
+
+/* After what is queued. */
+static void end_writing(struct tunnel *t)
+{
+    uv_shutdown_t *request = sa_alloc(sizeof *request);
+    if (uv_shutdown(request, (uv_stream_t *)&t->tcp, on_shutdown) == 0)
+        return;
+    free(request); /* it was shut down before */
+    if (!t->socket)
+        drop(t);
+}
+
+/* Bytes, or as a text their end. */
 static void on_message(void *user, bool binary, const char *data, size_t length)
 {
     struct tunnel *t = user;
-    if (!binary || t->local_closed)
+    if (!binary) {
+        end_writing(t);
         return;
+    }
     struct write *w = sa_alloc(sizeof *w + length);
     uv_buf_t buf = uv_buf_init(w->bytes, (unsigned)length);
     w->tunnel = t;
@@ -133,54 +159,47 @@ static void on_message(void *user, bool binary, const char *data, size_t length)
         sa_socket_pause(t->socket, true);
 }
 
-static void on_shutdown(uv_shutdown_t *request, int status)
-{
-    struct tunnel *t = request->handle->data;
-    (void)status;
-    free(request);
-    if (!uv_is_closing((uv_handle_t *)&t->tcp))
-        uv_close((uv_handle_t *)&t->tcp, on_tunnel_closed);
-}
-
-/* The other end is done: what it sent last still goes out here. */
+/* What came last still goes out here. */
 static void on_closed(void *user, const struct sa_error *error)
 {
     struct tunnel *t = user;
-    uv_shutdown_t *request = sa_alloc(sizeof *request);
-    t->remote_closed = true;
     if (error)
         fprintf(stderr, "secureagent forward: %s\n", error->message);
     sa_socket_free(t->socket);
     t->socket = NULL;
+    t->local_ended = true;
     uv_read_stop((uv_stream_t *)&t->tcp);
-    t->local_closed = true;
-    if (uv_shutdown(request, (uv_stream_t *)&t->tcp, on_shutdown) < 0) {
-        free(request);
-        uv_close((uv_handle_t *)&t->tcp, on_tunnel_closed);
-    }
+    end_writing(t);
 }
 
 static const struct sa_socket_events socket_events = {
-    .opened = on_opened, .message = on_message, .drained = on_drained, .closed = on_closed};
+    .opened = on_ready, .message = on_message, .drained = on_ready, .closed = on_closed};
+
+/* ---- listening ---- */
 
 static void on_connection(uv_stream_t *server, int status)
 {
     struct listener *l = server->data;
-    struct tunnel *t = sa_alloc(sizeof *t);
     struct sa_error error;
-    *t = (struct tunnel){.open = false};
+    if (status < 0)
+        return;
+    struct tunnel *t = sa_alloc(sizeof *t);
+    *t = (struct tunnel){.forward = l->forward};
     uv_tcp_init(server->loop, &t->tcp);
     t->tcp.data = t;
-    if (status == 0 && uv_accept(server, (uv_stream_t *)&t->tcp) == 0) {
-        sa_autofree char *path =
-            sa_printf("/api/v1/sandboxes/%s/tunnel?port=%d", l->forward->sandbox, l->port);
-        uv_tcp_nodelay(&t->tcp, 1);
-        t->socket = sa_socket_open(l->forward->sockets, path, &socket_events, t, &error);
-        if (t->socket)
-            return;
-        fprintf(stderr, "secureagent forward: %s\n", error.message);
+    DL_APPEND(l->forward->tunnels, t);
+    if (uv_accept(server, (uv_stream_t *)&t->tcp) < 0) {
+        drop(t);
+        return;
     }
-    uv_close((uv_handle_t *)&t->tcp, on_tunnel_closed);
+    sa_autofree char *path =
+        sa_printf("/api/v1/sandboxes/%s/tunnel?port=%d", l->forward->sandbox, l->port);
+    uv_tcp_nodelay(&t->tcp, 1);
+    t->socket = sa_socket_open(l->forward->sockets, path, &socket_events, t, &error);
+    if (!t->socket) {
+        fprintf(stderr, "secureagent forward: %s\n", error.message);
+        drop(t);
+    }
 }
 
 static int read_port(const char *text, size_t length, int low, int *port, struct sa_error *err)
@@ -226,44 +245,62 @@ static int listen_on(struct forward *f, struct listener *l, const char *address,
 
 static void on_signal(uv_signal_t *handle, int number)
 {
-    struct forward *f = handle->data;
     (void)number;
-    f->stopping = true;
-    uv_stop(&f->loop);
+    uv_stop(handle->loop);
 }
 
-static void close_handle(uv_handle_t *handle, void *user)
+static int serve(struct forward *f, struct sa_invocation *in, struct listener *listeners,
+                 struct sa_error *err)
 {
-    (void)user;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
+    f->sockets = sa_sockets_new(&f->loop, in->client, err);
+    if (!f->sockets)
+        return -1;
+    for (size_t i = 0; i + 1 < in->arg_count; i++)
+        if (listen_on(f, &listeners[i], sa_config_string(in->config, "address"), in->args[1 + i],
+                      err) < 0)
+            return -1;
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    return 0;
+}
+
+static void start_signals(struct forward *f)
+{
+    static const int numbers[] = {SIGINT, SIGTERM};
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < SA_COUNT(numbers); i++) {
+        uv_signal_init(&f->loop, &f->signals[i]);
+        uv_signal_start(&f->signals[i], on_signal, numbers[i]);
+    }
+}
+
+static void stop(struct forward *f, struct listener *listeners, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (listeners[i].forward)
+            uv_close((uv_handle_t *)&listeners[i].tcp, NULL);
+    for (size_t i = 0; i < SA_COUNT(f->signals); i++)
+        uv_close((uv_handle_t *)&f->signals[i], NULL);
+    while (f->tunnels)
+        drop(f->tunnels);
+    sa_sockets_free(f->sockets);
+    while (uv_loop_close(&f->loop) == UV_EBUSY)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
 }
 
 static int forward(struct sa_invocation *in, struct sa_error *err)
 {
-    struct forward f = {.stopping = false};
+    struct forward f = {.tunnels = NULL};
     size_t count = in->arg_count - 1;
-    sa_autofree struct listener *listeners = sa_alloc(count * sizeof *listeners);
-    int rc = sa_sandbox_resolve(in->client, in->args[0], f.sandbox, err);
-    sa_autofree char *stream = sa_printf("/api/v1/sandboxes/%s/stream", f.sandbox);
-    if (rc < 0 || sa_socket_check(in->client, stream, err) < 0)
+    if (sa_sandbox_resolve(in->client, in->args[0], f.sandbox, err) < 0)
         return -1;
-    signal(SIGPIPE, SIG_IGN);
+    sa_autofree char *stream = sa_printf("/api/v1/sandboxes/%s/stream", f.sandbox);
+    if (sa_socket_check(in->client, stream, err) < 0)
+        return -1;
+    sa_autofree struct listener *listeners = sa_alloc(count * sizeof *listeners);
     uv_loop_init(&f.loop);
-    uv_signal_init(&f.loop, &f.interrupt);
-    uv_signal_init(&f.loop, &f.terminate);
-    f.interrupt.data = f.terminate.data = &f;
-    uv_signal_start(&f.interrupt, on_signal, SIGINT);
-    uv_signal_start(&f.terminate, on_signal, SIGTERM);
-    f.sockets = sa_sockets_new(&f.loop, in->client, err);
-    rc = f.sockets ? 0 : -1;
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = listen_on(&f, &listeners[i], sa_config_string(in->config, "address"), in->args[1 + i],
-                       err);
-    if (rc == 0)
-        uv_run(&f.loop, UV_RUN_DEFAULT);
-    /* The process ends here: connections end with it, and their memory. */
-    uv_walk(&f.loop, close_handle, NULL);
+    start_signals(&f);
+    int rc = serve(&f, in, listeners, err);
+    stop(&f, listeners, count);
     return rc;
 }
 

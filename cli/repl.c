@@ -161,6 +161,17 @@ static int open_brackets(const char *text)
     return open;
 }
 
+/* Does a line of it end in a colon that is in no bracket? */
+static bool begins_block(const char *text)
+{
+    for (const char *c = text; (c = strchr(c, '\n')); c++) {
+        sa_autofree char *before = sa_strndup(text, (size_t)(c - text));
+        if (c > text && c[-1] == ':' && open_brackets(before) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Does more belong to the entry? A block (it ends with an empty line), an open bracket, or a
  * backslash. */
 static bool unfinished(const struct repl *r, const char *line)
@@ -173,11 +184,7 @@ static bool unfinished(const struct repl *r, const char *line)
         return true;
     if (strcmp(r->language, "python") != 0)
         return false;
-    bool block = false;
-    for (const char *c = text; (c = strchr(c, '\n')); c++)
-        if (c > text && c[-1] == ':')
-            block = true;
-    return block && length > 0;
+    return length > 0 && begins_block(text);
 }
 
 static int read_entry(struct repl *r)

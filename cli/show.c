@@ -41,6 +41,12 @@ const char *sa_color_phase(const char *phase, bool color)
     return color ? "[33m" : "";
 }
 
+/* U+0080 to U+009F as UTF-8: to some terminals as good as an escape. */
+static bool is_c1(const char *c)
+{
+    return (unsigned char)c[0] == 0xC2 && (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xA0;
+}
+
 void sa_table_add(struct sa_table *table, const char *cell)
 {
     if ((table->count & (table->count - 1)) == 0) /* grows at powers of two */
@@ -48,7 +54,7 @@ void sa_table_add(struct sa_table *table, const char *cell)
             sa_realloc(table->cells, (table->count ? 2 * table->count : 1) * sizeof *table->cells);
     char *copy = sa_strdup(*cell ? cell : "-");
     for (char *c = copy; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7F)
+        if ((unsigned char)*c < 0x20 || *c == 0x7F || is_c1(c))
             *c = '?';
     table->cells[table->count++] = copy;
 }

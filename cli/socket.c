@@ -122,8 +122,9 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *unu
 {
     struct sa_socket *s = lws_get_opaque_user_data(wsi);
     (void)unused;
-    if (!s)
-        return 0;
+    if (!s) /* freed: -1 ends it */
+        return reason == LWS_CALLBACK_CLIENT_WRITEABLE || reason == LWS_CALLBACK_CLIENT_RECEIVE ? -1
+                                                                                                : 0;
     switch ((int)reason) {
     case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER: {
         unsigned char **at = in;
@@ -282,6 +283,7 @@ void sa_socket_free(struct sa_socket *s)
         return;
     if (s->wsi) {
         lws_set_opaque_user_data(s->wsi, NULL);
+        lws_callback_on_writable(s->wsi);
         lws_set_timeout(s->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
     }
     while ((m = s->queue)) {
