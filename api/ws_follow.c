@@ -5,6 +5,7 @@
 #include "api/exec_output.h"
 #include "api/ws_stream.h"
 
+#include "base/cleanup.h"
 #include "model/signals.h"
 #include "json/base64.h"
 
@@ -16,15 +17,15 @@
 enum { NAMES = 1024 };
 
 struct sa_follow {
+    struct sa_talk_turn turn;
     struct sa_talk *stream;
     char id[SA_TALK_ID_MAX + 1];
     struct sa_execution *execution;
     struct sa_reader *reader;
-    bool started_said, is_ready, only_start;
+    bool started_said, only_start;
     struct sa_buf input; /* that waits */
     bool input_end_due;
     struct sa_follow *prev, *next;
-    struct sa_follow *ready_prev, *ready_next;
 };
 
 /* ---- names ---- */
@@ -89,14 +90,7 @@ struct sa_follow *sa_follow_find(struct sa_talk *s, const char *id)
 
 static void set_ready(struct sa_follow *f, bool ready)
 {
-    struct sa_talk *s = f->stream;
-    if (f->is_ready == ready)
-        return;
-    f->is_ready = ready;
-    if (ready)
-        DL_APPEND2(s->ready, f, ready_prev, ready_next);
-    else
-        DL_DELETE2(s->ready, f, ready_prev, ready_next);
+    sa_talk_set_ready(f->stream, &f->turn, ready);
 }
 
 void sa_follow_free(struct sa_talk *s, struct sa_follow *f)
@@ -117,6 +111,7 @@ static void on_ready(void *user)
 }
 
 static void feed(struct sa_follow *f);
+static void take_turn(struct sa_talk_turn *turn);
 
 static void on_input_writable(void *user)
 {
@@ -129,6 +124,7 @@ static struct sa_follow *follow(struct sa_talk *s, const char *id, struct sa_exe
                                 int64_t offset)
 {
     struct sa_follow *f = sa_alloc(sizeof *f);
+    f->turn.take = take_turn;
     f->stream = s;
     f->execution = execution;
     memcpy(f->id, id, strlen(id) + 1);
@@ -188,11 +184,11 @@ static void say_end(struct sa_follow *f, const struct sa_piece *piece)
     sa_talk_end(f->stream, &w);
 }
 
-void sa_follow_turn(struct sa_talk *s)
+static void take_turn(struct sa_talk_turn *turn)
 {
-    struct sa_follow *f = s->ready;
+    struct sa_follow *f = sa_container_of(turn, struct sa_follow, turn);
+    struct sa_talk *s = f->stream;
     struct sa_piece piece;
-    set_ready(f, false);
     if (!f->started_said && sa_execution_is_started(f->execution)) {
         say_started(f);
         if (f->only_start)
@@ -223,6 +219,8 @@ static int check_new(const struct sa_talk *s, struct sa_talk_message *m, struct 
         return sa_error_at(err, SA_EINVALID, "id",
                            "id: choose one, so that what comes can be told "
                            "apart");
+    if (sa_talk_watch_find(s, m->id))
+        return sa_error_at(err, SA_ECONFLICT, "id", "id: a folder is watched under it");
     if (s->follow_count >= SA_TALK_FOLLOWS_MAX)
         return sa_error_set(err, SA_EQUOTA,
                             "%d executions are followed over this connection already: open another",

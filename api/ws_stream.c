@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 enum { CODE_BAD_DATA = 1007, CODE_UNSUPPORTED = 1003, CODE_GOING_AWAY = 1001 };
 
@@ -39,8 +40,26 @@ void sa_talk_error(struct sa_talk *s, const char *id, const struct sa_error *err
 
 static void close_if_over(struct sa_talk *s)
 {
-    if (s->sandbox_ended && !s->follows)
+    if (s->sandbox_ended && !s->follows && !s->watches)
         sa_ws_close(s->conn, CODE_GOING_AWAY, s->end);
+}
+
+void sa_talk_set_ready(struct sa_talk *s, struct sa_talk_turn *turn, bool ready)
+{
+    if (turn->is_ready == ready)
+        return;
+    turn->is_ready = ready;
+    if (ready)
+        DL_APPEND(s->ready, turn);
+    else
+        DL_DELETE(s->ready, turn);
+}
+
+static void take_turn(struct sa_talk *s)
+{
+    struct sa_talk_turn *turn = s->ready;
+    sa_talk_set_ready(s, turn, false);
+    turn->take(turn);
 }
 
 void sa_talk_pump(struct sa_talk *s)
@@ -49,7 +68,7 @@ void sa_talk_pump(struct sa_talk *s)
         return;
     s->pumping = true;
     while (s->ready && s->writable)
-        sa_follow_turn(s);
+        take_turn(s);
     s->pumping = false;
     close_if_over(s);
 }
@@ -131,9 +150,10 @@ static const struct {
     const char *type;
     sa_talk_handler *handle;
 } handlers[] = {
-    {"execute", sa_talk_execute}, {"stdin", sa_talk_stdin},   {"signal", sa_talk_signal},
-    {"cancel", sa_talk_cancel},   {"resize", sa_talk_resize}, {"resume", sa_talk_resume},
-    {"status", handle_status},    {"ping", handle_ping},
+    {"execute", sa_talk_execute}, {"stdin", sa_talk_stdin},     {"signal", sa_talk_signal},
+    {"cancel", sa_talk_cancel},   {"resize", sa_talk_resize},   {"resume", sa_talk_resume},
+    {"watch", sa_talk_watch},     {"unwatch", sa_talk_unwatch}, {"status", handle_status},
+    {"ping", handle_ping},
 };
 
 static int dispatch(struct sa_talk *s, struct sa_talk_message *m, struct sa_error *err)
@@ -208,6 +228,8 @@ static void on_closed(struct sa_ws_conn *conn, int code, void *user)
         sa_sandbox_unwatch(sandbox, &s->watch);
     while (s->follows)
         sa_follow_free(s, s->follows);
+    while (s->watches)
+        sa_talk_watch_free(s->watches);
     free(s);
 }
 

@@ -4,6 +4,7 @@
  *
  *   ws_stream.c   the connection: messages in, taking turns at the way out, the sandbox's end
  *   ws_follow.c   one execution that is followed: its items out, its input in
+ *   ws_watch.c    one folder that is watched: its events out
  *
  * A message's type leads to a handler by the table in ws_stream.c: that is where another kind of
  * message is added.
@@ -18,12 +19,22 @@
 
 enum {
     SA_TALK_FOLLOWS_MAX = 64,       /* executions followed at once over one connection */
+    SA_TALK_WATCHES_MAX = 16,       /* folders watched at once over one connection */
     SA_TALK_ID_MAX = 64,            /* bytes of an id that the client chose */
     SA_TALK_INPUT_MAX = 256 * 1024, /* stdin that waits, of each execution */
     SA_TALK_PIECE_MAX = 32 * 1024,  /* output in one message */
 };
 
 struct sa_follow;
+struct sa_talk_watch;
+
+/* Part of who has something to say now and then. */
+struct sa_talk_turn {
+    void (*take)(
+        struct sa_talk_turn *turn); /* say one thing; not ready any more unless set again */
+    bool is_ready;
+    struct sa_talk_turn *prev, *next;
+};
 
 struct sa_talk {
     struct sa_app *app;
@@ -34,7 +45,9 @@ struct sa_talk {
     enum sa_phase phase;
     struct sa_follow *follows; /* all of them */
     unsigned follow_count;
-    struct sa_follow *ready; /* those that may have something to say, in turn */
+    struct sa_talk_watch *watches;
+    unsigned watch_count;
+    struct sa_talk_turn *ready; /* those that may have something to say, in turn */
     bool writable, pumping, sandbox_ended;
     char end[120]; /* why the sandbox ended */
 };
@@ -54,6 +67,8 @@ typedef int sa_talk_handler(struct sa_talk *stream, struct sa_talk_message *mess
 struct sa_json_w sa_talk_begin(struct sa_talk *stream, const char *id);
 void sa_talk_end(struct sa_talk *stream, struct sa_json_w *w);
 void sa_talk_error(struct sa_talk *stream, const char *id, const struct sa_error *error);
+/* Behind those that are ready already; sa_talk_pump() lets it speak. */
+void sa_talk_set_ready(struct sa_talk *stream, struct sa_talk_turn *turn, bool ready);
 /* Let those that are ready speak, in turn, as long as the client takes it. */
 void sa_talk_pump(struct sa_talk *stream);
 /* The living sandbox. NULL: SA_ENOTFOUND. */
@@ -63,11 +78,17 @@ struct sa_sandbox *sa_talk_sandbox(struct sa_talk *stream, struct sa_error *err)
 
 sa_talk_handler sa_talk_execute, sa_talk_resume, sa_talk_stdin, sa_talk_signal, sa_talk_cancel,
     sa_talk_resize;
-/* Say one thing of the first that is ready. */
-void sa_follow_turn(struct sa_talk *stream);
 void sa_follow_free(struct sa_talk *stream, struct sa_follow *follow);
 struct sa_follow *sa_follow_find(struct sa_talk *stream, const char *id);
 struct sa_execution *sa_follow_execution(const struct sa_follow *follow);
+
+/* ---- ws_watch.c ---- */
+
+sa_talk_handler sa_talk_watch, sa_talk_unwatch;
+void sa_talk_watch_free(struct sa_talk_watch *watch);
+struct sa_talk_watch *sa_talk_watch_find(const struct sa_talk *stream, const char *id);
+
+/* ---- names ---- */
 
 /* Which execution was started under which id of the client's, for a while: so that `resume` finds
  * it from another connection of the same key. */
