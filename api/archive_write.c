@@ -9,23 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ZEROES_MAX = 256 * 1024 * 1024 /* when compressed, still more than a block */ };
+
 struct writer {
     struct sa_worker *worker;
     struct archive *archive;
-    bool stopped;
-    bool left_out; /* the entry is not in the archive */
-    int64_t left;  /* of the entry's bytes */
+    bool stopped;    /* what is written goes nowhere */
+    bool fails_once; /* the next write does */
+    bool left_out;   /* the entry is not in the archive */
+    int64_t left;    /* of the entry's bytes */
 };
 
 static la_ssize_t write_bytes(struct archive *archive, void *user, const void *data, size_t length)
 {
     struct writer *w = user;
+    bool fails = w->fails_once;
     (void)archive;
-    if (!sa_worker_put(w->worker, SA_MESSAGE_BYTES, data, length)) {
-        w->stopped = true;
-        return -1;
-    }
-    return (la_ssize_t)length;
+    w->fails_once = false;
+    w->stopped = w->stopped || !sa_worker_put(w->worker, SA_MESSAGE_BYTES, data, length);
+    return fails ? -1 : (la_ssize_t)length;
 }
 
 struct entry {
@@ -137,7 +139,7 @@ static int write_all(struct writer *w, enum sa_archive_format format, struct sa_
         }
         int rc = write_message(w, m, err);
         free(m);
-        if (rc < 0)
+        if (rc < 0 || w->stopped)
             return -1;
     }
     if (w->stopped)
@@ -145,6 +147,15 @@ static int write_all(struct writer *w, enum sa_archive_format format, struct sa_
     if (w->left)
         return sa_error_set(err, SA_EUNAVAILABLE, "the sandbox sent too little of a file");
     return archive_write_close(w->archive) == ARCHIVE_OK ? 0 : failed(w, err);
+}
+
+/* Nothing more of it. After archive_write_fail(), or an error of its output while it ends,
+ * libarchive 3.6 frees neither its block nor zlib's state: so it ends in peace, to nowhere. But not
+ * with very many zeroes for what is missing of a tar's entry: an error there only stops those. */
+static void abandon(struct writer *w, enum sa_archive_format format)
+{
+    w->stopped = true;
+    w->fails_once = format != SA_ARCHIVE_ZIP && w->left > ZEROES_MAX && !w->left_out;
 }
 
 void sa_archive_write(struct sa_worker *worker, enum sa_archive_format format)
@@ -158,7 +169,7 @@ void sa_archive_write(struct sa_worker *worker, enum sa_archive_format format)
         sa_worker_put(worker, rc < 0 ? SA_MESSAGE_ERROR : SA_MESSAGE_END, &error,
                       rc < 0 ? sizeof error : 0);
     if (rc < 0)
-        archive_write_fail(w.archive); /* nothing more of it */
+        abandon(&w, format);
     archive_write_free(w.archive);
     if (utf8) {
         uselocale(before);

@@ -4,6 +4,7 @@
  * beyond this server's own origin.
  */
 #include "api/port.h"
+#include "api/ws_open.h"
 
 #include "base/cleanup.h"
 
@@ -84,11 +85,35 @@ static void add_header(struct sa_buf *out, const char *name, const char *value)
 }
 
 /* A text that is a key of ours is never the server's. */
-static bool is_ours(const char *authorization)
+static bool is_ours(const char *token)
 {
-    const char *token = strchr(authorization, ' ');
-    token = token ? token + strspn(token, " ") : authorization;
     return strncmp(token, "sa_", 3) == 0 || strncmp(token, "e2b_", 4) == 0;
+}
+
+static const char *token_of(const char *authorization)
+{
+    const char *space = strchr(authorization, ' ');
+    return space ? space + strspn(space, " ") : authorization;
+}
+
+/* A browser's key is among the subprotocols (ws_open.h). The others, without it. */
+static void add_protocols(struct sa_buf *out, const struct sa_port_target *target, const char *list)
+{
+    const char *separator = "Sec-WebSocket-Protocol: ";
+    size_t skip = strlen(SA_WS_BEARER);
+    while (*list) {
+        list += strspn(list, " \t,");
+        size_t n = strcspn(list, " \t,");
+        bool bearer = n >= skip && strncmp(list, SA_WS_BEARER, skip) == 0;
+        if (n && !(bearer && (!target->authorization || is_ours(list + skip)))) {
+            sa_buf_adds(out, separator);
+            sa_buf_add(out, list, n);
+            separator = ", ";
+        }
+        list += n;
+    }
+    if (separator[0] == ',')
+        sa_buf_adds(out, "\r\n");
 }
 
 static void pass_on(const struct sa_http_request *request, const struct sa_port_target *target,
@@ -108,9 +133,12 @@ static void pass_on(const struct sa_http_request *request, const struct sa_port_
                                        NULL};
     if (one_of(name, ours) || one_of(name, of_one_hop) || named_by_connection(request, name))
         return;
-    if (strcasecmp(name, "authorization") == 0 && (!target->authorization || is_ours(value)))
+    if (strcasecmp(name, "authorization") == 0 &&
+        (!target->authorization || is_ours(token_of(value))))
         return;
-    if (strcasecmp(name, "cookie") != 0)
+    if (strcasecmp(name, "sec-websocket-protocol") == 0)
+        add_protocols(out, target, value);
+    else if (strcasecmp(name, "cookie") != 0)
         add_header(out, name, value);
     else if (!target->prefix) /* in the path form cookies are those of this server */
         add_cookies(out, value);

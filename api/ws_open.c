@@ -3,8 +3,6 @@
 #include <string.h>
 #include <strings.h>
 
-static const char BEARER[] = "bearer.";
-
 /* The token of the list that `matches`; its length is *length. */
 static const char *find_protocol(const char *list, const char *wanted, bool prefix, size_t *length)
 {
@@ -21,11 +19,11 @@ static const char *find_protocol(const char *list, const char *wanted, bool pref
 
 struct sa_http_text sa_ws_bearer(const struct sa_http_request *request)
 {
-    size_t length, skip = strlen(BEARER);
+    size_t length, skip = strlen(SA_WS_BEARER);
     if (!sa_http_request_is_websocket(request))
         return (struct sa_http_text){0};
     const char *found = find_protocol(sa_http_request_header(request, "sec-websocket-protocol"),
-                                      BEARER, true, &length);
+                                      SA_WS_BEARER, true, &length);
     if (!found)
         return (struct sa_http_text){0};
     return (struct sa_http_text){found + skip, length - skip};

@@ -6,6 +6,7 @@
 #include "ws/ws.h"
 
 #define SA_WS_SUBPROTOCOL "secureagent.v1"
+#define SA_WS_BEARER "bearer."
 
 /* The key of `Sec-WebSocket-Protocol: secureagent.v1, bearer.KEY` (a browser can set no other
  * header). No data when there is none, or it is no WebSocket. */

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import random
+import socket
 import struct
 import tarfile
 import threading
@@ -360,6 +361,28 @@ def test_slow_reader_holds_up_only_itself(api, server):
             while piece := s.recv(1 << 20):
                 total += len(piece)
             assert total > 100000000
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_readers_that_leave_cost_nothing(api, server, format):
+    """Not even where they leave within an entry of which (nearly) endless zeroes are still to come."""
+    def leave():
+        with api.connect() as s:
+            s.sendall(api.head("GET", url(sandbox, f"path=d&format={format}")))
+            head = s.recv(3000)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return head.startswith(b"HTTP/1.1 200 ")
+
+    pid = server.pid_of("agent-api")
+    with api.sandbox() as sandbox:
+        api.sh(sandbox, "mkdir d; head -c 3000000 /dev/urandom > d/f; cp d/f d/g; truncate -s 900G d/g")
+        before = 0
+        for times in (50, 200):
+            before = servers.status_kib(pid, "VmRSS")
+            for _ in range(times):
+                wait_until("a free worker", leave)
+        if not servers.SANITIZED:  # LeakSanitizer sees it at the end
+            assert servers.status_kib(pid, "VmRSS") - before < 8 * 1024
 
 
 @pytest.mark.parametrize("way", ["in", "out"])

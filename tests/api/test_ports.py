@@ -66,7 +66,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         path = self.path.split("?")[0]
-        if self.headers.get("Upgrade") == "websocket":
+        if path == "/told":
+            self.echo()
+        elif self.headers.get("Upgrade") == "websocket":
             self.websocket()
         elif path == "/chunks":
             self.send_response(200)
@@ -326,6 +328,27 @@ def test_websocket(api, box):
             sent.result()
         s.shutdown(socket.SHUT_WR)
         assert s.recv(10) == b""
+
+
+@pytest.mark.parametrize("form", ["path", "host", "cookie"])
+def test_the_key_of_a_subprotocol_stays_out(api, box, form):
+    """A browser sends its key as a subprotocol, and the server inside gets the others."""
+    cookie = signed(api, box)["url"].split("sa_signature=")[1]
+    host = None if form == "path" else f"3000-{box}.localhost:{api.port}"
+    extra = [f"Sec-WebSocket-Protocol: one, bearer.{api.key},bearer.own , two"]
+    if form == "cookie":
+        extra.append("Cookie: secureagent_port=" + cookie)
+    bare = api.with_key(None)
+    s, head = open_websocket(bare, box, "/told", extra, host)
+    with s:
+        assert head.startswith(b"HTTP/1.1 200 "), head
+        head, _, body = head.partition(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        inside = json.loads(body + recv_exactly(s, length - len(body)))
+    bare.close()
+    assert api.key not in json.dumps(inside)
+    assert {n: v for n, v in inside["headers"]}["Sec-WebSocket-Protocol"] == \
+        ("one, bearer.own, two" if form == "cookie" else "one, two")
 
 
 def test_websocket_with_the_wrong_proof(api, box):
