@@ -25,7 +25,7 @@ static int add_path(struct sa_json_obj *root, const char *key, enum sa_file_tag 
     const char *path;
     if (sa_json_get_string(root, key, PATH_BYTES_MAX, &path, err) < 0)
         return -1;
-    sa_fields_add_text(body, tag, path);
+    sa_fields_add_text(body, (uint16_t)tag, path);
     return 0;
 }
 

@@ -158,7 +158,7 @@ static void context(char **argv)
         send_frame(s, 1, text, (size_t)n);
         do {
             receive(s);
-            if (!first_ms && (is_type(s, "stdout") || is_type(s, "result")))
+            if (first_ms <= 0 && (is_type(s, "stdout") || is_type(s, "result")))
                 first_ms = since_ms(start);
             if (is_type(s, "error"))
                 die(s->message);

@@ -48,7 +48,7 @@ static void set_oom_score(const char *text)
 
 static _Noreturn void fail(int result_fd, enum sa_spawn_step step, int error, int detail)
 {
-    struct sa_spawn_failure failure = {step, error, detail};
+    struct sa_spawn_failure failure = {(int)step, error, detail};
     if (write(result_fd, &failure, sizeof failure) < 0)
         _exit(126);
     _exit(127);

@@ -122,7 +122,7 @@ void sa_boot_common(const struct sa_filters *filters, struct sa_buf *out)
 static void go_environment(const struct sa_host *host, const struct sa_node_spec *spec,
                            struct sa_buf *out)
 {
-    static const char *const texts[] = {"GOCACHE=" SA_GO_CACHE, "CGO_ENABLED=0", "GOPROXY=off",
+    static const char *const texts[] = {("GOCACHE=" SA_GO_CACHE), "CGO_ENABLED=0", "GOPROXY=off",
                                         "GOTOOLCHAIN=local", "GOTELEMETRY=off"};
     for (size_t i = 0; host->go.root[0] && i < SA_COUNT(texts); i++) {
         const size_t length = strcspn(texts[i], "=") + 1;

@@ -122,7 +122,7 @@ static void append(struct fixture *f, enum sa_item_kind kind, size_t length)
         data[i] = (char)(bytes ? 'a' + (f->to + (int64_t)i * 7) % 23 : item);
     if (bytes) {
         memcpy(f->bytes + f->to, data, length);
-        memset(f->kinds + f->to, kind, length);
+        memset(f->kinds + f->to, (int)kind, length);
         f->to += (int64_t)length;
     } else {
         f->bytes[f->to] = item;
