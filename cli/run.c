@@ -24,13 +24,14 @@ enum {
 };
 
 #define STDIN_PATH "/tmp/.stdin"
+#define GO_PATH "/tmp/.program"
 
 static const struct sa_option options[] = {
     {.name = "runtime",
      .letter = 'r',
      .kind = SA_OPTION_STRING,
      .value = "NAME",
-     .help = "python, node or bash (default: by the file's ending or #! line)"},
+     .help = "python, node, bash or go (default: by the file's ending or #! line)"},
     {.name = "timeout",
      .letter = 't',
      .kind = SA_OPTION_STRING,
@@ -92,7 +93,8 @@ struct run {
 static const char *by_ending(const char *name)
 {
     static const char *const endings[][2] = {{".py", "python"}, {".js", "node"}, {".mjs", "node"},
-                                             {".cjs", "node"},  {".sh", "bash"}, {".bash", "bash"}};
+                                             {".cjs", "node"},  {".sh", "bash"}, {".bash", "bash"},
+                                             {".go", "go"}};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < SA_COUNT(endings); i++)
         if (strcmp(dot, endings[i][0]) == 0)
@@ -116,7 +118,7 @@ static const char *by_first_line(int fd)
 
 static int find_runtime(struct run *run, const char *file, int fd, struct sa_error *err)
 {
-    static const char *const names[] = {"python", "node", "bash"};
+    static const char *const names[] = {"python", "node", "bash", "go"};
     const char *given = sa_config_string(run->config, "runtime");
     if (!given) {
         run->runtime = by_ending(file);
@@ -125,7 +127,7 @@ static int find_runtime(struct run *run, const char *file, int fd, struct sa_err
         return run->runtime ? 0
                             : sa_error_at(err, SA_EINVALID, "runtime",
                                           "cannot tell what runs %s: name it with --runtime "
-                                          "python, node or bash",
+                                          "python, node, bash or go",
                                           file);
     }
     for (size_t i = 0; i < SA_COUNT(names); i++)
@@ -134,7 +136,7 @@ static int find_runtime(struct run *run, const char *file, int fd, struct sa_err
             return 0;
         }
     return sa_error_at(err, SA_EINVALID, "runtime",
-                       "--runtime: \"%.32s\": expected python, node or bash", given);
+                       "--runtime: \"%.32s\": expected python, node, bash or go", given);
 }
 
 /* Standard input as a file, so that its first line can be looked at and its size is known. */
@@ -297,6 +299,15 @@ static void put_stdin(struct sa_json_w *w)
         sa_json_w_string(w, words[i]);
 }
 
+/* Compile, and run in its place: `go run` would not exit as the program does. */
+static void put_go(struct sa_json_w *w)
+{
+    static const char *const words[] = {
+        "/bin/sh", "-c", "go build -o " GO_PATH " \"$0\" && exec " GO_PATH " \"$@\""};
+    for (size_t i = 0; i < SA_COUNT(words); i++)
+        sa_json_w_string(w, words[i]);
+}
+
 static int execution_body(struct run *run, struct sa_buf *body, struct sa_error *err)
 {
     static const char *const interpreters[][2] = {
@@ -309,6 +320,8 @@ static int execution_body(struct run *run, struct sa_buf *body, struct sa_error 
     for (size_t i = 0; i < SA_COUNT(interpreters); i++)
         if (strcmp(run->runtime, interpreters[i][0]) == 0)
             sa_json_w_string(&w, interpreters[i][1]);
+    if (strcmp(run->runtime, "go") == 0)
+        put_go(&w);
     sa_json_w_string(&w, run->program);
     for (size_t i = 0; i < run->arg_count; i++)
         sa_json_w_string(&w, run->args[i]);
@@ -405,7 +418,10 @@ static int run_file(struct run *run, const char *file, struct sa_error *err)
     if (program < 0 || read_timeout(run, err) < 0 ||
         find_runtime(run, from_stdin ? "standard input" : file, program, err) < 0)
         return -1;
-    run->program = sa_printf("/workspace/%s", from_stdin ? "program" : base_name(file));
+    bool is_go = strcmp(run->runtime, "go") == 0; /* which wants its ending */
+    run->program = sa_printf("/workspace/%s", !from_stdin ? base_name(file)
+                                              : is_go     ? "program.go"
+                                                          : "program");
     run->client = sa_client_open(run->config, err);
     if (!run->client)
         return -1;

@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -26,7 +27,7 @@ def start(server, *args, **more):
 
 
 def running(api):
-    return api.get("/api/v1/sandboxes?label=made-by%3Dsecureagent-run").json()["items"]
+    return api.get("/api/v1/sandboxes?labelSelector=made-by%3Dsecureagent-run").json()["items"]
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +129,22 @@ def test_the_runtime_is_guessed(cli, tmp_path):
         assert (result.returncode, result.stdout) == (0, output), (name, result.stderr)
     result = cli("run", script(tmp_path, "print(1)", "mystery"))
     assert result.returncode == 64 and b"--runtime" in result.stderr
+
+
+@pytest.mark.skipif(not (shutil.which("go") or os.path.exists("/usr/local/go/bin/go")), reason="no Go here")
+def test_go(cli, tmp_path):
+    program = script(tmp_path, '''package main
+import ("bufio"; "fmt"; "os")
+func main() {
+    line, _ := bufio.NewReader(os.Stdin).ReadString('\\n')
+    fmt.Println(os.Args[1:], len(line))
+    os.Exit(7)
+}''', "prog.go")
+    result = cli("run", program, "-i", "-t", "5m", "-m", "1Gi", "--", "a", "b c", stdin=b"four\n", timeout=300)
+    assert (result.returncode, result.stdout) == (7, b"[a b c] 5\n"), result.stderr
+    result = cli("run", "-", "-r", "go", "-t", "5m", "-m", "1Gi", stdin=b"package main\nfunc main() { x }",
+                 timeout=300)
+    assert result.returncode == 1 and b"program.go:2:15: undefined: x" in result.stderr
 
 
 def test_a_program_on_standard_input(cli):
