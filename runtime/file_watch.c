@@ -2,7 +2,9 @@
  * FILE_WATCH: inotify(7) as events of paths. A folder that appears is watched first and scanned
  * then, so that nothing made in it goes unseen; the two halves of a rename are put together by
  * their cookie; what happens to the same file again and again within a moment is one event. Whoever
- * reads slower than things happen gets "overflow", and should look for himself.
+ * reads slower than things happen gets "overflow", and should look for himself. So does he when
+ * programs make more work than is done for them: a rename costs them nothing, however much is below
+ * the folder, and this process has others to serve.
  */
 #include "base/arena.h"
 #include "base/cleanup.h"
@@ -23,6 +25,8 @@
 enum {
     FOLDERS_MAX = 4096, /* of one call */
     PENDING_MAX = 512,
+    WORK_MAX = 32768, /* folders and entries looked at for events, in each second */
+    WORK_US = 1000 * 1000,
     GATHER_US = 10000,
     NOTE_BYTES = 64 * 1024,
 };
@@ -49,6 +53,8 @@ struct file_watch {
     size_t count;
     struct event pending[PENDING_MAX];
     size_t pending_count;
+    int work; /* what is left of WORK_MAX since work_us */
+    int64_t work_us;
     bool overflow, blocked, ready_due;
     char *moved; /* the first half of a rename, whose second has not come */
     const char *moved_kind;
@@ -84,9 +90,9 @@ static bool is_repeated(const struct file_watch *w, const char *type, const char
 static void add_event(struct file_watch *w, const char *type, const char *kind, const char *path,
                       char *from)
 {
-    if (!from && is_repeated(w, type, path))
+    if (!from && !w->overflow && is_repeated(w, type, path))
         return;
-    if (w->overflow || w->pending_count == PENDING_MAX) {
+    if (w->overflow || w->pending_count == PENDING_MAX || strlen(path) >= PATH_MAX) {
         w->overflow = true;
         free(from);
         return;
@@ -140,6 +146,17 @@ static void flush(struct file_watch *w)
 
 /* ---- folders ---- */
 
+/* May one more thing be looked at? Who says no tells of it by "overflow". */
+static bool may_work(struct file_watch *w)
+{
+    if (sa_poller_now_us() - w->work_us >= WORK_US) {
+        w->work_us = sa_poller_now_us();
+        w->work = WORK_MAX;
+    }
+    w->overflow |= w->work <= 0;
+    return w->work-- > 0;
+}
+
 static struct folder *find(struct file_watch *w, int wd)
 {
     for (size_t low = 0, high = w->count; low < high;) { /* wd are given out in ascending order */
@@ -165,7 +182,8 @@ static bool is_below(const char *path, const char *folder, size_t length)
     return !strncmp(path, folder, length) && (path[length] == '/' || !path[length]);
 }
 
-/* It was renamed (to) or has left (NULL). */
+/* It was renamed (to) or has left (NULL). Renames nest deeper than a path can be long: what is
+ * there is not watched any more. */
 static void rename_folders(struct file_watch *w, const char *from, const char *to)
 {
     size_t length = strlen(from);
@@ -173,11 +191,13 @@ static void rename_folders(struct file_watch *w, const char *from, const char *t
         struct folder *f = &w->folders[i];
         if (!is_below(f->path, from, length))
             continue;
-        if (to) {
+        bool fits = to && strlen(to) + strlen(f->path + length) < PATH_MAX;
+        if (fits && may_work(w)) {
             char *path = sa_printf("%s%s", to, f->path + length);
             free(f->path);
             f->path = path;
         } else {
+            w->overflow |= to != NULL;
             inotify_rm_watch(w->watch.fd, f->wd);
             forget(w, f);
         }
@@ -190,6 +210,12 @@ static const char *kind_of(const char *path, bool folder)
     if (folder)
         return "directory";
     return lstat(path, &st) == 0 ? sa_file_kind(st.st_mode) : "file";
+}
+
+/* The kind by an entry of a folder, NULL when it does not tell. */
+static const char *kind_of_entry(const struct dirent *d)
+{
+    return d->d_type == DT_UNKNOWN ? NULL : sa_file_kind(DTTOIF(d->d_type));
 }
 
 /* Watch the folder `fd` and what is below it. Takes over `fd`. `report`: what is found is new.
@@ -222,9 +248,15 @@ static int add_folder(struct file_watch *w, int fd, const char *path, bool repor
         sa_autofree char *below = sa_printf("%s/%s", path[1] ? path : "", d->d_name);
         if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..") || strlen(below) >= PATH_MAX)
             continue;
-        int sub = openat(dirfd(folder), d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (report && !may_work(w))
+            break;
+        const char *kind = kind_of_entry(d);
+        int sub =
+            kind && strcmp(kind, "directory") != 0
+                ? -1
+                : openat(dirfd(folder), d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (report)
-            add_event(w, "create", kind_of(below, sub >= 0), below, NULL);
+            add_event(w, "create", kind ? kind : kind_of(below, sub >= 0), below, NULL);
         if (sub >= 0)
             rc = add_folder(w, sub, below, report, err);
     }
@@ -251,7 +283,8 @@ static void finish_move(struct file_watch *w)
         return;
     if (!sa_id_valid(".sa-", strrchr(w->moved, '/') + 1))
         add_event(w, "remove", w->moved_kind, w->moved, NULL);
-    rename_folders(w, w->moved, NULL);
+    if (!strcmp(w->moved_kind, "directory"))
+        rename_folders(w, w->moved, NULL);
     free(w->moved);
     w->moved = NULL;
 }

@@ -135,3 +135,36 @@ def test_clients_that_go(api, server, sandbox):
     with watching(api, sandbox) as stream:  # there is still room for one
         api.sh(sandbox, "touch END")
         assert until(stream, "END") == []
+
+
+def runtime_kib(server, before):
+    """What the sandbox's first process takes: the one that was none before."""
+    [pid] = [p for p, name in server.processes().items() if name.startswith("memfd:") and before.get(p) != name]
+    return servers.status_kib(pid, "VmRSS")
+
+
+def test_folders_below_folders_without_end(api, server):
+    """Renames nest deeper than any path is long: the first process neither grows nor stands still."""
+    before = server.processes()
+    with api.sandbox() as own:
+        api.execute(own, language="python", code="import os\nfor i in range(1500): os.mkdir(f'{i:04}' + 'd' * 251)")
+        with watching(api, own) as stream:
+            api.sh(own, "true")
+            code = ("import os\nname = lambda i: f'{i:04}' + 'd' * 251\n"
+                    "for i in range(1, 1500): os.rename(name(i - 1), name(i) + '/' + name(i - 1))\n")
+            assert api.execute(own, language="python", code=code)["exitCode"] == 0
+            assert any(e["type"] == "overflow" for e in stream)
+            api.sh(own, "echo lives")
+            assert runtime_kib(server, before) < 16 * 1024
+
+
+def test_large_trees_that_come_and_go(api, sandbox):
+    """A rename costs a program nothing; what is done for it is bounded."""
+    code = ("import os\nos.makedirs('out/big')\nos.mkdir('in')\nfor i in range(10):\n    os.mkdir(f'out/big/{i}')\n"
+            "    for k in range(400): os.close(os.open(f'out/big/{i}/{k}', os.O_CREAT))\n")
+    assert api.execute(sandbox, language="python", code=code)["exitCode"] == 0
+    with watching(api, sandbox, "path=in&recursive=true") as stream:
+        code = ("import os, time\nfor i in range(300):\n    os.rename('out/big', 'in/big')\n    time.sleep(0.001)\n"
+                "    os.rename('in/big', 'out/big')\nos.rename('out/big', 'in/big')\n")
+        assert api.execute(sandbox, language="python", code=code, timeoutMs=20000)["exitCode"] == 0
+        assert any(e["type"] == "overflow" for e in stream)
