@@ -43,11 +43,10 @@ uint64_t sa_proc_new_mark(void)
     return next_mark--;
 }
 
-void sa_proc_set_mark(uint64_t mark)
+int sa_proc_mark(pid_t pid, uint64_t mark)
 {
     struct rlimit limit = {mark, mark};
-    if (mark)
-        setrlimit(RLIMIT_RTTIME, &limit);
+    return mark ? prlimit(pid, RLIMIT_RTTIME, &limit, NULL) : 0;
 }
 
 static bool has_mark(pid_t pid, uint64_t mark)

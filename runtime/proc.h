@@ -27,8 +27,8 @@ void sa_proc_init(void);
 
 /* 0 where marks cannot be had, as the limit is lower already. */
 uint64_t sa_proc_new_mark(void);
-/* In the child: put the mark on. */
-void sa_proc_set_mark(uint64_t mark);
+/* Put the mark on a process, 0 for the caller itself; without a mark (0) nothing. -1 with errno. */
+int sa_proc_mark(pid_t pid, uint64_t mark);
 
 /* Number of living members, quickly: by the mark alone where there is one. */
 size_t sa_proc_count_group(const struct sa_proc_group *group);

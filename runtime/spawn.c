@@ -123,7 +123,7 @@ static _Noreturn void child(const struct sa_spawn *s, int result_fd)
     setrlimit(RLIMIT_NOFILE, &original_nofile);
     apply_limits(s->boot_limits, result_fd);
     apply_limits(s->limits, result_fd);
-    sa_proc_set_mark(s->mark);
+    sa_proc_mark(0, s->mark);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     const char *program = find_program(s->argv[0], s->env, path, sizeof path);

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "poller.h"
+#include "proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -159,7 +160,9 @@ static void make_argv(const struct wish *w, char **argv, size_t most)
     argv[n] = NULL;
 }
 
-/* Its standard descriptors are pipes, as those of programs will be, with nobody behind them. */
+/* Its standard descriptors are pipes, as those of programs will be, with nobody behind them. It has
+ * the filter of the programs from the start: modules, and what the interpreter runs before them
+ * (*.pth of the user's folder), are files that programs may have written. */
 static pid_t spawn_template(int socket)
 {
     static const struct sa_rlimits none;
@@ -171,6 +174,7 @@ static pid_t spawn_template(int socket)
         struct sa_spawn spawn = {.argv = argv,
                                  .env = sa_boot.env,
                                  .cwd = "/",
+                                 .filter = template.is.filter,
                                  .boot_limits = &sa_boot.rlimits,
                                  .limits = &none,
                                  .stdin_fd = in[0],
@@ -194,14 +198,11 @@ static void start_template(void)
     sa_buf_deinit(&template.is.texts);
     sa_buf_add(&template.is.texts, template.wanted.texts.data, template.wanted.texts.length);
     template.is.filter = template.wanted.filter;
-    const struct sock_fprog *program = &template.is.filter->program;
     template.control = (struct sa_watch){.fd = fds[0], .ready = control_ready};
     pid_t pid = spawn_template(fds[1]);
     close(fds[1]);
     template.pid = pid > 0 ? pid : 0;
-    if (pid < 0 ||
-        send_with(fds[0], program->filter, program->len * sizeof *program->filter, NULL, 0) < 0 ||
-        sa_watch_set(&template.control, EPOLLIN) < 0) {
+    if (pid < 0 || sa_watch_set(&template.control, EPOLLIN) < 0) {
         template.failures++;
         drop_template();
     }
@@ -247,7 +248,6 @@ static void add_limits(struct sa_buf *out, const struct sa_rlimits *limits)
 static void add_request(struct sa_buf *out, const struct sa_spawn *s)
 {
     uint32_t counts[3] = {(uint32_t)s->limits->count, count_texts(s->argv), count_texts(s->env)};
-    sa_buf_add(out, &s->mark, sizeof s->mark);
     sa_buf_add(out, counts, sizeof counts);
     add_limits(out, s->limits);
     add_text(out, s->cwd);
@@ -267,8 +267,8 @@ pid_t sa_template_take(const struct sa_spawn *s, int *result_fd)
     add_request(&request, s);
     if (request.length > REQUEST_MAX)
         return 0;
-    if (send_with(template.spare.fd, request.data, request.length, fds, s->extra_fd < 0 ? 3 : 4) <
-        0) {
+    if (sa_proc_mark(pid, s->mark) < 0 || send_with(template.spare.fd, request.data, request.length,
+                                                    fds, s->extra_fd < 0 ? 3 : 4) < 0) {
         drop_spare();
         return 0;
     }

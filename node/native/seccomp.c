@@ -114,12 +114,11 @@ static void add_personality(struct rules *r)
  * mark by which the runtime knows what belongs to an execution (runtime/proc.c). */
 static void add_limits(struct rules *r, uint32_t telling_action)
 {
-    if (telling_action != SCMP_ACT_ALLOW) { /* the runtime looks for marks, too */
-        const struct scmp_arg_cmp mark[] = {INT_IS(1, RLIMIT_RTTIME),
-                                            SCMP_CMP(2, SCMP_CMP_EQ, 0, 0)};
+    if (telling_action !=
+        SCMP_ACT_ALLOW) { /* the runtime puts marks on others and looks for them */
         rule(r, SCMP_ACT_ALLOW, number_of("setrlimit"), 0, NULL);
         rule1(r, SCMP_ACT_ALLOW, "prlimit64", INT_IS(0, 0));
-        rule(r, SCMP_ACT_ALLOW, number_of("prlimit64"), 2, mark);
+        rule1(r, SCMP_ACT_ALLOW, "prlimit64", INT_IS(1, RLIMIT_RTTIME));
         return;
     }
     for (unsigned resource = 0; resource < RLIMIT_RTTIME; resource++) {

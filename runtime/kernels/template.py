@@ -5,8 +5,8 @@ The runtime (runtime/template.c) starts it in the sandbox as
     python3 /etc/secureagent/kernels/template.py PROGRAM [MODULE...]
 
 with a SOCK_SEQPACKET socket as descriptor 3, and its output going nowhere. PROGRAM is the text of
-the `-c` that most requests will ask for. The first message is the seccomp filter of the programs;
-each one after it carries a descriptor: a socket for one spare. A spare is forked at once, twice, so
+the `-c` that most requests will ask for. It has the seccomp filter of the programs already, as what
+it imports may be theirs. Each message carries a descriptor: a socket for one spare. A spare is forked at once, twice, so
 that it is a child of process 1, says "r", and waits on its socket for the one request that it will
 serve: a head (see HEAD), limits, then the texts, each ended by a NUL; with stdin, stdout, stderr and
 perhaps descriptor 3 of the program. It answers with three ints: RUNS before the first line of the
@@ -24,12 +24,12 @@ _fresh = set(sys.modules)  # what every interpreter has loaded
 sys.path.pop(0)  # of this file; modules of the user's folder are not for here
 import _io, _socket, _struct, _thread, atexit, builtins, ctypes, errno, gc, os, resource, site, types  # noqa: E401,E402
 
-HEAD = _struct.Struct("=QIII")  # mark, number of limits, of arguments, of environment entries
+HEAD = _struct.Struct("=III")  # number of limits, of arguments, of environment entries
 LIMIT = _struct.Struct("=iQQ")  # resource, soft, hard
 ANSWER = _struct.Struct("=iii")  # step of runtime/spawn.h, errno, detail
 STEP_CWD, STEP_LIMIT, RUNS = 1, 2, 6
 REQUEST_MAX = 256 * 1024
-PR_SET_DUMPABLE, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 4, 22, 2
+PR_SET_DUMPABLE = 4
 USUAL = ("traceback", "json", "random", "datetime", "math", "time", "re", "collections", "functools")
 # Settings that the interpreter, or its libraries, read when they start.
 EARLY = (b"PYTHON", b"LD_", b"LC_", b"LANG", b"MALLOC_", b"GLIBC_", b"OMP_", b"OPENBLAS_", b"MKL_")
@@ -136,7 +136,7 @@ def set_modules():
             sys.modules[name].seed()
 
 
-def set_process(sock, limits, mark, cwd, environment):
+def set_process(sock, limits, cwd, environment):
     os.umask(0o022)
     set_environment(environment)
     try:
@@ -148,11 +148,7 @@ def set_process(sock, limits, mark, cwd, environment):
     except OSError:
         pass  # a folder that may be entered but not read
     set_limits(sock, limits)
-    if mark:
-        resource.setrlimit(RTTIME, (mark, mark))
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
-    if prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(FILTER), 0, 0) != 0:
-        decline()
 
 
 def set_descriptors(sock, fds):
@@ -194,14 +190,14 @@ def serve(sock):
     data, fds = receive(sock, REQUEST_MAX, 4)
     if len(fds) < 3:
         os._exit(0)
-    mark, limit_count, argument_count, entry_count = HEAD.unpack_from(data)
+    limit_count, argument_count, entry_count = HEAD.unpack_from(data)
     at = HEAD.size + LIMIT.size * limit_count
     limits = LIMIT.iter_unpack(data[HEAD.size:at])
     texts = data[at:].split(b"\0")
     arguments = [os.fsdecode(t) for t in texts[1:1 + argument_count]]
     entries = texts[1 + argument_count:][:entry_count]
     program = PROGRAM if arguments[2] == sys.argv[1] else compile(arguments[2], "<string>", "exec")
-    set_process(sock, limits, mark, texts[0], entries)
+    set_process(sock, limits, texts[0], entries)
     sys.path.insert(0, "")
     sys.orig_argv, sys.argv = arguments, ["-c"] + arguments[3:]
     sys.modules["__main__"] = main
@@ -262,11 +258,7 @@ def leave(code):
 
 
 prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-RTTIME = 15
 _control = _socket.socket(fileno=3)
-_filter = ctypes.create_string_buffer(_control.recv(64 * 1024))
-FILTER = ctypes.create_string_buffer(
-    _struct.pack("@HP", (len(_filter) - 1) // 8, ctypes.addressof(_filter)))
 PROGRAM = compile(sys.argv[1], "<string>", "exec")
 load(USUAL + tuple(sys.argv[2:]))
 USER_SITE_STAMP = stamp(site.USER_SITE) if site.ENABLE_USER_SITE else None

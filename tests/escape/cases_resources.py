@@ -248,9 +248,15 @@ def clock(box):
 
 @attack("processor burn: throttled", "K", resources={"memory": "96Mi", "pids": 64, "cpu": "250m"})
 def burn(box):
-    result = box.run("for i in 1 2 3 4 5 6 7 8; do (while :; do :; done) & done; wait", timeoutMs=3000)
-    assert result["status"] == "timeout", result
-    box.needs("cgroup.cpu")
-    usage = box.api.usage(box.id)
-    # Eight loops for three seconds had 24 s to use; a quarter of a processor is 0.75 s.
-    assert usage["cpuMs"] < 1800 and usage["throttledMs"] > 0, usage
+    usage = {"cpuMs": 0}
+    for _ in range(10):  # on a busy machine even a quarter may not be had at once
+        before = usage["cpuMs"]
+        result = box.run("for i in 1 2 3 4 5 6 7 8; do (while :; do :; done) & done; wait", timeoutMs=3000)
+        assert result["status"] == "timeout", result
+        box.needs("cgroup.cpu")
+        usage = box.api.usage(box.id)
+        # Eight loops for three seconds had 24 s to use; a quarter of a processor is 0.75 s.
+        assert usage["cpuMs"] - before < 1800, usage
+        if usage["throttledMs"] > 0:
+            return
+    raise AssertionError(usage)

@@ -1,4 +1,6 @@
 """The section System calls: most of it is one table."""
+from tests.helpers.client import wait_until
+
 from .harness import case
 
 CALLS = "System calls"
@@ -105,3 +107,19 @@ def priority(box):
     box.refused("nice-up", error="EACCES")
     box.refused("realtime")
     box.fails("put('/proc/self/oom_score_adj', b'-1000')", "EACCES", "EPERM")
+
+
+@case(CALLS, "a file for the interpreters that wait (*.pth): same filter", "E", fresh=True)
+def waiting_interpreters(box):
+    """What a program leaves for the next interpreter runs in the template, too, before any program."""
+    line = ("import os, sys; open('/tmp/seen', 'a').write(sys.argv[0] + ' ' + "
+            "open('/proc/self/status').read().split('Seccomp_filters:')[1].split()[0] + chr(10))")
+    box.python(f"import os, site\nd = site.getusersitepackages()\nos.makedirs(d)\nopen(d + '/x.pth', 'w').write({line!r})")
+    own = box.python("print(open('/proc/self/status').read().split('Seccomp_filters:')[1].split()[0])")
+    box.sh("for p in /proc/[0-9]*; do grep -q 'kernels[/]template' $p/cmdline && kill -9 ${p#/proc/}; done; true")
+
+    def seen():
+        box.python("print(1)")
+        return [s.split() for s in box.sh("cat /tmp/seen 2>/dev/null || true").splitlines()]
+    wait_until("a template to have run it", lambda: any(s[0].endswith("template.py") for s in seen()))
+    assert {s[1] for s in seen()} == {own}, seen()
