@@ -1,7 +1,11 @@
 #include "api/ws_open.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 #include <strings.h>
+
+enum { CODE_POLICY = 1008 };
 
 /* The token of the list that `matches`; its length is *length. */
 static const char *find_protocol(const char *list, const char *wanted, bool prefix, size_t *length)
@@ -85,4 +89,14 @@ int sa_ws_open(struct sa_app *app, struct sa_http_request *request,
         return 0;
     sa_http_respond_error(request, &error);
     return -1;
+}
+
+bool sa_ws_still_may(struct sa_app *app, const char *key_id, struct sa_ws_conn *conn)
+{
+    const struct sa_key_info *key = sa_store_key_get(app->store, key_id);
+    bool expired = key && key->expires_ms && sa_wall_ms() >= key->expires_ms;
+    if (key && !key->revoked_ms && !expired)
+        return true;
+    sa_ws_close(conn, CODE_POLICY, expired ? "the key has expired" : "the key was revoked");
+    return false;
 }

@@ -20,4 +20,8 @@ int sa_ws_check(struct sa_app *app, struct sa_http_request *request);
 int sa_ws_open(struct sa_app *app, struct sa_http_request *request,
                const struct sa_ws_events *events, void *user);
 
+/* May who opened it go on? Checked with each message: a key that was revoked, or has expired,
+ * ends what was opened with it. False: the connection is being closed, with 1008. */
+bool sa_ws_still_may(struct sa_app *app, const char *key_id, struct sa_ws_conn *conn);
+
 #endif

@@ -173,6 +173,8 @@ static void on_message(struct sa_ws_conn *conn, enum sa_ws_kind kind, const char
     struct sa_talk *s = user;
     struct sa_error error;
     struct sa_json_obj root;
+    if (!sa_ws_still_may(s->app, s->principal.key_id, conn))
+        return;
     if (kind == SA_WS_BINARY) {
         sa_ws_close(conn, CODE_UNSUPPORTED, "messages are JSON texts");
         return;

@@ -23,6 +23,8 @@ enum {
 static const char SHELL[] = "[\"/bin/bash\",\"-l\",\"-i\"]";
 
 struct terminal {
+    struct sa_app *app;
+    char key_id[SA_ID_BYTES]; /* whose it is */
     struct sa_ws_conn *conn;
     struct sa_execution *execution;
     struct sa_reader *reader;
@@ -172,8 +174,7 @@ static void on_message(struct sa_ws_conn *conn, enum sa_ws_kind kind, const char
                        size_t length, void *user)
 {
     struct terminal *t = user;
-    (void)conn;
-    if (!t->reader)
+    if (!t->reader || !sa_ws_still_may(t->app, t->key_id, conn))
         return;
     if (kind == SA_WS_TEXT) {
         on_text(t, data, length);
@@ -308,6 +309,8 @@ static void handle_terminal(struct sa_app *app, struct sa_http_request *request,
         return;
     }
     struct terminal *t = sa_alloc(sizeof *t);
+    t->app = app;
+    memcpy(t->key_id, principal->key_id, sizeof t->key_id);
     t->execution = execution;
     t->reader = sa_reader_new(execution, offset, &reader_events, t);
     if (sa_ws_open(app, request, &events, t) == 0)

@@ -20,6 +20,7 @@ static const char EOF_TEXT[] = "{\"type\":\"eof\"}";
 struct tunnel {
     struct sa_app *app;
     char sandbox_id[SA_ID_BYTES]; /* which is held */
+    char key_id[SA_ID_BYTES];     /* whose it is */
     int port;
     struct sa_ws_conn *client;
     struct sa_port_conn *server; /* NULL before, and once it has ended */
@@ -134,6 +135,8 @@ static void on_message(struct sa_ws_conn *conn, enum sa_ws_kind kind, const char
 {
     struct tunnel *t = user;
     struct sa_error error;
+    if (!sa_ws_still_may(t->app, t->key_id, conn))
+        return;
     if (kind == SA_WS_TEXT) {
         if (take_text(t, data, length, &error) < 0)
             sa_ws_close(conn, CODE_UNSUPPORTED, error.message);
@@ -189,6 +192,7 @@ static void handle_tunnel(struct sa_app *app, struct sa_http_request *request,
     struct tunnel *t = sa_alloc(sizeof *t);
     *t = (struct tunnel){.app = app, .port = (int)port};
     memcpy(t->sandbox_id, sa_sandbox_id(sandbox), sizeof t->sandbox_id);
+    memcpy(t->key_id, principal->key_id, sizeof t->key_id);
     sa_sandbox_hold(sandbox);
     if (sa_ws_open(app, request, &events, t) < 0)
         free_tunnel(t);

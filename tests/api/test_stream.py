@@ -384,6 +384,22 @@ def test_somebody_elses_sandbox(api, shared):
     refused(api, 404, path_of(shared), key=other)
 
 
+@pytest.mark.parametrize("what, message", [("stream", '{"type": "execute", "id": "a", "command": "touch /tmp/it"}'),
+                                           ("terminal?command=cat", b"more\n")])
+def test_a_key_that_is_revoked(api, shared, what, message):
+    made = api.post("/api/v1/user/apikeys", {"name": "leaver", "role": "operator"}, status=201).json()
+    with WebSocket(api.url, path_of(shared, what), key=made["key"]) as ws:
+        ws.send('{"type": "ping"}')
+        while '"pong"' not in str(ws.receive()):
+            pass
+        api.request("DELETE", f"/api/v1/user/apikeys/{made['id']}", 204)
+        ws.send(message)
+        while isinstance(got := ws.receive(), (str, bytes)):
+            assert b"more" not in (got if isinstance(got, bytes) else b"")
+        assert got == (1008, "the key was revoked")
+    assert api.execute(shared, command="test -e /tmp/it")["exitCode"] == 1
+
+
 # ---- ends ----
 
 def test_the_sandbox_ends(api):

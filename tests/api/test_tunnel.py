@@ -211,6 +211,16 @@ def test_who_may(api, box):
     api.error("GET", f"/api/v1/sandboxes/{box}/tunnel?port=7001", 426, "invalid_request")
 
 
+def test_a_key_that_is_revoked(api, dial):
+    made = api.post("/api/v1/user/apikeys", {"name": "leaver", "role": "operator"}, status=201).json()
+    ws = dial(7001, key=made["key"])
+    ws.send(b"one")
+    assert read(ws, 3) == b"one"
+    api.request("DELETE", f"/api/v1/user/apikeys/{made['id']}", 204)
+    ws.send(b"two")
+    assert ws.receive() == (1008, "the key was revoked")
+
+
 def test_the_end_of_the_sandbox_ends_it(api, dial):
     with api.sandbox() as sandbox:
         api.put(sandbox, "/tmp/servers.py", SERVERS)
