@@ -26,11 +26,19 @@ struct worker {
 };
 
 /* Names in archives are UTF-8, whatever the locale here; what is none passes as it is. */
-static void speak_utf8(void)
+static locale_t speak_utf8(void)
 {
     locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     if (utf8)
-        uselocale(utf8); /* of this thread, which ends soon */
+        uselocale(utf8); /* of this thread */
+    return utf8;
+}
+
+static void unspeak(locale_t utf8)
+{
+    uselocale(LC_GLOBAL_LOCALE);
+    if (utf8)
+        freelocale(utf8);
 }
 
 static int archive_failed(struct worker *w, struct archive *a, const char *what)
@@ -113,7 +121,7 @@ static int pack_each(struct worker *w, struct archive *disk, struct archive *out
 static void *pack(void *user)
 {
     struct worker *w = user;
-    speak_utf8();
+    locale_t utf8 = speak_utf8();
     struct archive *disk = archive_read_disk_new(), *out = archive_write_new();
     archive_read_disk_set_symlink_physical(disk);
     archive_write_set_format_pax_restricted(out);
@@ -127,6 +135,7 @@ static void *pack(void *user)
     archive_write_free(out);
     archive_read_free(disk);
     close(w->fd);
+    unspeak(utf8);
     return NULL;
 }
 
@@ -215,7 +224,7 @@ static int unpack_each(struct worker *w, struct archive *in, struct archive *dis
 static void *unpack(void *user)
 {
     struct worker *w = user;
-    speak_utf8();
+    locale_t utf8 = speak_utf8();
     struct archive *in = archive_read_new(), *disk = archive_write_disk_new();
     archive_read_support_format_tar(in);
     archive_write_disk_set_options(disk, ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_UNLINK |
@@ -230,6 +239,7 @@ static void *unpack(void *user)
     archive_write_free(disk);
     archive_read_free(in);
     close(w->fd);
+    unspeak(utf8);
     return NULL;
 }
 

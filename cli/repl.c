@@ -133,7 +133,7 @@ static int execute(struct repl *r, struct sa_error *err)
                                                .answer = answer,
                                                .user = r,
                                                .show_results = true,
-                                               .timeout_s = TIMEOUT_MS / 1000};
+                                               .timeout_s = TIMEOUT_MS / 1000.0};
     int status = sa_session_run(&session, err);
     signal(SIGINT, SIG_IGN); /* at the prompt; the session had it for itself */
     return status < 0 ? -1 : 0;

@@ -202,7 +202,7 @@ static int connect_to(struct sa_sockets *all, struct sa_socket *s, const char *p
     char *colon = strrchr(address, ':'), *bracket = strrchr(address, ']');
     int port = tls ? 443 : 80;
     if (colon && colon > bracket) {
-        port = atoi(colon + 1);
+        port = (int)strtol(colon + 1, NULL, 10);
         *colon = '\0';
     }
     if (address[0] == '[' && bracket) { /* [::1] */
