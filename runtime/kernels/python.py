@@ -28,6 +28,7 @@ import re
 import resource
 import select
 import signal
+import site
 import socket
 import struct
 import sys
@@ -466,6 +467,7 @@ class Kernel:
         self.stdin_used = False
         self.pid = os.getpid()
         self.figures = None
+        self.user_site = None
 
     # ---- setting up ----
 
@@ -491,6 +493,8 @@ class Kernel:
             del sys.path[0]
         self.start_ipython()
         sys.path.insert(0, "")
+        if site.ENABLE_USER_SITE and site.USER_SITE not in sys.path:
+            self.user_site = site.USER_SITE  # nothing was installed yet
         os.write = self.os_write
         os.register_at_fork(before=channel.flush, after_in_child=channel.after_fork)
         sys.addaudithook(self.audit)
@@ -872,8 +876,15 @@ class Kernel:
             else:
                 os.environ[name] = value
 
+    def find_installed(self):
+        """The folder of the user's packages is there since the first was installed."""
+        if self.user_site and os.path.isdir(self.user_site):
+            site.addsitedir(self.user_site)
+            self.user_site = None
+
     def execute(self, message):
         self.count += 1
+        self.find_installed()
         self.execution, self.input_open = message["id"], bool(message.get("input"))
         before = self.change_env(message["env"]) if message.get("env") else None
         used = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)

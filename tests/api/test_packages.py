@@ -107,6 +107,20 @@ def test_npm(offering):
     assert api.sh(sandbox, "ls /workspace/node_modules/@sa") == "second\n"
 
 
+def test_contexts_that_were_there_before(offering):
+    """What code does when a module is missing: install it, and try again."""
+    api, _ = offering
+    with api.sandbox() as sandbox:
+        for language, manager, package, code in (("python", "pip", "sa_second", "import sa_second; print(sa_second.said)"),
+                                                 ("node", "npm", "sa-first", "console.log(require('sa-first'))")):
+            context = api.post(f"/api/v1/sandboxes/{sandbox}/contexts", {"language": language}, status=201).json()["id"]
+            before = api.execute(sandbox, context=context, code=code)
+            assert before["error"]["name"] in ("ModuleNotFoundError", "Error"), before
+            install(api, sandbox, manager, package)
+            after = api.execute(sandbox, context=context, code=code)
+            assert after["stdout"] in ("second on 1.0\n", "2.0.0\n"), after
+
+
 @pytest.mark.parametrize("manager, package", [("pip", "sa_nowhere"), ("pip", "sa_broken"), ("pip", "sa_first>=7"),
                                               ("npm", "sa-nowhere"), ("npm", "sa-first@7")])
 def test_what_is_not_there(offering, manager, package):
