@@ -76,6 +76,19 @@ static const char *described_query(const struct sa_api_route *route)
     return NULL;
 }
 
+static int refuse_query(const char *name, const char *names, struct sa_error *err)
+{
+    char list[300] = "none";
+    size_t n = 0;
+    for (const char *c = names + 1; *c && n + 3 < sizeof list; c++) {
+        if (*c == ' ' && c[1])
+            list[n++] = ',';
+        list[n++] = c[1] ? *c : '\0';
+    }
+    return sa_error_at(err, SA_EINVALID, name, "%.40s: no such query parameter; known here: %s",
+                       name, list);
+}
+
 /* A parameter that nothing reads is a slip, and would be missed in silence. */
 static int check_query(const struct sa_http_request *request, const char *names,
                        struct sa_error *err)
@@ -86,8 +99,7 @@ static int check_query(const struct sa_http_request *request, const char *names,
         if ((name[0] && strstr(names, word) && !strchr(name, ' ')) ||
             strcmp(name, SA_SIGN_PARAMETER) == 0)
             continue;
-        return sa_error_at(err, SA_EINVALID, name, "%.40s: no such query parameter; there %s%.300s",
-                           name, names[1] ? "are" : "is none", names[1] ? names : "");
+        return refuse_query(name, names, err);
     }
     return 0;
 }

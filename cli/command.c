@@ -75,7 +75,7 @@ int sa_command_invoke(const struct sa_usage *usage, const struct sa_option *opti
     if (in.arg_count < least || in.arg_count > most) {
         status =
             in.arg_count < least
-                ? sa_command_misused(usage, "something is missing")
+                ? sa_command_misused(usage, "too few arguments")
                 : sa_command_misused(usage, "\"%.64s\" is one argument too many", in.args[most]);
     } else {
         in.client = sa_client_open(config, &error);

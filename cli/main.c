@@ -48,6 +48,11 @@ static int unknown(const char *word)
     for (size_t i = 0; i < COMMANDS; i++)
         names[i + 2] = sa_commands[i]->name;
     const char *near = sa_suggest(word, names, SA_COUNT(names));
+    if (word[0] == '-') {
+        fprintf(stderr,
+                "secureagent: options go behind the command, as in `secureagent ps %.64s`\n", word);
+        return sa_code_exit_status(SA_EINVALID);
+    }
     fprintf(stderr, "secureagent: unknown command \"%.64s\"", word);
     if (near)
         fprintf(stderr, ", did you mean \"%s\"?\n", near);

@@ -75,7 +75,8 @@ static int find_root(struct sa_place *place, struct sa_error *err)
     }
     if (!place->root)
         return sa_error_at(err, SA_EFORBIDDEN, "path",
-                           "%.300s: leads out of the folders of the sandbox", place->full);
+                           "%.300s: is outside the folders that hold files, such as /workspace",
+                           place->full);
     return 0;
 }
 

@@ -252,7 +252,9 @@ static void refuse_path(struct sa_http_request *r)
 static void refuse_unknown(struct sa_http_request *r)
 {
     struct sa_error error;
-    sa_error_set(&error, SA_ENOTFOUND, "there is nothing at %.200s", sa_http_request_path(r));
+    sa_error_set(&error, SA_ENOTFOUND,
+                 "there is nothing at %.200s; /openapi.json says what there is",
+                 sa_http_request_path(r));
     sa_http_respond_error(r, &error);
 }
 
