@@ -37,7 +37,7 @@ bench: build ## measure side by side; writes docs/benchmarks.md and build/bench.
 	@tools/deps bench
 	@$(PYTHON) bench/bench.py
 
-fuzz: deps ## each fuzz target for FUZZ_SECONDS (60)
+fuzz: deps ## all fuzz targets in FUZZ_SECONDS (150), divided among them
 	@tests/run fuzz
 
 lint: deps ## formatting, clang-tidy, cppcheck, shellcheck
