@@ -252,17 +252,17 @@ def test_bombs(api):
     with api.sandbox(resources={"memory": "1Gi", "ephemeralStorage": "500Mi"}) as sandbox:
         zeros = b"\0" * (1 << 20)
         out = io.BytesIO()
-        with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=9) as g:
+        with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=6) as g:
             head = tarfile.TarInfo("bomb")
-            head.size = 400 << 20
+            head.size = 96 << 20
             g.write(head.tobuf())
-            for _ in range(400):
+            for _ in range(96):
                 g.write(zeros)
         message = refused(api, sandbox, out.getvalue(), 413, "payload_too_large", "bomb", format="tar.gz")
         assert "200 times" in message
         zip_bomb = io.BytesIO()
         with zipfile.ZipFile(zip_bomb, "w", zipfile.ZIP_DEFLATED) as z, z.open("bomb", "w") as f:
-            for _ in range(400):
+            for _ in range(96):
                 f.write(zeros)
         refused(api, sandbox, zip_bomb.getvalue(), 413, "payload_too_large", "bomb", format="zip")
         assert api.sh(sandbox, "ls -A") == ""
@@ -270,12 +270,10 @@ def test_bombs(api):
 
 def test_bomb_of_entries(api, sandbox):
     """More entries than there may be: either that or the inodes end it, and the sandbox lives."""
-    block = tarfile.TarInfo("x").tobuf()
     out = io.BytesIO()
     with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1) as g:
         for i in range(200100):
-            g.write(b"%09d" % i + block[9:100] + block[100:148] + b"        " + block[156:] if False else
-                    tarfile.TarInfo(f"{i:09}").tobuf(tarfile.USTAR_FORMAT))
+            g.write(tarfile.TarInfo(f"{i:09}").tobuf(tarfile.USTAR_FORMAT))
     answer = api.request("POST", url(sandbox, "format=tar.gz&path=many"), data=out.getvalue())
     assert answer.status_code in (413, 507), answer.text
     assert api.sh(sandbox, "echo alive") == "alive\n"
