@@ -106,8 +106,11 @@ static bool begin(struct export *x)
     struct sa_http_request *request = x->op->request;
     if (x->worker)
         return true;
-    const struct sa_worker_options options = {
-        .run = on_run, .wake = on_wake, .done = on_worker_gone, .user = x};
+    const struct sa_worker_options options = {.owner = x->op->principal->key_id,
+                                              .run = on_run,
+                                              .wake = on_wake,
+                                              .done = on_worker_gone,
+                                              .user = x};
     x->worker = sa_worker_start(x->op->app->loop, &options, &error);
     if (!x->worker) {
         end_with(x, &error);

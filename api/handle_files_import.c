@@ -212,8 +212,11 @@ void sa_handle_import_files(struct sa_app *app, struct sa_http_request *request,
     struct import *m = sa_alloc(sizeof *m);
     *m = (struct import){.op = op, .format = format};
     op->user = m;
-    const struct sa_worker_options options = {
-        .run = on_run, .wake = on_wake, .done = on_worker_gone, .user = m};
+    const struct sa_worker_options options = {.owner = principal->key_id,
+                                              .run = on_run,
+                                              .wake = on_wake,
+                                              .done = on_worker_gone,
+                                              .user = m};
     m->worker = sa_worker_start(app->loop, &options, &error);
     if (!m->worker) {
         sa_file_op_leave(op);

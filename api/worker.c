@@ -1,7 +1,9 @@
 #include "api/worker.h"
 
 #include "base/arena.h"
+#include "base/id.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -12,6 +14,8 @@ struct queue {
 };
 
 struct sa_worker {
+    struct sa_worker *prev, *next;
+    char owner[SA_ID_BYTES];
     struct sa_worker_options options;
     uv_thread_t thread;
     uv_async_t async;
@@ -21,7 +25,7 @@ struct sa_worker {
     bool stop, ended;
 };
 
-static unsigned running; /* of the loop's thread */
+static struct sa_worker *workers; /* that run; of the loop's thread */
 
 /* ---- queues, under the mutex ---- */
 
@@ -107,8 +111,8 @@ static void on_closed(uv_handle_t *handle)
         free(m);
     uv_mutex_destroy(&w->mutex);
     uv_cond_destroy(&w->changed);
+    DL_DELETE(workers, w);
     free(w);
-    running--;
     options.done(options.user);
 }
 
@@ -126,21 +130,35 @@ static void on_async(uv_async_t *async)
     }
 }
 
+static int check_room(const char *owner, struct sa_error *err)
+{
+    const struct sa_worker *w;
+    int all = 0, own = 0;
+    DL_FOREACH (workers, w) {
+        all++;
+        own += strcmp(w->owner, owner) == 0;
+    }
+    if (all < SA_WORKERS_MAX && own < SA_WORKERS_EACH)
+        return 0;
+    return sa_error_set(err, SA_EUNAVAILABLE,
+                        "%d archives%s are being worked on: try again in a moment",
+                        all < SA_WORKERS_MAX ? own : all, all < SA_WORKERS_MAX ? " of yours" : "");
+}
+
 struct sa_worker *sa_worker_start(uv_loop_t *loop, const struct sa_worker_options *options,
                                   struct sa_error *err)
 {
-    if (running >= SA_WORKERS_MAX) {
-        sa_error_set(err, SA_EUNAVAILABLE, "%d archives are being worked on: try again in a moment",
-                     SA_WORKERS_MAX);
+    if (check_room(options->owner, err) < 0)
         return NULL;
-    }
     struct sa_worker *w = sa_alloc(sizeof *w);
     w->options = *options;
     uv_mutex_init(&w->mutex);
     uv_cond_init(&w->changed);
     uv_async_init(loop, &w->async, on_async);
     w->async.data = w;
-    running++;
+    snprintf(w->owner, sizeof w->owner, "%s", options->owner);
+    w->options.owner = w->owner;
+    DL_APPEND(workers, w);
     if (uv_thread_create(&w->thread, run, w) < 0) /* out of threads is out of memory */
         abort();
     return w;

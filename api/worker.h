@@ -12,7 +12,11 @@
 #include <stddef.h>
 #include <uv.h>
 
-enum { SA_WORKERS_MAX = 8, SA_WORKER_QUEUE_BYTES = 512 * 1024 };
+enum {
+    SA_WORKERS_MAX = 16,
+    SA_WORKERS_EACH = 4, /* of one owner, so that nobody keeps the others out */
+    SA_WORKER_QUEUE_BYTES = 512 * 1024,
+};
 
 struct sa_worker;
 
@@ -25,6 +29,7 @@ struct sa_message { /* free() it */
 };
 
 struct sa_worker_options {
+    const char *owner; /* the id of a key */
     /* On the thread; what it returns from is the end. */
     void (*run)(struct sa_worker *worker, void *user);
     /* On the loop: there may be messages, or room. Not after sa_worker_stop(). */
@@ -36,7 +41,7 @@ struct sa_worker_options {
 
 /* ---- the loop's side ---- */
 
-/* NULL: SA_EUNAVAILABLE when SA_WORKERS_MAX run already. */
+/* NULL: SA_EUNAVAILABLE when SA_WORKERS_MAX run already, or SA_WORKERS_EACH of the owner. */
 struct sa_worker *sa_worker_start(uv_loop_t *loop, const struct sa_worker_options *options,
                                   struct sa_error *err);
 /* Queue a copy. False: the queue is full, send no more until `wake` finds room. */

@@ -324,22 +324,26 @@ def test_cut_off(api, server, sandbox):
 
 
 def test_too_many_at_once(api, sandbox):
-    """Beyond the bound of workers: refused for the moment, and the others go on."""
+    """Beyond the bound of a key's workers: refused for the moment, and the others go on; so do other keys."""
+    other = api.with_key(api.post("/api/v1/user/apikeys", {"name": "o", "role": "operator"}, status=201).json()["key"])
     data = tar([("f", b"x" * 100000)])
     open_ones = []
     try:
-        for _ in range(8):
+        for _ in range(4):
             s = api.connect()
             open_ones.append(s)
             s.sendall(api.head("POST", url(sandbox, "format=tar"), f"Content-Length: {len(data)}", "Expect: 100-continue"))
             assert b" 100 " in s.recv(100)[:20]  # it has begun
-        api.error("POST", url(sandbox, "format=tar&path=x"), 503, "unavailable", data=data)
+        error = api.error("POST", url(sandbox, "format=tar&path=x"), 503, "unavailable", data=data)
+        assert error["message"].startswith("4 archives of yours")
+        other.request("POST", url(sandbox, "format=tar"), 200, data=data)
         for s in open_ones:
             s.sendall(data)
             assert b" 200 " in s.recv(100)[:20]
     finally:
         for s in open_ones:
             s.close()
+        other.close()
     wait_until("a free worker", lambda: api.request("POST", url(sandbox, "format=tar"), data=data).status_code == 200)
 
 
