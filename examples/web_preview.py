@@ -4,10 +4,9 @@
 Shows: a process in the background, the ports on which something listens, requests to it with the
 API key, and a URL for a browser that needs none and expires.
 
-    SECUREAGENT_API_KEY=sa_... python3 examples/web_preview.py
+    python3 examples/web_preview.py
 """
 
-import os
 import time
 
 import httpx
@@ -29,8 +28,7 @@ with Sandbox.create(runtime="python", labels={"example": "web-preview"}) as sb:
     print("listening:", [port.port for port in sb.ports.list()])
 
     # With the key, as every other request.
-    key = {"X-API-Key": os.environ["SECUREAGENT_API_KEY"]}
-    page = httpx.get(sb.ports.url(8000, "index.html"), headers=key, trust_env=False)
+    page = httpx.get(sb.ports.url(8000, "index.html"), headers=sb.ports.headers(), trust_env=False)
     print(page.status_code, page.text.strip())
 
     # Without: whoever has this URL sees the page until it expires.

@@ -29,6 +29,7 @@ def test_ports(serving: Sandbox, client: Client, server: tuple[str, str]) -> Non
     assert url.startswith(client.url)
     with httpx.Client(trust_env=False) as outside:
         assert outside.get(url, headers={"X-API-Key": server[1]}).text == "hello from inside"
+        assert outside.get(url, headers=serving.ports.headers()).text == "hello from inside"
         assert outside.get(url).status_code == 401
 
 

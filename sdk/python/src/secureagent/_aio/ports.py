@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING, Dict, List
 
 from .._core import ports as operations
 from .._docs import documented_by
@@ -23,6 +23,9 @@ class AsyncPorts:
 
     def url(self, port: int, path: str = "/") -> str:
         return operations.url(self._sandbox._wire, self._sandbox.id, port, path)
+
+    def headers(self) -> Dict[str, str]:
+        return operations.headers(self._sandbox._wire)
 
     async def signed_url(self, port: int, *, expires_in: int = 3600) -> SignedUrl:
         return await self._sandbox._run(

@@ -21,6 +21,11 @@ def url(wire: Wire, sandbox: str, port: int, path: str) -> str:
     return f"{wire.config.url}{sandbox_path(sandbox, 'ports', str(port))}/{path.lstrip('/')}"
 
 
+def headers(wire: Wire) -> dict[str, str]:
+    """What a request to `url` carries."""
+    return {"Authorization": wire.config.headers["Authorization"]}
+
+
 def list_all(wire: Wire, sandbox: str) -> Operation[list[Port]]:
     found = yield from wire.pages("ports", sandbox_path(sandbox, "ports"), {})
     return [Port._of(one) for one in found]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING, Dict, List
 
 from .._core import ports as operations
 from ..models import Port, SignedUrl
@@ -37,10 +37,21 @@ class Ports:
             path: A path of that server.
 
         Example:
-            >>> httpx.get(sb.ports.url(8000), headers={"X-API-Key": key}).status_code
+            >>> httpx.get(sb.ports.url(8000), headers=sb.ports.headers()).status_code
             200
         """
         return operations.url(self._sandbox._wire, self._sandbox.id, port, path)
+
+    def headers(self) -> Dict[str, str]:
+        """What requests to `url()` carry: the API key, wherever it was configured.
+
+        Send it there only; a server inside does not see it.
+
+        Example:
+            >>> sb.ports.headers()
+            {'Authorization': 'Bearer sa_...'}
+        """
+        return operations.headers(self._sandbox._wire)
 
     def signed_url(self, port: int, *, expires_in: int = 3600) -> SignedUrl:
         """A URL that reaches a server inside without a key, e.g. for a browser.
