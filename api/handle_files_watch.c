@@ -88,6 +88,7 @@ static void on_ended(void *user, const struct sa_error *error, struct sa_fields 
     struct watch *w = op->user;
     struct sa_error ended;
     (void)fields;
+    op->call = NULL; /* gone; and so is `op` with its request, once that was answered */
     sa_error_set(&ended, SA_EUNAVAILABLE, "the watch ended");
     error = error ? error : &ended;
     if (sa_http_response_started(op->request)) { /* the last event says why */
@@ -104,7 +105,6 @@ static void on_ended(void *user, const struct sa_error *error, struct sa_fields 
     } else {
         sa_file_op_failed(op, error);
     }
-    op->call = NULL;
     leave(w);
 }
 
