@@ -88,6 +88,8 @@ def test_bodies(data: files.Data) -> None:
 def test_text_files_are_no_bodies() -> None:
     with pytest.raises(TypeError, match="binary"):
         files.as_body(io.StringIO("x"))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="text, bytes"):
+        files.as_body({"a": 1})  # type: ignore[arg-type]
 
 
 # ---- watching ----

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Mapping, Sequence, Union
@@ -58,7 +59,7 @@ class Job:
                 "cwd": self.cwd,
                 # False is "no input", which is also what saying nothing means.
                 "stdin": self.stdin if self.stdin is not False else None,
-                "timeoutMs": None if self.timeout is None else max(1, round(self.timeout * 1000)),
+                "timeoutMs": None if self.timeout is None else math.ceil(self.timeout * 1000),
                 "limits": self.limits._json() if self.limits else None,
                 "tty": {"rows": self.tty[0], "cols": self.tty[1]} if self.tty else None,
                 "background": True if background else None,

@@ -6,7 +6,7 @@ import io
 import os
 import posixpath
 import re
-from typing import Any, BinaryIO, Iterable, Union, cast
+from typing import Any, BinaryIO, Iterable, Mapping, Union, cast
 
 from ..errors import ConflictError, NotFoundError, ProtocolError
 from ..models import FileEntry, FileEvent, SignedUrl
@@ -110,6 +110,8 @@ def as_body(data: Data) -> tuple[Body, int, int | None, bool]:
     if isinstance(data, (bytes, bytearray, memoryview)):
         whole = bytes(data)
         return whole, 0, len(whole), True
+    if isinstance(data, Mapping):
+        raise TypeError("what is written must be text, bytes, a file or an iterator of bytes")
     if hasattr(data, "read"):
         file = cast(BinaryIO, data)
         if isinstance(file, io.TextIOBase):
