@@ -141,7 +141,8 @@ void sa_executions_forget(struct sa_executions *all, const char *sandbox_id)
         return;
     box->gone = true;
     for (size_t left = box->ended_count; left; left--)
-        forget(box->ended); /* the last one takes the box with it, if nothing runs */
+        /* The last one takes the box with it, if nothing runs. */
+        forget(box->ended); /* NOLINT: it takes itself off the list */
 }
 
 struct sa_execution *sa_execution_find(struct sa_executions *all, const char *sandbox_id,
@@ -234,7 +235,7 @@ static void forget(struct sa_execution *e)
     struct sa_executions *all = e->all;
     struct exec_box *box = e->box;
     HASH_DEL(all->by_id, e);
-    DL_DELETE2(box->ended, e, box_prev, box_next);
+    DL_DELETE2(box->ended, e, box_prev, box_next); /* NOLINT: utlist */
     box->ended_count--;
     e->known = false;
     e->box = NULL;

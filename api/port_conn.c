@@ -129,7 +129,7 @@ void sa_ports_free(struct sa_ports *ports)
     if (!ports)
         return;
     while (ports->kept)
-        drop_kept(ports->kept->list);
+        drop_kept(ports->kept->list); /* NOLINT: it takes itself off the list */
     uv_close((uv_handle_t *)&ports->sweeper, on_closed);
 }
 

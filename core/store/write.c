@@ -39,10 +39,10 @@ static const char *const statements[SA_STATEMENT_COUNT] = {
     [SA_TOUCH_KEY] = "UPDATE keys SET last_used_ms=max(last_used_ms, ?9) WHERE id=?1",
     [SA_DROP_KEY] = "DELETE FROM keys WHERE id=?1",
     [SA_DROP_IDEMPOTENCY] = "DELETE FROM idempotency WHERE hash=?1",
-    [SA_PRUNE_IDEMPOTENCY] = "DELETE FROM idempotency WHERE rowid IN"
-                             " (SELECT rowid FROM idempotency WHERE created_ms<?1 LIMIT ?2)",
-    [SA_PRUNE_OUTPUTS] = "DELETE FROM outputs WHERE rowid IN"
-                         " (SELECT rowid FROM outputs WHERE created_ms<?1 LIMIT ?2)",
+    [SA_PRUNE_IDEMPOTENCY] = ("DELETE FROM idempotency WHERE rowid IN"
+                              " (SELECT rowid FROM idempotency WHERE created_ms<?1 LIMIT ?2)"),
+    [SA_PRUNE_OUTPUTS] = ("DELETE FROM outputs WHERE rowid IN"
+                          " (SELECT rowid FROM outputs WHERE created_ms<?1 LIMIT ?2)"),
 };
 
 sqlite3_stmt *sa_write_statement(struct sa_store *store, enum sa_statement which,
