@@ -293,8 +293,7 @@ static void moved_to(struct file_watch *w, const struct inotify_event *e, const 
 {
     bool folder = e->mask & IN_ISDIR;
     const char *kind = kind_of(path, folder);
-    if (!w->moved || w->moved_cookie != e->cookie) {
-        finish_move(w);
+    if (!w->moved) {
         add_event(w, "create", kind, path, NULL);
         if (folder)
             folder_appeared(w, path);
@@ -321,6 +320,12 @@ static void on_event(struct file_watch *w, const struct inotify_event *e)
             forget(w, folder);
         return;
     }
+    if (w->moved && !(e->mask & IN_MOVED_TO && e->cookie == w->moved_cookie)) {
+        finish_move(w);
+        folder = find(w, e->wd);
+        if (!folder) /* it has left with what was moved */
+            return;
+    }
     sa_autofree char *path = sa_printf("%s/%s", folder->path[1] ? folder->path : "", e->name);
     bool is_folder = e->mask & IN_ISDIR, hidden = sa_id_valid(".sa-", e->name);
     if (e->mask & IN_MOVED_TO) {
@@ -328,7 +333,6 @@ static void on_event(struct file_watch *w, const struct inotify_event *e)
             moved_to(w, e, path);
         return;
     }
-    finish_move(w);
     if (e->mask & IN_MOVED_FROM) {
         w->moved = sa_steal(&path);
         w->moved_kind = is_folder ? "directory" : "file";

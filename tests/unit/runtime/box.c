@@ -162,6 +162,8 @@ static void on_note(void *owner, struct sa_stream *stream, const void *body, siz
     (void)owner;
     sa_buf_add(&r->notes, body, length);
     r->note_count++;
+    if (r->hold)
+        r->held += sa_stream_keep_note(stream);
 }
 
 static void push(struct reply *r)
