@@ -1,6 +1,7 @@
 #include "command.h"
 
 #include "client.h"
+#include "show.h"
 
 #include "base/arena.h"
 #include "base/cleanup.h"
@@ -45,7 +46,9 @@ struct sa_config *sa_command_load(const struct sa_usage *usage, const struct sa_
 
 int sa_command_fail(const struct sa_usage *usage, const struct sa_error *error)
 {
-    fprintf(stderr, "secureagent %s: %s\n", usage->command, error->message);
+    sa_autofree char *message = sa_strdup(error->message); /* may name files of a sandbox */
+    sa_make_printable(message);
+    fprintf(stderr, "secureagent %s: %s\n", usage->command, message);
     return sa_code_exit_status(error->code);
 }
 

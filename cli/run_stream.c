@@ -1,5 +1,7 @@
 #include "run_stream.h"
 
+#include "show.h"
+
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/fdio.h"
@@ -115,6 +117,7 @@ static int take_outcome(struct sa_run_stream *s, struct sa_json_obj *item)
         sa_json_opt_string(&error, "value", sizeof s->message - 1, &why, NULL, NULL);
     snprintf(s->status, sizeof s->status, "%s", status);
     snprintf(s->message, sizeof s->message, "%s", why);
+    sa_make_printable(s->message);
     s->exit_code = (int)code;
     s->signal = signal_number(signal);
     s->ended = true;

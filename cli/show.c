@@ -47,15 +47,20 @@ static bool is_c1(const char *c)
     return (unsigned char)c[0] == 0xC2 && (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xA0;
 }
 
+void sa_make_printable(char *text)
+{
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7F || is_c1(c))
+            *c = '?';
+}
+
 void sa_table_add(struct sa_table *table, const char *cell)
 {
     if ((table->count & (table->count - 1)) == 0) /* grows at powers of two */
         table->cells =
             sa_realloc(table->cells, (table->count ? 2 * table->count : 1) * sizeof *table->cells);
     char *copy = sa_strdup(*cell ? cell : "-");
-    for (char *c = copy; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7F || is_c1(c))
-            *c = '?';
+    sa_make_printable(copy);
     table->cells[table->count++] = copy;
 }
 

@@ -29,8 +29,11 @@ const char *sa_color_phase(const char *phase, bool color);
 #define SA_COLOR_BOLD "[1m"
 #define SA_COLOR_OFF "[0m"
 
+/* Control characters become `?`: what code in a sandbox has named must not paint the terminal. */
+void sa_make_printable(char *text);
+
 /* Cells are collected and printed in columns as wide as they need to be. The first row is the
- * heading. Control characters are shown as `?`: a name must not paint the terminal. */
+ * heading. They are made printable. */
 struct sa_table {
     size_t columns, count;
     size_t phase_column; /* painted by sa_color_phase() on a terminal; 0: none */

@@ -2,11 +2,13 @@
 nothing else: the API lives, stays small, and answers for others."""
 import concurrent.futures
 import contextlib
+import json
 import re
 import struct
 import time
 
 import pytest
+import requests
 
 from tests.api.conftest import SANITIZER_WORDS
 from tests.helpers import server as servers
@@ -248,3 +250,125 @@ def test_who_never_answers_harms_nobody(hostile):
     assert hostile.ask("GET", "/files/workspace/f").result().status_code == 503
     assert time.monotonic() - before < 5
     hostile.runtime.send(frame(EOF, 1))
+
+
+# ---- watches, ports, contexts ----
+
+EVENT, EVENT_TYPE, EVENT_FROM, LISTENER, PORT, ADDRESS, PORT_PID, PROGRAM = 32, 33, 34, 10, 2, 11, 12, 13
+CONTROL = 3
+ODD_NAMES = ["\x1b]0;x\x07", "a\nb", "a\r\ndata: {}\r\n\r\n", b"\xff\xfe", "\0", "x" * 6000, "\u2028", "\"}"]
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson"])
+def test_events_with_odd_names(hostile, accept):
+    """Each event is one line of JSON, whatever is in it; what is no event is none."""
+    answer = hostile.ask("GET", "/files/watch?path=/workspace", headers={"Accept": accept}, stream=True)
+    stream = hostile.runtime.opened()
+    hostile.runtime.send(frame(NOTE, stream))
+    for name in ODD_NAMES:
+        for kind in ("create", "rename", "overflow", "x", "create\n", ""):
+            hostile.runtime.send(frame(NOTE, stream, field(EVENT, field(EVENT_TYPE, kind) + field(FULL, name) +
+                                                           field(TYPE, name) + field(EVENT_FROM, name))))
+        hostile.runtime.send(frame(NOTE, stream, field(EVENT, b"\x21")))
+    hostile.runtime.send(frame(END, stream) * 2)
+    lines = [line for line in answer.result().content.split(b"\n") if line]
+    events = [json.loads(line.removeprefix(b"data: ")) for line in lines]
+    assert all("\n" not in line.decode() for line in lines)
+    assert {e["type"] for e in events} <= {"watching", "create", "rename", "overflow", "error"}, events
+    assert events[0] == {"type": "watching"} and events[-1]["type"] == "error"
+
+
+def test_listeners_that_cannot_be(hostile):
+    answer = hostile.ask("GET", "/ports")
+    stream = hostile.runtime.opened()
+    body = b"".join(field(LISTENER, field(PORT, port) + field(ADDRESS, name) + field(PORT_PID, pid) + field(PROGRAM, name))
+                    for name in ODD_NAMES[:5] for port in (-1, 0, 1, 65536, 1 << 62) for pid in (-5, 0, 1 << 62))
+    hostile.runtime.send(frame(END, stream, body + field(LISTENER, b"\1")))
+    assert {item["port"] for item in answer.result().json()["items"]} <= {1}
+
+
+@pytest.mark.parametrize("reply", [
+    lambda s: frame(END, s) * 2, lambda s: frame(NOTE, s) + frame(EOF, s, channel=1) + frame(END, s),
+    lambda s: frame(DATA, s, b"HTTP/1.1 200 OK\r\n\r\n", 1) + frame(END, s),
+    lambda s: frame(NOTE, s) * 3 + frame(DATA, s, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", 2) + frame(END, s),
+    lambda s: frame(NOTE, s) + frame(DATA, s, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabHTTP/1.1 200 OK\r\n\r\n", 1) + frame(END, s) * 2])
+def test_ports_of_a_liar(hostile, reply):
+    answer = hostile.ask("GET", "/ports/80/")
+    hostile.runtime.send(reply(hostile.runtime.opened()))
+    with contextlib.suppress(requests.exceptions.RequestException):
+        assert answer.result().status_code in (200, 502, 503)
+
+
+class HostileContext:
+    """A context whose kernel we are; it has become ready."""
+
+    def __init__(self, hostile):
+        self.hostile, self.runtime = hostile, hostile.runtime
+        created = hostile.ask("POST", "/contexts", json={"language": "python"})
+        self.stream, self.token, self.said = self.runtime.opened(), None, b""
+        while not self.token:
+            kind, stream, channel, payload = self.runtime.next()
+            if kind == DATA and stream == self.stream and channel == CONTROL:
+                self.said += payload
+            if len(self.said) >= 4 and len(self.said) >= 4 + struct.unpack_from("<I", self.said)[0]:
+                self.token = json.loads(self.said[4:4 + struct.unpack_from("<I", self.said)[0]])["token"]
+        self.runtime.send(frame(NOTE, self.stream, field(PID, 1 << 62)) + frame(NOTE, self.stream, field(PID, -1)))
+        self.tell({"type": "ready", "pid": 7})
+        self.id = created.result().json()["id"]
+
+    def tell(self, value):
+        text = value if isinstance(value, bytes) else json.dumps(value).encode()
+        body = struct.pack("<I", len(self.token) + len(text)) + self.token.encode() + text
+        for at in range(0, len(body), 60000):
+            self.runtime.send(frame(DATA, self.stream, body[at:at + 60000], CONTROL))
+
+    def run(self):
+        answer = self.hostile.ask("POST", "/execute", json={"context": self.id, "code": "1"})
+        while True:
+            kind, stream, channel, payload = self.runtime.next()
+            if kind == DATA and stream == self.stream and b'"execute"' in payload:
+                return answer
+
+
+BUNDLE = {"type": "result", "main": True}
+FRAMES = {
+    "no type": {}, "an array": b"[]", "nothing": b" ", "deep": b"[" * 5000, "invalid UTF-8": b'{"type":"stdout","data":"\xff\xfe"}',
+    "NUL": b'{"type":"stdout","data":"a\\u0000b"}', "raw NUL": b'{"type":"stdout","data":"a\0b"}',
+    "lone surrogate": b'{"type":"stdout","data":"\\ud800"}', "twice": b'{"type":"stdout","type":"done","data":"a"}',
+    "mime": {**BUNDLE, "data": {"text/html\r\nX: y": "a"}}, "no mime": {**BUNDLE, "data": {"": "a"}},
+    "image": {**BUNDLE, "data": {"image/png": "<script>"}}, "html": {**BUNDLE, "data": {"text/html": "<b>" * 100000}},
+    "many": {**BUNDLE, "data": {f"text/x{i}": "a" for i in range(100)}},
+    "json": b'{"type":"result","main":true,"json":[{"mime":"application/json","value":' + b"[" * 60 + b"]" * 60 + b"}]}",
+    "json twice": {**BUNDLE, "data": {}, "json": [{"mime": "application/json", "value": 1}] * 2},
+    "json and text": {**BUNDLE, "data": {"application/json": "1"}}, "value": {**BUNDLE, "data": {"text/plain": 5}},
+    "numbers": b'{"type":"done","id":1e999,"exitCode":-1}', "exit code": {"type": "done", "id": 1, "exitCode": 1 << 40},
+    "another's end": {"type": "done", "id": 99, "exitCode": 0}, "prompt": {"type": "input", "prompt": "\u001b[2J" * 1000},
+    "ready again": {"type": "ready", "pid": -1}, "failed late": {"type": "failed", "import": "a", "name": "b", "value": "c"},
+    "error": {"type": "error", "name": "\u001b", "value": "v" * 100000, "traceback": "\u0000"},
+}
+
+
+@pytest.mark.parametrize("name", list(FRAMES))
+def test_frames_of_a_kernel(hostile, name):
+    """Taken as what they are, or the end of that kernel: never more, and the answer is whole."""
+    context = HostileContext(hostile)
+    answer = context.run()
+    context.tell(FRAMES[name])
+    context.tell({"type": "done", "id": 1, "exitCode": 0, "cpuUs": 1 << 49, "memoryBytes": 1 << 49})
+    hostile.runtime.send(frame(END, context.stream, field(STATUS, "exited") + field(CODE, 1 << 40)) * 2)
+    got = answer.result()
+    assert got.status_code == 200 and got.json()["status"] in ("exited", "failed"), got.text[:500]
+    assert all(re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+", mime) for r in got.json()["results"] for mime in r)
+
+
+def test_a_frame_that_never_ends(hostile):
+    """A length is announced, and its bytes come for ever: no more is kept than a frame may have."""
+    context = HostileContext(hostile)
+    answer = context.run()
+    before = servers.status_kib(hostile.node.process.pid, "VmRSS")
+    hostile.runtime.send(frame(DATA, context.stream, struct.pack("<I", 16 << 20) + context.token.encode(), CONTROL))
+    pump(hostile.runtime, context.stream, CONTROL, 64 << 20)
+    grown = servers.status_kib(hostile.node.process.pid, "VmRSS") - before
+    assert grown < (200 if servers.SANITIZED else 64) * 1024, f"grown by {grown} KiB"
+    hostile.runtime.send(frame(END, context.stream, field(STATUS, "exited")))
+    assert answer.result().json()["status"] == "failed"

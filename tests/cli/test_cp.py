@@ -269,3 +269,10 @@ def test_progress_on_a_terminal_only(server, box, tmp_path):
             assert tty.wait(60) == 0
             assert tty.raw == b""
         slow.shutdown()
+
+
+def test_errors_do_not_paint_the_terminal(cli, box):
+    """What a message quotes may have been named by code in the sandbox."""
+    result = cli("cp", box + ":/workspace/\x1b]0;x\x07\x9b1m", "/tmp/nowhere")
+    assert result.returncode != 0 and b"]0;x" in result.stderr, result
+    assert not set(result.stderr) & {0x1b, 0x07} and b"\xc2\x9b" not in result.stderr
