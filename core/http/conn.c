@@ -10,6 +10,8 @@
 #include <string.h>
 #include <utlist.h>
 
+enum { TCP_KEEPALIVE_S = 60 };
+
 static uint64_t now(const struct sa_conn *c)
 {
     return uv_now(c->server->loop);
@@ -504,6 +506,8 @@ void sa_conn_accept(struct sa_http_server *server, uv_stream_t *listener)
         return;
     }
     uv_tcp_nodelay(&c->tcp, 1);
+    uv_tcp_keepalive(&c->tcp, 1,
+                     TCP_KEEPALIVE_S); /* finds who vanished, upgraded connections too */
     sa_server_conn_came(c);
     c->request.conn = c;
     c->parser = sa_http_parser_new(&(struct sa_http_parser_limits){
