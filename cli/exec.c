@@ -45,7 +45,7 @@ static const struct sa_usage exec_usage = {
         "Runs a program in a sandbox. Its output appears as it comes, Ctrl-C reaches it (twice "
         "ends it), and\na broken connection is made again where it was. Exits with the "
         "program's exit code; 128 + N when\nsignal N ended it, 124 after the timeout, 137 when "
-        "its memory ran out.",
+        "its memory ran out, 127\nwhen there is no such program.",
     .examples = "  secureagent exec web ls -la\n"
                 "  secureagent exec -it web bash\n"
                 "  tar c src | secureagent exec -i web tar x -C /workspace\n",

@@ -101,7 +101,7 @@ static int signal_number(const char *name)
 static int take_outcome(struct sa_run_stream *s, struct sa_json_obj *item)
 {
     struct sa_json_obj cut, error;
-    const char *status, *signal = "", *why = "";
+    const char *status, *signal = "", *why = "", *name = "";
     bool has_cut, has_error;
     int64_t code = -1;
     if (sa_json_get_string(item, "status", sizeof s->status - 1, &status, &s->error) < 0 ||
@@ -114,7 +114,10 @@ static int take_outcome(struct sa_run_stream *s, struct sa_json_obj *item)
                     sa_json_opt_bool(&cut, "stderr", &s->cut[1], NULL, &s->error) < 0))
         return -1;
     if (has_error)
+        sa_json_opt_string(&error, "name", 256, &name, NULL, NULL);
+    if (has_error)
         sa_json_opt_string(&error, "value", sizeof s->message - 1, &why, NULL, NULL);
+    s->not_found = strcmp(name, "not_found") == 0;
     snprintf(s->status, sizeof s->status, "%s", status);
     snprintf(s->message, sizeof s->message, "%s", why);
     sa_make_printable(s->message);
@@ -309,5 +312,7 @@ int sa_run_stream_exit_status(const struct sa_run_stream *s, double timeout_s)
     }
     fprintf(stderr, "secureagent %s: %s%s%s\n", command_of(s), s->status, s->message[0] ? ": " : "",
             s->message);
+    if (s->not_found)
+        return 127;
     return strcmp(s->status, "canceled") == 0 ? 128 + SIGINT : sa_code_exit_status(SA_EINTERNAL);
 }

@@ -38,6 +38,7 @@ struct sa_run_stream {
     int signal;        /* 0: none */
     bool cut[2];       /* stdout, stderr hit the server's cap */
     char message[512]; /* of status "failed" */
+    bool not_found;    /* it failed because there is no such program */
 };
 
 void sa_run_stream_deinit(struct sa_run_stream *stream);
@@ -46,7 +47,8 @@ int sa_run_stream_feed(void *stream, const char *data, size_t length);
 /* One item alone. -1: stop, as above. */
 int sa_run_stream_item(struct sa_run_stream *stream, const char *text, size_t length);
 /* What `secureagent run` exits with: the program's own code, 128 + signal, 124 after the timeout,
- * 137 when memory ran out. Tells on standard error what the program cannot have told. */
+ * 137 when memory ran out, 127 when there is no such program. Tells on standard error what the
+ * program cannot have told. */
 int sa_run_stream_exit_status(const struct sa_run_stream *stream, double timeout_s);
 
 #endif

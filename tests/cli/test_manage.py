@@ -230,3 +230,20 @@ def test_output_that_cannot_be_written_is_a_failure():
         result = subprocess.run([servers.BIN / "secureagent", "help"], stdout=full,
                                 stderr=subprocess.PIPE)
     assert result.returncode == 74 and result.stderr
+
+
+def test_create(cli):
+    made = cli("create", "named-box", "-r", "bash", "-t", "1m", "-l", "a=b", "-e", "GREETING=hi", "-m", "64Mi")
+    assert made.returncode == 0, made
+    box = made.stdout.decode().strip()
+    described = json.loads(cli("describe", "named-box", "-o", "json").stdout)["sandbox"]
+    assert (described["id"], described["runtime"], described["timeout"]) == (box, "bash", 60)
+    assert described["labels"] == {"a": "b"} and described["resources"]["memory"] == "64Mi"
+    assert cli("exec", "named-box", "printenv", "GREETING").stdout == b"hi\n"
+    assert cli("rm", "named-box").returncode == 0
+    assert json.loads(cli("create", "-o", "json").stdout)["phase"] == "Running"
+    for arguments, word in ((["-l", "a"], b"NAME=VALUE"), (["Bad_Name"], b"name"), (["-r", "cobol"], b"runtime"),
+                            (["a", "b"], b"one argument too many")):
+        bad = cli("create", *arguments)
+        assert bad.returncode == 64 and word in bad.stderr, bad
+    assert cli("rm", "--all").returncode == 0
