@@ -258,11 +258,15 @@ static int on_bytes(void *user, const char *data, size_t length)
 int sa_cp_receive_folder(struct sa_client *client, const char *url, const char *folder,
                          struct sa_progress *progress, struct sa_error *err)
 {
-    struct worker w = {.folder = folder};
     pthread_t thread;
     int fds[2];
     signal(SIGPIPE, SIG_IGN); /* either side may give up first */
     if (mkdir(folder, 0777) < 0 && errno != EEXIST)
+        return sa_error_sys(err, SA_EINVALID, errno, "%s", folder);
+    /* Links that the user has on the way there are meant; only those that come are not followed. */
+    sa_autofree char *real = realpath(folder, NULL);
+    struct worker w = {.folder = real};
+    if (!real)
         return sa_error_sys(err, SA_EINVALID, errno, "%s", folder);
     if (pipe2(fds, O_CLOEXEC) < 0)
         return sa_error_sys(err, SA_EINTERNAL, errno, "pipe");

@@ -136,6 +136,16 @@ def test_into_a_folder_it_keeps_its_name(copy, box, api, tree, tmp_path):
     assert listing(tmp_path / "in/tree") == listing(tree)
 
 
+def test_links_on_the_way_to_the_target_stay(copy, box, api, tree, tmp_path):
+    """They are the user's own; only those in the archive are not followed."""
+    copy(str(tree), "cp-box:linked")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    copy("cp-box:linked", str(tmp_path / "link" / "out"))
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "out").is_dir()
+    assert any((tmp_path / "real" / "out").iterdir())
+
+
 def test_a_folder_is_no_file(cli, box):
     result = cli("cp", f"{box}:/tmp", "-")
     assert result.returncode == 64 and b"folder" in result.stderr
