@@ -243,7 +243,7 @@ def test_modes_of_a_hostile_archive_are_tame(tmp_path):
 
 @pytest.mark.parametrize("args, word", [
     (["a", "b"], b"SANDBOX:PATH"), (["x:a", "y:b"], b"SANDBOX:PATH"), (["./x:a", "b"], b"SANDBOX:PATH"),
-    (["a"], b"missing"), (["a", "b:c", "d"], b"too many"),
+    (["a"], b"too few"), (["a", "b:c", "d"], b"too many"),
 ])
 def test_mistakes(cli, args, word):
     result = cli("cp", *args)
