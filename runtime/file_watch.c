@@ -215,7 +215,7 @@ static const char *kind_of(const char *path, bool folder)
 /* The kind by an entry of a folder, NULL when it does not tell. */
 static const char *kind_of_entry(const struct dirent *d)
 {
-    return d->d_type == DT_UNKNOWN ? NULL : sa_file_kind(DTTOIF(d->d_type));
+    return d->d_type == DT_UNKNOWN ? NULL : sa_file_kind((mode_t)DTTOIF(d->d_type));
 }
 
 /* Watch the folder `fd` and what is below it. Takes over `fd`. `report`: what is found is new.
