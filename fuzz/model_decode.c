@@ -87,7 +87,8 @@ static void try_patch(const char *body, size_t length, struct sa_arena *arena)
 static void check_package(const char *text)
 {
     require(text[0] && text[0] != '-' && text[0] != '.' && text[0] != '/');
-    require(!strstr(text, "://") && !strstr(text, "..") && !strpbrk(text, "\\\n\r;#"));
+    require(!strstr(text, "://") && !strstr(text, "../") && !strstr(text, "/..") &&
+            !strpbrk(text, "\\\n\r;#"));
 }
 
 static void try_packages(const char *body, size_t length, struct sa_arena *arena)

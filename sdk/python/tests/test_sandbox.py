@@ -65,9 +65,8 @@ def test_what_is_wrong_is_named(client: Client) -> None:
     assert [detail.path for detail in caught.value.details] == ["timeout"]
     with pytest.raises(InvalidRequestError):
         Sandbox.create("cobol", client=client)
-    with Sandbox.create(client=client) as sb:
-        with pytest.raises(InvalidRequestError, match="timeoutMs"):
-            sb.run_command("true", timeout=0)  # is not the shortest there is
+    with Sandbox.create(client=client) as sb, pytest.raises(InvalidRequestError, match="timeoutMs"):
+        sb.run_command("true", timeout=0)  # is not the shortest there is
 
 
 def test_listing_goes_on_page_after_page(client: Client) -> None:

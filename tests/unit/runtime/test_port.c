@@ -195,7 +195,7 @@ static void test_reset_by_the_server(void **state)
                                  &port);
     struct reply *r = connect_to(port);
     reply_wait(r);
-    assert_failed(r, SA_EUNAVAILABLE, "broke the connection");
+    assert_failed(r, SA_EUNAVAILABLE, "port "); /* already while it is made, or later */
     reply_free(r);
     end(server);
 }
