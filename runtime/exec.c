@@ -52,6 +52,7 @@ static void free_exec(struct exec *e)
     DL_DELETE(execs, e);
     close_child(e);
     sa_timer_clear(&e->answer);
+    sa_timer_clear(&e->spare);
     sa_timer_clear(&e->deadline);
     sa_timer_clear(&e->killer);
     sa_timer_clear(&e->quiet);
@@ -370,6 +371,8 @@ static int spawn(struct exec *e, struct sa_error *err)
     return 0;
 }
 
+static void spare_came(void);
+
 /* From the template's spare, if it waits for such a program. */
 static bool fork_spare(struct exec *e)
 {
@@ -377,6 +380,7 @@ static bool fork_spare(struct exec *e)
     if (!r->template)
         return false;
     e->wishes = true;
+    sa_template_on_ready(spare_came);
     sa_template_want(r->argv.items, r->imports.items, r->filter);
     pid_t pid = sa_template_take(&e->spawn, &e->result.fd);
     e->forks = pid > 0;
@@ -387,6 +391,53 @@ static bool fork_spare(struct exec *e)
     return true;
 }
 
+/* A spare is there in less time than an interpreter starts in; one program at a time waits for it,
+ * so that several that come together start together. */
+static bool wait_for_spare(struct exec *e)
+{
+    struct exec *other;
+    if (!e->wishes || !sa_template_is_coming())
+        return false;
+    DL_FOREACH (execs, other)
+        if (other->waits)
+            return false;
+    e->waits = true;
+    sa_timer_set(&e->spare, EXEC_SPARE_US);
+    return true;
+}
+
+/* It has come, or takes too long. */
+static void wait_is_over(struct exec *e)
+{
+    struct sa_error error;
+    e->waits = false;
+    sa_timer_clear(&e->spare);
+    if (e->outcome == EXEC_CANCELED) {
+        sa_error_set(&error, SA_ECANCELED, "canceled before it started");
+        fail(e, &error);
+    } else if (!fork_spare(e) && spawn(e, &error) < 0) {
+        fail(e, &error);
+    } else {
+        sa_watch_set(&e->result, EPOLLIN);
+    }
+}
+
+static void spare_fire(struct sa_timer *timer)
+{
+    wait_is_over(sa_container_of(timer, struct exec, spare));
+}
+
+static void spare_came(void)
+{
+    struct exec *e;
+    DL_FOREACH (execs, e) {
+        if (e->waits) {
+            wait_is_over(e);
+            return;
+        }
+    }
+}
+
 static int start(struct exec *e, struct sa_error *err)
 {
     if (exec_io_open(e, &e->child, err) < 0)
@@ -394,7 +445,7 @@ static int start(struct exec *e, struct sa_error *err)
     e->group.mark = sa_proc_new_mark();
     e->spawn = make_spawn(e);
     e->start_us = sa_monotonic_us();
-    return fork_spare(e) ? 0 : spawn(e, err);
+    return fork_spare(e) || wait_for_spare(e) ? 0 : spawn(e, err);
 }
 
 /* The spare is gone and has run nothing. */
@@ -416,7 +467,8 @@ static int begin(struct exec *e, struct sa_error *err)
     e->grace_us = e->request->grace_ms * 1000;
     if (e->request->timeout_ms)
         sa_timer_set(&e->deadline, e->request->timeout_ms * 1000);
-    sa_watch_set(&e->result, EPOLLIN);
+    if (!e->waits)
+        sa_watch_set(&e->result, EPOLLIN);
     return 0;
 }
 
@@ -512,6 +564,7 @@ void sa_exec_open(struct sa_stream *stream, const void *body, size_t length)
     e->killer.fire = killer_fire;
     e->quiet.fire = quiet_fire;
     e->answer.fire = answer_fire;
+    e->spare.fire = spare_fire;
     e->child = (struct exec_child_fds){{-1, -1, -1}, -1};
     DL_APPEND(execs, e);
     if (exec_request_decode(e->request, body, length, &error) < 0 ||

@@ -16,6 +16,7 @@ enum {
     EXEC_TEXT_MAX = 128 * 1024, /* a single argument; Linux has the same limit */
     EXEC_GRACE_MS = 500,
     EXEC_ANSWER_US = 2 * 1000 * 1000, /* for the spare of a template */
+    EXEC_SPARE_US = 20 * 1000,        /* for one that is on its way */
     EXEC_WINDOW_MAX = 4096,           /* rows, columns */
     EXEC_TIME_MAX_MS = 7 * 24 * 3600 * 1000,
     /* After the main process has exited its output ends when the pipes close, have been quiet for
@@ -91,7 +92,7 @@ struct exec {
     struct pump pumps[PUMPS];
     struct sa_feed feeds[FEEDS];
     int64_t control_due; /* bytes of control that may go once the pipes are drained */
-    struct sa_timer deadline, killer, quiet, answer;
+    struct sa_timer deadline, killer, quiet, answer, spare;
     struct exec_child_fds child; /* until it runs */
     pid_t pid;                   /* of the main process; 0 once it was waited for */
     struct sa_proc_group group;
@@ -102,6 +103,7 @@ struct exec {
     bool forks;      /* asked the template's spare; its answer is not known yet */
     bool lost;       /* the spare has run nothing: start it once more when it is gone */
     bool reaped;     /* its process is gone */
+    bool waits;      /* for a spare that is on its way */
     bool wishes;     /* afterwards there is to be a spare */
     bool hang_up;    /* asked for before it ran */
     bool note_due;   /* the NOTE with the pid found no room yet */

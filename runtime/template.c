@@ -19,6 +19,7 @@ enum {
     REQUEST_MAX = 128 * 1024, /* larger ones are for the ordinary way */
     FAILURES_MAX = 3,         /* in a row: there is no use */
     ASKED_MAX_US = 60 * 1000 * 1000,
+    COMING_US = 100 * 1000, /* one that takes longer is not waited for */
 };
 
 /* What was wanted: interpreter, program and modules, each ended by a NUL, and the filter. */
@@ -34,6 +35,7 @@ static struct {
     int64_t asked_us;
     unsigned failures;
     struct wish wanted, is;
+    void (*ready)(void);
 } template = {.control.fd = -1, .spare.fd = -1};
 
 static bool same_wish(void)
@@ -113,6 +115,19 @@ static void spare_ready(struct sa_watch *watch, uint32_t events)
     memcpy(&from, CMSG_DATA(c), sizeof from);
     template.spare_pid = from.pid > 1 ? from.pid : 0;
     template.failures = 0;
+    if (template.spare_pid && template.ready)
+        template.ready();
+}
+
+void sa_template_on_ready(void (*ready)(void))
+{
+    template.ready = ready;
+}
+
+bool sa_template_is_coming(void)
+{
+    return template.pid && template.spare.fd >= 0 && !template.spare_pid && same_wish() &&
+           sa_poller_now_us() - template.asked_us < COMING_US;
 }
 
 /* Sends with descriptors; -1 when that cannot be done at once. */

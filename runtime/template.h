@@ -3,7 +3,7 @@
  * (kernels/template.py, which tells the protocol; the node puts it into every sandbox). Sooner
  * than it is asked for it forks a spare, which waits for one request. Template and spare are
  * processes of the sandbox like any other and may be stopped or killed by programs in it: nothing
- * here waits for them, and what they do not serve is started in the ordinary way.
+ * here blocks for them, and what they do not serve soon is started in the ordinary way.
  */
 #ifndef SA_RUNTIME_TEMPLATE_H
 #define SA_RUNTIME_TEMPLATE_H
@@ -16,6 +16,10 @@ enum { SA_TEMPLATE_IMPORTS_MAX = 64 };
 void sa_template_want(char **argv, char **imports, const struct sa_filter *filter);
 /* Have a spare for what was wanted last: start, replace or ask the template as needed. */
 void sa_template_prepare(void);
+/* Is a spare for what was wanted last on its way, and worth a moment's wait? */
+bool sa_template_is_coming(void);
+/* `ready` is called when a spare has come (not from within a function of this header). */
+void sa_template_on_ready(void (*ready)(void));
 /* Hand the program to the spare: its pid, and in *result_fd a descriptor for
  * sa_template_result(); 0 when there is none that fits. */
 pid_t sa_template_take(const struct sa_spawn *spawn, int *result_fd);
