@@ -2,7 +2,6 @@
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import time
@@ -131,7 +130,6 @@ def test_the_runtime_is_guessed(cli, tmp_path):
     assert result.returncode == 64 and b"--runtime" in result.stderr
 
 
-@pytest.mark.skipif(not (shutil.which("go") or os.path.exists("/usr/local/go/bin/go")), reason="no Go here")
 def test_go(cli, tmp_path):
     program = script(tmp_path, '''package main
 import ("bufio"; "fmt"; "os")
