@@ -16,7 +16,7 @@ deps: ## install the Debian packages that building and testing need (idempotent)
 
 build: deps ## build everything into build/bin
 	@mkdir -p $(BUILD) && cmake --preset release >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; exit 1; }
-	@cmake --build --preset release -j $(JOBS)
+	@cmake --build --preset release -j $(JOBS) -- $$([ -t 1 ] || echo --quiet)
 
 up: build ## run SecureAgent here until Ctrl-C
 	@$(BUILD)/bin/secureagent up

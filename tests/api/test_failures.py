@@ -43,6 +43,17 @@ def connected(api):
     wait_until("it to serve again", ready, timeout=60)
 
 
+def recorded(server, *sandboxes):
+    """Wait for their records: those are written a moment after the answer, and no earlier kill
+    leaves any."""
+    where = database(server.data_dir).as_uri() + "?mode=ro"
+
+    def there():
+        with contextlib.closing(sqlite3.connect(where, uri=True, timeout=20)) as db:
+            return set(sandboxes) <= {row[0] for row in db.execute("SELECT id FROM sandboxes")}
+    wait_until("the records", there, timeout=60)
+
+
 def start_stream(api, sandbox, command="echo begun; sleep 600"):
     """A stream that has begun; join() gives its items (as far as they came)."""
     begun, seen = threading.Event(), []
@@ -154,6 +165,7 @@ def test_killed_part_is_started_anew(own, victim):
     state = server.state
     sandboxes = [api.create("bash")["id"] for _ in range(3)]
     join = start_stream(api, sandboxes[0])
+    recorded(server, *sandboxes)
     old = server.processes()
     os.kill(server.pid_of(victim), signal.SIGKILL)
     stream = join()
@@ -179,6 +191,7 @@ def test_killed_supervisor_takes_everything_with_it(own):
     state, folder = server.state, server.data_dir
     sandbox = api.create("bash")["id"]
     join = start_stream(api, sandbox)
+    recorded(server, sandbox)
     pids = server.processes()
     os.kill(server.pid, signal.SIGKILL)
     server.process.wait(30)
@@ -202,8 +215,7 @@ def test_killed_supervisor_takes_everything_with_it(own):
 def test_everything_killed_at_once(own):
     server, api = own
     state, folder = server.state, server.data_dir
-    for _ in range(3):
-        api.create("bash")
+    recorded(server, *(api.create("bash")["id"] for _ in range(3)))
     pids = server.processes()
     server.kill()
     wait_until("everything to be gone", lambda: not any(is_alive(p) for p in pids))
@@ -294,7 +306,8 @@ def test_port_in_use():
 
 def test_data_folder_in_use(own):
     server, _ = own
-    assert "another" in refused(data_dir=server.data_dir) or True
+    text = refused(data_dir=server.data_dir)
+    assert "running already" in text and str(server.pid) in text, text
     assert Api(server.url, server.key).get("/healthz").status_code == 200
 
 

@@ -12,11 +12,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { NOBODY = 65534 };
@@ -35,6 +38,21 @@ static bool locate(enum sa_controller c, char *path, size_t size, bool *v2)
     sa_buf_deinit(&mounts);
     sa_buf_deinit(&groups);
     return found;
+}
+
+/* Other tests' nodes look for what killed ones left, as this folder may be, too, when this test is
+ * killed: the lock of its name tells them that somebody is there. */
+static int lock_slice(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int n = snprintf(address.sun_path + 1, sizeof address.sun_path - 1,
+                     "secureagent-node/%u/test-%d.slice", (unsigned)geteuid(), (int)getpid());
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address,
+                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)),
+                     0);
+    return fd;
 }
 
 static void enter(const char *path)
@@ -79,6 +97,7 @@ static void test_version_1(void **state)
     (void)state;
     if (geteuid() != 0)
         skip();
+    int lock = lock_slice();
     for (int c = 0; c < SA_CG_COUNT; c++) {
         char path[256];
         bool v2, known = false;
@@ -87,6 +106,7 @@ static void test_version_1(void **state)
             print_message("skipped: not every controller is in version 1 here\n");
             while (count)
                 give_back(&all[--count]);
+            close(lock);
             skip();
         }
         for (int i = 0; i < count; i++)
@@ -112,6 +132,7 @@ static void test_version_1(void **state)
     node_finish(&node);
     while (count)
         give_back(&all[--count]);
+    close(lock);
 }
 
 /* Nothing of version 1 can be seen from here on. */
@@ -146,6 +167,7 @@ static void test_version_2(void **state)
         skip();
     }
     assert_true(locate(SA_CG_FREEZER, path, sizeof path, &v2));
+    int lock = lock_slice();
     delegate(&d, path);
     node_start(&node, NOBODY, SA_TEST_RUNTIME);
     for (int i = 0; i < 3; i++) { /* the second and third begin as spares */
@@ -170,6 +192,7 @@ static void test_version_2(void **state)
     }
     node_finish(&node);
     give_back(&d);
+    close(lock);
 }
 
 int main(void)
