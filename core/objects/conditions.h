@@ -1,0 +1,34 @@
+/*
+ * Conditions of a status (Kubernetes API conventions): one of each type; the time changes only with
+ * the status. Pure functions.
+ */
+#ifndef SA_OBJECTS_CONDITIONS_H
+#define SA_OBJECTS_CONDITIONS_H
+
+#include "base/arena.h"
+#include "json/json.h"
+#include "json/write.h"
+
+enum sa_truth { SA_UNKNOWN, SA_FALSE, SA_TRUE };
+struct sa_condition {
+    const char *type, *reason, *message;
+    enum sa_truth status;
+    int64_t observed_generation, transition_ms; /* wall clock */
+};
+enum { SA_CONDITIONS_MAX = 16 };
+struct sa_conditions {
+    struct sa_condition items[SA_CONDITIONS_MAX]; /* ordered by type */
+    size_t count;
+};
+/* True when something changed. Strings are not copied. */
+bool sa_conditions_set(struct sa_conditions *conditions, const struct sa_condition *condition,
+                       int64_t now_ms);
+const struct sa_condition *sa_conditions_get(const struct sa_conditions *conditions,
+                                             const char *type);
+bool sa_conditions_is(const struct sa_conditions *conditions, const char *type,
+                      enum sa_truth status);
+int sa_conditions_decode(struct sa_json_obj *status, const char *key, struct sa_arena *arena,
+                         struct sa_conditions *conditions, struct sa_error *err);
+void sa_conditions_print(const struct sa_conditions *conditions, struct sa_json_w *w); /* array */
+
+#endif
