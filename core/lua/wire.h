@@ -21,13 +21,13 @@
  *   any of them                                         FAIL {kind, rule?, file?, line?, message}
  *
  * limits: cpuMs (of a call), memoryBytes (of the Lua heap), testCpuMs.
- * points: [{name, verdicts = [...], final = [...], target?, combine, returns? = {fields},
- *   changes? = {fields}}]; policy/schema.h says what they mean and prints them. combine:
- *   "first-final", "named", "max-score". Without `target` a rule may change nothing; with a target
- *   and no `changes` it may change any member.
- * fields: {member = {type, required?, low?, high?, values? = [...], fields? = {fields}}}; type:
- *   "boolean", "integer", "number", "text", "texts" (list of), "map" (of texts), "object" (with
- *   `fields`), "objects" (list of), "any". low and high come together.
+ * points: [{name, verdicts = [...], final = [...], combine, input = {fields}, target?,
+ *   changes? = {fields}, returns = {fields}}]; policy/schema.h says what they mean and prints them.
+ *   combine: "firstFinal", "named", "maxScore". target without changes: a map of anything. fields:
+ *   {name = {type, low?, high?, values? = [...], required? = true, fields?}}; type: "boolean",
+ *   "integer", "number", "string", "strings" (a list), "map" (of strings), "object" and "objects" (a
+ *   list of them; both with fields), "any". low and high: of numbers; values: all that a string, or
+ *   each of strings, may be; required: in what a rule returns, or the target in the end.
  * rules: [{name, version, point, file, description, order, params = {name = {type, default, ...}},
  *   tests}]; errors: [{file, line, message}]. Files whose rules do not compile make COMPILE a list
  *   of errors; there is no half-loaded generation.
