@@ -1,6 +1,7 @@
 # Helpers that every folder's CMakeLists.txt uses.
 #
-# sa_library(NAME SOURCES ... DEPS ...)   a static library sa_NAME for the current folder
+# sa_library(NAME SOURCES ... DEPS ...)   a static library sa_NAME for the current folder; HEADERS
+#                                         says the folder's name where it is another
 # sa_program(NAME SOURCES ... DEPS ...)   an executable in bin/
 # sa_test(NAME SOURCES ... DEPS ...)      a cmocka program, registered with CTest
 #
@@ -40,16 +41,19 @@ function(sa_export_headers target name)
 endfunction()
 
 function(sa_library name)
-  cmake_parse_arguments(A "PLAIN" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(A "PLAIN" "HEADERS" "SOURCES;DEPS" ${ARGN})
+  if(NOT A_HEADERS)
+    set(A_HEADERS ${name})
+  endif()
   add_library(sa_${name} STATIC ${A_SOURCES})
   sa_options(sa_${name})
   sa_sanitize(sa_${name})
-  sa_export_headers(sa_${name} ${name})
+  sa_export_headers(sa_${name} ${A_HEADERS})
   target_link_libraries(sa_${name} PUBLIC ${A_DEPS})
   if(A_PLAIN) # also an uninstrumented copy, for the static runtime
     add_library(sa_${name}_plain STATIC ${A_SOURCES})
     sa_options(sa_${name}_plain)
-    sa_export_headers(sa_${name}_plain ${name})
+    sa_export_headers(sa_${name}_plain ${A_HEADERS})
     list(TRANSFORM A_DEPS APPEND _plain REGEX "^sa_")
     target_link_libraries(sa_${name}_plain PUBLIC ${A_DEPS})
   endif()

@@ -10,7 +10,7 @@
  *     5 number   IEEE 754 double, 8 bytes, little-endian; NaN and infinities are refused
  *     6 string   varint length, bytes
  *     7 list     values, then end
- *     8 map      (key as varint length and bytes, value) each, then end; a key appears once
+ *     8 map      (key as varint length + 1 and bytes, value) each, then end; a key appears once
  *
  * Caps, checked by both sides before anything is looked at: SA_VALUE_MAX bytes, SA_VALUE_DEPTH
  * levels. A value that breaks a rule is SA_EPROTOCOL. No function here keeps a pointer; what a
@@ -45,7 +45,7 @@ const char *sa_value_type_name(enum sa_value_type type); /* "boolean", "integer"
 void sa_value_nil(struct sa_buf *out);
 void sa_value_bool(struct sa_buf *out, bool value);
 void sa_value_int(struct sa_buf *out, int64_t value);
-void sa_value_number(struct sa_buf *out, double value); /* finite */
+void sa_value_number(struct sa_buf *out, double value); /* what is not finite becomes 0 */
 void sa_value_string(struct sa_buf *out, const void *data, size_t length);
 void sa_value_text(struct sa_buf *out, const char *text);
 void sa_value_list(struct sa_buf *out);
@@ -88,7 +88,8 @@ struct sa_value sa_value_get(const struct sa_value *map, const char *key);
 bool sa_value_is(const struct sa_value *string, const char *text);
 
 /* JSON there and back, for tools: strings that are not UTF-8 become valid; numbers without a
- * fraction within 2^53 are integers; null members are left out. -1: SA_EINVALID, SA_ETOOLARGE. */
+ * fraction within 2^53 are integers; null members are left out. The value is a checked one. -1:
+ * SA_EINVALID (also: nested too deep), SA_ETOOLARGE; then nothing was written. */
 void sa_value_to_json(const struct sa_value *value, struct sa_buf *out);
 int sa_value_from_json(const char *json, size_t length, struct sa_buf *out, struct sa_error *err);
 
