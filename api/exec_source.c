@@ -235,6 +235,23 @@ static void encode_template(const struct sa_execute *x, const struct sa_sandbox_
         sa_fields_add_text(body, SA_EXEC_IMPORT, spec->imports.items[i]);
 }
 
+static void add_limit(const char *name, int64_t soft, int64_t hard, struct sa_buf *body)
+{
+    char text[64];
+    if (soft < 0)
+        return;
+    snprintf(text, sizeof text, "%s=%lld:%lld", name, (long long)soft, (long long)hard);
+    sa_fields_add_text(body, SA_EXEC_RLIMIT, text);
+}
+
+void sa_encode_limits(const struct sa_execute_limits *l, struct sa_buf *body)
+{
+    add_limit("data", l->memory_bytes, l->memory_bytes, body);
+    add_limit("cpu", l->cpu_seconds, l->cpu_seconds + 1, body);
+    add_limit("fsize", l->file_size_bytes, l->file_size_bytes, body);
+    add_limit("nofile", l->open_files, l->open_files, body);
+}
+
 static void encode(const struct sa_execute *x, int64_t output_max, struct sa_buf *body)
 {
     for (size_t i = 0; i < x->argc; i++)
@@ -252,8 +269,7 @@ static void encode(const struct sa_execute *x, int64_t output_max, struct sa_buf
         sa_fields_add_int(body, SA_EXEC_STDIN, 1);
     if (x->tty)
         sa_fields_add_int(body, SA_EXEC_TTY, (int64_t)x->rows << 16 | x->cols);
-    for (size_t i = 0; i < x->limit_count; i++)
-        sa_fields_add_text(body, SA_EXEC_RLIMIT, x->limits[i]);
+    sa_encode_limits(&x->limits, body);
     sa_fields_add_int(body, SA_EXEC_TIMEOUT_MS, x->timeout_ms);
     sa_fields_add_text(body, SA_EXEC_FILTER, x->filter);
     sa_fields_add_int(body, SA_EXEC_OUT_MAX, output_max);

@@ -9,4 +9,8 @@ struct sa_execution *sa_program_run(struct sa_executions *all, struct sa_sandbox
                                     const struct sa_execute *execute, int64_t output_max,
                                     struct sa_error *err);
 
+/* Each becomes a limit of the process (setrlimit(2)). At the end of its processor time a program
+ * is asked first (SIGXCPU) and killed a second later. */
+void sa_encode_limits(const struct sa_execute_limits *limits, struct sa_buf *body);
+
 #endif

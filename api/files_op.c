@@ -89,7 +89,7 @@ bool sa_file_op_failed(struct sa_file_op *op, const struct sa_error *error)
     if (sa_http_response_started(op->request))
         sa_http_response_abort(op->request);
     else
-        sa_http_respond_error_full(op->request, status_of(error), error, NULL, NULL);
+        sa_http_respond_error_full(op->request, status_of(error), error, NULL);
     return true;
 }
 

@@ -91,7 +91,7 @@ static void start_part(struct sa_file_op *op, const struct sa_file_entry *e)
     sa_file_op_leave(op);
     sa_http_response_headerf(op->request, "Content-Range", "bytes */%" PRId64, e->size);
     sa_error_at(&error, SA_EINVALID, "Range", "the file has only %" PRId64 " bytes", e->size);
-    sa_http_respond_error_full(op->request, 416, &error, NULL, NULL);
+    sa_http_respond_error_full(op->request, 416, &error, NULL);
 }
 
 static void on_note(void *user, struct sa_fields *fields)

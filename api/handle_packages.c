@@ -72,6 +72,7 @@ static void start(struct install *install, struct sa_http_request *request,
         .filter = "default",
         .argv = argv,
         .argc = argc,
+        .limits = SA_EXECUTE_LIMITS_NONE,
         .timeout_ms = packages->timeout_ms,
         .summary = sa_arena_printf(arena, "%s install %s%s", packages->manager,
                                    packages->names.items[0], argc > 3 ? " ..." : "")};

@@ -72,7 +72,7 @@ static void on_late(uv_timer_t *timer)
     sa_error_set(&error, SA_ETIMEOUT, "the sandbox is %s, and was not %s in time; ask again",
                  sa_phase_name(sa_sandbox_phase(w->sandbox)), sa_phase_name(w->wanted));
     wait_end(w);
-    sa_http_respond_error_full(request, 408, &error, NULL, NULL);
+    sa_http_respond_error_full(request, 408, &error, NULL);
 }
 
 static void on_gone(struct sa_http_request *request, void *user)

@@ -64,7 +64,7 @@ static void fail(struct exchange *e, int status, const char *rule, const struct 
     if (answered)
         sa_http_response_abort(request); /* it must not look complete */
     else
-        sa_http_respond_error_full(request, status, error, rule, NULL);
+        sa_http_respond_error_full(request, status, error, &(struct sa_http_why){.rule = rule});
 }
 
 static void fail_bad(struct exchange *e, const char *why)

@@ -62,7 +62,7 @@ int sa_ws_check(struct sa_app *app, struct sa_http_request *request)
                      "version 13");
         sa_http_response_header(request, "Upgrade", "websocket");
         sa_http_response_header(request, "Connection", "Upgrade");
-        sa_http_respond_error_full(request, 426, &error, NULL, NULL);
+        sa_http_respond_error_full(request, 426, &error, NULL);
         return -1;
     }
     if (!origin_allowed(app, request)) {

@@ -28,7 +28,7 @@ static void try_execute(const char *body, size_t length, struct sa_arena *arena)
     if (sa_execute_decode(body, length, arena, &e, &err) < 0)
         return;
     require(e.timeout_ms > 0 && e.timeout_ms <= SA_EXECUTE_TIMEOUT_MAX_MS);
-    require(e.code_length <= SA_EXECUTE_CODE_MAX && e.limit_count <= SA_EXECUTE_LIMITS_MAX);
+    require(e.code_length <= SA_EXECUTE_CODE_MAX && e.limits.memory_bytes >= -1);
     require(!e.tty || (e.rows > 0 && e.rows <= SA_EXECUTE_TTY_MAX && e.cols > 0 &&
                        e.cols <= SA_EXECUTE_TTY_MAX));
     require(e.summary && (!e.kind || e.filter));

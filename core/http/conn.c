@@ -130,7 +130,7 @@ void sa_conn_refuse(struct sa_conn *c, int status, enum sa_code code, const char
     c->linger = true;
     c->extra.length = 0;
     r->own_cache_control = r->own_retry_after = false;
-    sa_http_respond_error_full(r, status, &error, NULL, NULL);
+    sa_http_respond_error_full(r, status, &error, NULL);
 }
 
 void sa_conn_refuse_body(struct sa_conn *c)

@@ -142,10 +142,14 @@ void sa_http_respond_owned(struct sa_http_request *request, int status, const ch
  * `details` holds {"path": ...} when error->path is set. SA_ERATELIMITED and SA_EUNAVAILABLE
  * carry Retry-After: 1 unless one was set. */
 void sa_http_respond_error(struct sa_http_request *request, const struct sa_error *error);
-/* As above with further members of the detail: `rule` and `reason` may be NULL; a status other
- * than 0 replaces the table's (404 for a method: 405). */
+/* As above with further members of the detail, each of which may be NULL; a status other than 0
+ * replaces the table's (404 for a method: 405). */
+struct sa_http_why {
+    const char *reason, *rule;
+    const char *decision; /* id of the decision of a policy */
+};
 void sa_http_respond_error_full(struct sa_http_request *request, int status,
-                                const struct sa_error *error, const char *rule, const char *reason);
+                                const struct sa_error *error, const struct sa_http_why *why);
 
 /* Begin a streamed answer of `length` bytes (-1: unknown, sent in chunks, or until close for
  * HTTP/1.0). After it, error answers are no longer possible: use _abort(). */

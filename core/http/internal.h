@@ -220,8 +220,8 @@ void sa_request_taken(struct sa_http_request *request); /* it ends as if answere
 /* reply.c */
 void sa_reply_head(struct sa_http_request *request, int status, const char *type, int64_t length);
 /* The body of an error answer. */
-void sa_reply_error_json(struct sa_buf *out, const struct sa_error *error, const char *rule,
-                         const char *reason, const char *request_id);
+void sa_reply_error_json(struct sa_buf *out, const struct sa_error *error,
+                         const struct sa_http_why *why, const char *request_id);
 
 /* server.c */
 void sa_server_conn_came(struct sa_conn *conn);

@@ -170,18 +170,22 @@ static void add_member(struct sa_buf *out, const char *name, const char *value, 
     *first = false;
 }
 
-void sa_reply_error_json(struct sa_buf *out, const struct sa_error *error, const char *rule,
-                         const char *reason, const char *request_id)
+void sa_reply_error_json(struct sa_buf *out, const struct sa_error *error,
+                         const struct sa_http_why *why, const char *request_id)
 {
+    static const struct sa_http_why none;
     bool first = true;
+    if (!why)
+        why = &none;
     sa_buf_adds(out, "{\"error\":{\"code\":");
     add_json_string(out, sa_code_name(error->code));
     sa_buf_adds(out, ",\"message\":");
     add_json_string(out, error->message);
     sa_buf_adds(out, ",\"details\":[");
     add_member(out, "path", error->path, &first);
-    add_member(out, "reason", reason, &first);
-    add_member(out, "rule", rule, &first);
+    add_member(out, "reason", why->reason, &first);
+    add_member(out, "rule", why->rule, &first);
+    add_member(out, "decision", why->decision, &first);
     sa_buf_adds(out, first ? "],\"requestId\":" : "}],\"requestId\":");
     add_json_string(out, request_id);
     sa_buf_adds(out, "}}\n");

@@ -255,18 +255,18 @@ void sa_http_respond_owned(struct sa_http_request *r, int status, const char *ty
 }
 
 void sa_http_respond_error_full(struct sa_http_request *r, int status, const struct sa_error *error,
-                                const char *rule, const char *reason)
+                                const struct sa_http_why *why)
 {
     sa_autobuf body = SA_BUF_INIT;
     if (!status)
         status = sa_code_http_status(error->code);
     if ((status == 429 || status == 503) && !r->own_retry_after)
         sa_http_response_header(r, "Retry-After", "1");
-    sa_reply_error_json(&body, error, rule, reason, r->id);
+    sa_reply_error_json(&body, error, why, r->id);
     sa_http_respond(r, status, "application/json", body.data, body.length);
 }
 
 void sa_http_respond_error(struct sa_http_request *r, const struct sa_error *error)
 {
-    sa_http_respond_error_full(r, 0, error, NULL, NULL);
+    sa_http_respond_error_full(r, 0, error, NULL);
 }

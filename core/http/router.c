@@ -276,7 +276,7 @@ static void answer_allow(struct sa_http_request *r, const struct match *match)
     struct sa_error error;
     sa_error_set(&error, SA_EINVALID, "%s is not possible here, only %s", sa_http_request_method(r),
                  allow.data);
-    sa_http_respond_error_full(r, 405, &error, NULL, NULL);
+    sa_http_respond_error_full(r, 405, &error, NULL);
 }
 
 const struct sa_route *sa_router_find(const struct sa_router *router, struct sa_http_request *r)

@@ -119,6 +119,7 @@ static int decode_command(struct sa_json_obj *root, struct sa_arena *arena, stru
         e->argv = argv;
         e->argc = 3;
         e->summary = argv[2];
+        e->shell = true;
         return 0;
     }
     struct sa_json_strings list;
@@ -168,37 +169,26 @@ static int decode_tty(struct sa_json_obj *root, struct sa_execute *e, struct sa_
     return 0;
 }
 
-/* Each becomes a limit of the process (setrlimit(2)). At the end of its processor time a program
- * is asked first (SIGXCPU) and killed a second later. */
-static int decode_limits(struct sa_json_obj *root, struct sa_arena *arena, struct sa_execute *e,
-                         struct sa_error *err)
+static int decode_limits(struct sa_json_obj *root, struct sa_execute *e, struct sa_error *err)
 {
     struct sa_json_obj limits;
-    bool present, memory, cpu, size, files;
-    int64_t n[4];
+    struct sa_execute_limits *l = &e->limits;
+    bool present;
     if (sa_json_opt_obj(root, "limits", &limits, &present, err) < 0 || !present)
         return present ? -1 : 0;
-    if (sa_json_opt_bytes(&limits, "memory", 1 << 20, INT64_C(1) << 50, &n[0], &memory, err) < 0 ||
-        sa_json_opt_int(&limits, "cpuSeconds", 1, SA_EXECUTE_TIMEOUT_MAX_MS / 1000, &n[1], &cpu,
-                        err) < 0 ||
-        sa_json_opt_bytes(&limits, "fileSize", 0, INT64_C(1) << 50, &n[2], &size, err) < 0 ||
-        sa_json_opt_int(&limits, "openFiles", 8, 1 << 20, &n[3], &files, err) < 0 ||
+    if (sa_json_opt_bytes(&limits, "memory", 1 << 20, INT64_C(1) << 50, &l->memory_bytes, NULL,
+                          err) < 0 ||
+        sa_json_opt_int(&limits, "cpuSeconds", 1, SA_EXECUTE_TIMEOUT_MAX_MS / 1000, &l->cpu_seconds,
+                        NULL, err) < 0 ||
+        sa_json_opt_bytes(&limits, "fileSize", 0, INT64_C(1) << 50, &l->file_size_bytes, NULL,
+                          err) < 0 ||
+        sa_json_opt_int(&limits, "openFiles", 8, 1 << 20, &l->open_files, NULL, err) < 0 ||
         sa_json_finish(&limits, err) < 0)
         return -1;
-    if (memory)
-        e->limits[e->limit_count++] = sa_arena_printf(arena, "data=%lld", (long long)n[0]);
-    if (cpu)
-        e->limits[e->limit_count++] =
-            sa_arena_printf(arena, "cpu=%lld:%lld", (long long)n[1], (long long)n[1] + 1);
-    if (size)
-        e->limits[e->limit_count++] = sa_arena_printf(arena, "fsize=%lld", (long long)n[2]);
-    if (files)
-        e->limits[e->limit_count++] = sa_arena_printf(arena, "nofile=%lld", (long long)n[3]);
     return 0;
 }
 
-static int decode_how(struct sa_json_obj *root, struct sa_arena *arena, struct sa_execute *e,
-                      struct sa_error *err)
+static int decode_how(struct sa_json_obj *root, struct sa_execute *e, struct sa_error *err)
 {
     static const char *const programs_only[] = {"command", "cwd", "tty", "limits"};
     e->timeout_ms = SA_EXECUTE_TIMEOUT_DEFAULT_MS;
@@ -209,7 +199,7 @@ static int decode_how(struct sa_json_obj *root, struct sa_arena *arena, struct s
         sa_json_opt_int(root, "timeoutMs", 1, SA_EXECUTE_TIMEOUT_MAX_MS, &e->timeout_ms, NULL,
                         err) < 0 ||
         decode_stdin(root, e, err) < 0 || decode_tty(root, e, err) < 0 ||
-        decode_limits(root, arena, e, err) < 0)
+        decode_limits(root, e, err) < 0)
         return -1;
     for (size_t i = 0; i < e->env.count; i++)
         if (strchr(e->env.items[i].key, '='))
@@ -230,7 +220,7 @@ static int decode(struct sa_json_obj *root, struct sa_arena *arena, struct sa_ex
         return sa_json_fail(root, has_command ? "command" : "language", err,
                             "give either `code` (and its `language`), or `command`");
     if ((has_command ? decode_command(root, arena, e, err) : decode_code(root, e, err)) < 0 ||
-        decode_how(root, arena, e, err) < 0)
+        decode_how(root, e, err) < 0)
         return -1;
     return sa_json_finish(root, err);
 }
@@ -238,7 +228,7 @@ static int decode(struct sa_json_obj *root, struct sa_arena *arena, struct sa_ex
 int sa_execute_decode_members(struct sa_json_obj *root, struct sa_arena *arena,
                               struct sa_execute *execute, struct sa_error *err)
 {
-    *execute = (struct sa_execute){0};
+    *execute = (struct sa_execute){.limits = SA_EXECUTE_LIMITS_NONE};
     return decode(root, arena, execute, err);
 }
 
@@ -247,7 +237,7 @@ int sa_execute_decode(const char *body, size_t length, struct sa_arena *arena,
 {
     struct sa_json_obj root;
     struct sa_json_limits limits = {.max_bytes = SA_EXECUTE_BODY_MAX};
-    *execute = (struct sa_execute){0};
+    *execute = (struct sa_execute){.limits = SA_EXECUTE_LIMITS_NONE};
     struct sa_json_doc *doc = sa_json_parse(body, length, &limits, err);
     if (!doc)
         return -1;

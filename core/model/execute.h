@@ -11,9 +11,17 @@ enum {
     SA_EXECUTE_STDIN_MAX = 8 * 1024 * 1024,
     SA_EXECUTE_TIMEOUT_DEFAULT_MS = 60 * 1000,
     SA_EXECUTE_TIMEOUT_MAX_MS = 24 * 3600 * 1000,
-    SA_EXECUTE_LIMITS_MAX = 4,
     SA_EXECUTE_TTY_MAX = 4096, /* rows, columns */
 };
+
+struct sa_execute_limits { /* of the process; -1: the default */
+    int64_t memory_bytes, cpu_seconds, file_size_bytes, open_files;
+};
+#define SA_EXECUTE_LIMITS_NONE                                                                     \
+    (struct sa_execute_limits)                                                                     \
+    {                                                                                              \
+        -1, -1, -1, -1                                                                             \
+    }
 
 struct sa_execute {          /* strings belong to the arena */
     const char *kind;        /* "python", "node", "bash", "go" or "command"; NULL: the sandbox's
@@ -21,6 +29,7 @@ struct sa_execute {          /* strings belong to the arena */
     const char *filter;      /* seccomp filter inside the sandbox */
     const char *const *argv; /* NULL without `kind`, and with `context` of no use */
     size_t argc;
+    bool shell;       /* a command that is a line for /bin/sh -c, the last of `argv` */
     const char *code; /* offered on descriptor 3; NULL for commands */
     size_t code_length;
     const char *cwd;        /* NULL: the default */
@@ -29,9 +38,8 @@ struct sa_execute {          /* strings belong to the arena */
     const char *context;    /* id; NULL: a program of its own */
     bool background;        /* answer at once */
     bool tty;
-    int rows, cols;                            /* of the terminal */
-    const char *limits[SA_EXECUTE_LIMITS_MAX]; /* as SA_EXEC_RLIMIT */
-    size_t limit_count;
+    int rows, cols; /* of the terminal */
+    struct sa_execute_limits limits;
     struct sa_json_map env;
     int64_t timeout_ms;
     const char *summary; /* for the record: the command or the code */

@@ -258,7 +258,7 @@ static void answer_error(struct sa_http_request *r, void *user)
     new_job(r, user);
     sa_error_at(&error, (enum sa_code)atoi(sa_http_request_query(r, "code")), "a\"b\\c",
                 "tab\t, line\n, quote \", byte \xff, umlaut \xc3\xa4");
-    sa_http_respond_error_full(r, 0, &error, "a-rule", NULL);
+    sa_http_respond_error_full(r, 0, &error, &(struct sa_http_why){.rule = "a-rule"});
 }
 
 static void take(struct sa_http_request *r, void *user)

@@ -138,13 +138,13 @@ static void test_as_resources(void **state)
     assert_string_equal(e.stdin_text, ":q");
     e = good("{\"command\":\"x\",\"limits\":{\"memory\":\"64Mi\",\"cpuSeconds\":2,"
              "\"fileSize\":\"1Ki\",\"openFiles\":16}}");
-    assert_int_equal(e.limit_count, 4);
-    assert_string_equal(e.limits[0], "data=67108864");
-    assert_string_equal(e.limits[1], "cpu=2:3");
-    assert_string_equal(e.limits[2], "fsize=1024");
-    assert_string_equal(e.limits[3], "nofile=16");
+    assert_int_equal(e.limits.memory_bytes, 67108864);
+    assert_int_equal(e.limits.cpu_seconds, 2);
+    assert_int_equal(e.limits.file_size_bytes, 1024);
+    assert_int_equal(e.limits.open_files, 16);
     e = good("{\"command\":\"x\",\"limits\":{},\"stdin\":false}");
-    assert_true(e.limit_count == 0 && !e.stdin_open && !e.stdin_text);
+    assert_true(e.limits.memory_bytes == -1 && e.limits.file_size_bytes == -1 && !e.stdin_open &&
+                !e.stdin_text);
 }
 
 static void test_refused(void **state)
