@@ -77,7 +77,7 @@ struct sa_policy_admission_input {
     struct sa_policy_who who;
     const char *operation; /* "CREATE", "UPDATE", "DELETE" */
     const char *kind;      /* "Sandbox", "SandboxProfile", "WarmPool", "RuntimeEnvironment" */
-    const char *object;    /* target; JSON: {metadata, spec} */
+    const char *object;    /* target; JSON: {metadata, spec}; with `old` at most 100 KiB */
     const char *old;       /* JSON, on UPDATE and DELETE */
 };
 
@@ -94,8 +94,10 @@ struct sa_policy_execute_input {
     const char *program;  /* last part of the path of what is started, of commands; of a shell
                              line its first word */
     struct sa_json_strings argv; /* of commands; the shell line is one element */
-    const char *code;            /* its first 64 KiB; must be UTF-8 or becomes so */
+    const char *code;            /* all of it, or its beginning */
     int64_t code_bytes;          /* of all of it */
+    bool truncated; /* code, argv, env_names do not have all. The call cuts them to what
+                       fits a question (48, 32 and 8 KiB), and sets this then. */
     const char *cwd, *context;
     struct sa_json_strings env_names;
     bool background, tty;

@@ -56,10 +56,11 @@ struct sa_policy_point {
     const char *const *final;    /* which of them decide at once */
     enum sa_combine combine;
     const struct sa_policy_field *input;
+    size_t input_size;                     /* of the input's struct */
     const char *target;                    /* member of the input that `changes` patch (RFC 7396
                                               without null: maps merge, all else is replaced), and
                                               which comes back as `result`; NULL: no changes */
-    const struct sa_policy_field *changes; /* type of the target */
+    const struct sa_policy_field *changes; /* type of the target; NULL: a map of anything */
     const struct sa_policy_field *returns; /* further members of what a rule returns */
     const char *fallback;                  /* what applies when no rule can be asked, in words */
 };
@@ -85,12 +86,21 @@ int sa_policy_point_find(const char *name);
 /* SETUP's `points` (lua/wire.h). */
 void sa_policy_points_print(struct sa_buf *out);
 
-/* A struct as a map value, and back: the struct is zeroed first, strings go to the arena; unknown
- * members, wrong types, missing required ones are SA_EINVALID with the path ("result.limits.pids:
- * expected integer"). */
-void sa_policy_encode(const struct sa_policy_field *fields, const void *from, struct sa_buf *out);
+/* A struct as a map value: lists, maps and structs are always there, texts unless NULL, all else
+ * unless the field says SA_FIELD_OMIT_ZERO. -1: a member that is JSON cannot be a value
+ * (SA_EINVALID, SA_ETOOLARGE; the path is the member), or a number is not finite. */
+int sa_policy_encode(const struct sa_policy_field *fields, const void *from, struct sa_buf *out,
+                     struct sa_error *err);
+/* And back: the struct is zeroed first, strings go to the arena; unknown members, wrong types,
+ * values out of range, missing required ones are SA_EINVALID with the path ("result.limits.pids:
+ * expected integer, got string"). An empty list is an empty map and the other way round, as Lua has
+ * one empty table; a number without a fraction is an integer. */
 int sa_policy_decode(const struct sa_policy_field *fields, const struct sa_value *map,
                      const char *path, struct sa_arena *arena, void *into, struct sa_error *err);
+/* The same of an input, where nothing is required. */
+int sa_policy_decode_input(const struct sa_policy_field *fields, const struct sa_value *map,
+                           const char *path, struct sa_arena *arena, void *into,
+                           struct sa_error *err);
 
 /* The same tables for people and editors. */
 void sa_policy_print_luals(struct sa_buf *out);    /* ---@class annotations */
