@@ -57,8 +57,8 @@ int sa_host_lock(struct sa_host *host, const char *state, uint32_t uid_base, str
 {
     const uint32_t block = (uint32_t)SA_NATIVE_SANDBOXES_MAX * SA_NATIVE_IDS;
     char name[128];
-    /* Another node that looks for strays may hold it for an instant: as long as the machine keeps it
-     * from going on. */
+    /* Another node that looks for strays may hold it for an instant: as long as the machine keeps
+     * it from going on. */
     for (int i = 0; i < LOCK_TRIES && (host->state_lock = lock_state(state)) < 0; i++)
         usleep(LOCK_WAIT_US);
     if (host->state_lock < 0)

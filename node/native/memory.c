@@ -55,6 +55,8 @@ static void on_tick(uv_timer_t *timer)
         sa_watchdog_measure(list, count);
     for (size_t i = 0; i < count; i++) {
         sb = list[i].owner;
+        if (list[i].memory_bytes > sb->memory_bytes)
+            sa_watchdog_measure_shared(&list[i]);
         sb->watched_bytes = list[i].memory_bytes;
         sb->watched_processes = list[i].processes;
         if (sb->watched_bytes > sb->watched_peak)

@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +22,17 @@ uint64_t sa_watchdog_namespace(pid_t pid)
     return stat(path, &st) < 0 ? 0 : st.st_ino;
 }
 
+/* A file of a process as text; false when it cannot be had (it has ended). */
+static bool read_text(pid_t pid, const char *file, char *text, size_t size)
+{
+    char path[48];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+    sa_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+    text[n > 0 ? n : 0] = '\0';
+    return n > 0;
+}
+
 /* "RssAnon:  123 kB" and so on in bytes, 0 when it is not there (a zombie). */
 static int64_t status_bytes(const char *status, const char *key)
 {
@@ -30,14 +42,19 @@ static int64_t status_bytes(const char *status, const char *key)
 
 static int64_t resident(pid_t pid)
 {
-    char path[48], status[4096];
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    sa_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, status, sizeof status - 1);
-    if (n <= 0)
+    char status[4096];
+    if (!read_text(pid, "status", status, sizeof status))
         return 0;
-    status[n] = '\0';
     return status_bytes(status, "\nRssAnon:") + status_bytes(status, "\nRssShmem:");
+}
+
+/* Of a page that n processes have, 1/n. */
+static int64_t proportional(pid_t pid)
+{
+    char rollup[4096];
+    if (!read_text(pid, "smaps_rollup", rollup, sizeof rollup) || !strstr(rollup, "\nPss_Anon:"))
+        return resident(pid);
+    return status_bytes(rollup, "\nPss_Anon:") + status_bytes(rollup, "\nPss_Shmem:");
 }
 
 /* Memfds hold memory that need not be mapped: files of tmpfs without a name. */
@@ -80,7 +97,7 @@ static struct sa_watched *find(struct sa_watched *list, size_t count, uint64_t n
     return NULL;
 }
 
-void sa_watchdog_measure(struct sa_watched *list, size_t count)
+static void measure(struct sa_watched *list, size_t count, int64_t (*of_process)(pid_t pid))
 {
     DIR *proc = opendir("/proc");
     if (!proc)
@@ -97,7 +114,18 @@ void sa_watchdog_measure(struct sa_watched *list, size_t count)
         if (!w)
             continue;
         w->processes++;
-        w->memory_bytes += resident(pid) + unnamed_files(pid);
+        w->memory_bytes += of_process(pid) + unnamed_files(pid);
     }
     closedir(proc);
+}
+
+void sa_watchdog_measure(struct sa_watched *list, size_t count)
+{
+    measure(list, count, resident);
+}
+
+void sa_watchdog_measure_shared(struct sa_watched *one)
+{
+    if (one->memory_bytes <= SA_WATCHDOG_SHARED_MAX)
+        measure(one, 1, proportional);
 }

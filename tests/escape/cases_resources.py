@@ -49,19 +49,32 @@ def memory_bomb(box):
 @attack("memory bomb of many processes", "K")
 def memory_bombs(box):
     """Each is below what one process may have; together they are beyond the sandbox's limit."""
-    code = ("import os, signal, time\nsignal.alarm(10)\n"
+    code = ("import os, signal, time\nsignal.alarm(60)\n"
             "for i in range(8):\n"
             "    if os.fork() == 0:\n"
             "        a = bytearray(40 << 20)\n"
             "        for k in range(0, len(a), 4096): a[k] = 1\n"
-            "        time.sleep(20)\n"
+            "        time.sleep(100)\n"
             "        os._exit(0)\n"
             "print(os.wait()[1] & 127, flush=True)\n"
             "os.kill(-1, 9)\n")
-    result = box.api.execute(box.id, language="python", code=code, timeoutMs=20000)
+    result = box.api.execute(box.id, language="python", code=code, timeoutMs=90000)
     assert "9" in result["stdout"].split() or result["status"] in ("oom", "failed"), result
     wait_until("the memory to be back", lambda: resident_kib(box) < 120 << 10)
     bounded(box)
+
+
+@attack("memory that forks share is counted once", "C")
+def shared_memory(box):
+    """No attack: who forks must not be ended for memory that is there once."""
+    code = ("import os, time\na = b'x' * (40 << 20)\n"
+            "for i in range(6):\n"
+            "    if os.fork() == 0:\n"
+            "        time.sleep(1)\n"
+            "        os._exit(0)\n"
+            "print([os.wait()[1] for i in range(6)])\n")
+    assert box.python(code, timeoutMs=90000) == str([0] * 6)
+    box.lives()
 
 
 def resident_kib(box):
@@ -142,8 +155,8 @@ def flood(box):
     before = servers.status_kib(pid, "VmRSS")
     result = box.run("yes out & yes err >&2", timeoutMs=3000)
     assert result["status"] == "timeout" or result["status"] == "exited", result
-    result = box.run("cat /dev/zero | tr '\\0' x", timeoutMs=3000)
-    assert result["status"] == "timeout" and result["truncated"]["stdout"], result["truncated"]
+    result = box.run("head -c 64M /dev/zero | tr '\\0' x", timeoutMs=90000)
+    assert result["status"] == "exited" and result["truncated"]["stdout"], result["truncated"]
     assert len(result["stdout"]) <= 4 << 20 and set(result["stdout"][-100:]) == {"x"}  # a line that never ends
     allowed = (200 if servers.SANITIZED else 48) * 1024
     wait_until("the API's memory", lambda: servers.status_kib(pid, "VmRSS") - before < allowed)
@@ -157,7 +170,7 @@ def zombies(box):
         box.python(code)
     wait_until("none to be left", lambda: box.sh(
         "n=0; for s in /proc/[0-9]*/stat; do n=$((n + 1)); done; echo $n") in ("2\n", "3\n", "4\n", "5\n"))  # with the template of Python and its spare
-    assert box.sh("grep -l 'State:.Z' /proc/[0-9]*/status 2>/dev/null") == ""
+    wait_until("none to be dead and there", lambda: box.sh("grep -l 'State:.Z' /proc/[0-9]*/status 2>/dev/null") == "")
     assert box.python("import os\nn = 0\ntry:\n"
                       "    for n in range(40):\n        if os.fork() == 0: os._exit(0)\nexcept OSError: pass\nprint(n)") == "39"
 
@@ -171,15 +184,16 @@ def ignores_term(box):
             "while True: time.sleep(1)\n")
     result = box.api.execute(box.id, language="python", code=code, timeoutMs=500)
     assert result["status"] == "timeout", result
-    # Nobody ignores it any more (bit 14); an interpreter for later may wait.
-    assert box.sh("grep -lE '^SigIgn:.*[4-7c-f][0-9a-f]{3}$' /proc/[0-9]*/status 2>/dev/null || true") == ""
+    # Nobody ignores it any more (bit 14); an interpreter for later may wait. Killed is not gone yet.
+    wait_until("their end", lambda: box.sh(
+        "grep -lE '^SigIgn:.*[4-7c-f][0-9a-f]{3}$' /proc/[0-9]*/status 2>/dev/null || true") == "")
 
 
 @attack("SIGSTOP on itself: wall timeout", "K")
 def stops_itself(box):
     result = box.run("kill -STOP $$", timeoutMs=500)
     assert result["status"] == "timeout" and result["durationMs"] >= 500, result
-    assert box.sh("cat /proc/[0-9]*/stat | awk '$3 == \"T\"' | wc -l") == "0\n"
+    wait_until("its end", lambda: box.sh("cat /proc/[0-9]*/stat | awk '$3 == \"T\"' | wc -l") == "0\n")
 
 
 @attack("unread and endless stdin: back-pressure", "K")
@@ -211,7 +225,7 @@ def system_v(box):
         "    n = libc.shmget(0, 16 << 20, 0o1600)\n"
         "    if n < 0: break\n"
         "    p = libc.shmat(n, None, 0)\n"
-        "    if p and p != 2**64 - 1: ctypes.memset(p, 1, 16 << 20)\n"), timeoutMs=20000)
+        "    if p and p != 2**64 - 1: ctypes.memset(p, 1, 16 << 20)\n"), timeoutMs=90000)
     bounded(box)
 
 
@@ -219,7 +233,7 @@ def system_v(box):
 def memfds(box):
     box.api.execute(box.id, language="python", code=(
         "import os\nfds = []\nfor i in range(64):\n    fd = os.memfd_create('m'); fds.append(fd)\n"
-        "    for _ in range(16): os.write(fd, b'x' * (1 << 20))\nimport time; time.sleep(3)\n"), timeoutMs=20000)
+        "    for _ in range(16): os.write(fd, b'x' * (1 << 20))\nimport time; time.sleep(3)\n"), timeoutMs=90000)
     bounded(box)
 
 
@@ -229,13 +243,14 @@ def bounded(box):
         described = box.api.describe(box.id)
         if described["phase"] == "Failed":
             return described
-        answer = box.api.request("GET", f"/api/v1/sandboxes/{box.id}/metrics")
-        return answer.status_code == 200 and answer.json()["memoryBytes"] <= 96 << 20 and described
+        usage = box.api.request("GET", f"/api/v1/sandboxes/{box.id}/metrics")
+        if usage.status_code != 200 or usage.json()["memoryBytes"] > 96 << 20:
+            return None
+        # Where memory is only watched, it may have been seen, and the sandbox be ended, since then.
+        answer = box.api.post(f"/api/v1/sandboxes/{box.id}/execute", {"command": "echo lives"}, status=None)
+        return answer.status_code == 200 and answer.json()["stdout"] == "lives\n" and described
     described = wait_until("no more memory than allowed", settled)
-    if described["phase"] == "Running":
-        box.lives()
-    else:
-        assert "emory" in described["message"], described
+    assert described["phase"] == "Running" or "emory" in described["message"], described
 
 
 @attack("the clock", "E D")
@@ -246,17 +261,18 @@ def clock(box):
     assert abs(time.time() - before) < 60
 
 
-@attack("processor burn: throttled", "K", resources={"memory": "96Mi", "pids": 64, "cpu": "250m"})
+@attack("processor burn: throttled", "K", resources={"memory": "96Mi", "pids": 64, "cpu": "100m"})
 def burn(box):
-    usage = {"cpuMs": 0}
-    for _ in range(10):  # on a busy machine even a quarter may not be had at once
-        before = usage["cpuMs"]
+    usage, began = box.api.usage(box.id), time.monotonic()
+    for _ in range(10):  # on a busy machine even a tenth may not be had at once
         result = box.run("for i in 1 2 3 4 5 6 7 8; do (while :; do :; done) & done; wait", timeoutMs=3000)
         assert result["status"] == "timeout", result
         box.needs("cgroup.cpu")
-        usage = box.api.usage(box.id)
-        # Eight loops for three seconds had 24 s to use; a quarter of a processor is 0.75 s.
-        assert usage["cpuMs"] - before < 1800, usage
+        before, usage = usage, box.api.usage(box.id)
+        # Eight loops could have used every processor, all the time.
+        allowed = 0.1 * (time.monotonic() - began) * 1000 + 500
+        assert usage["cpuMs"] - before["cpuMs"] < allowed, (before, usage, allowed)
+        began = time.monotonic()
         if usage["throttledMs"] > 0:
             return
     raise AssertionError(usage)

@@ -11,7 +11,7 @@ import requests
 from . import schema
 
 
-def wait_until(what, condition, timeout=20.0, every=0.02):
+def wait_until(what, condition, timeout=60.0, every=0.02):
     """Wait for `condition()` to be true and return its value; `what` is for the failure."""
     deadline = time.monotonic() + timeout
     while True:
