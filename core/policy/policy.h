@@ -43,9 +43,9 @@ struct sa_engine *sa_policy_engine(struct sa_policy *policy);
 const char *sa_policy_shipped(char *path, size_t size);
 
 struct sa_policy_verdict {
-    bool allowed;                        /* not final: go on */
-    bool defaulted;                      /* no rule decided: see above */
-    const char *verdict, *rule, *reason; /* rule: "deny-miners/miner" */
+    bool allowed;                        /* neither denied nor (recycle) to be replaced: go on */
+    bool defaulted;                      /* no rule could decide: see above */
+    const char *verdict, *rule, *reason; /* rule: "deny-miners/miner"; "" where there is none */
     struct sa_verdict_meta meta;
 };
 /* The error that a client gets: SA_EPOLICY with rule and reason ("deny-miners/miner: mining is not
@@ -93,7 +93,7 @@ struct sa_policy_call *sa_policy_egress(struct sa_policy *policy,
 struct sa_policy_call *sa_policy_recycle(struct sa_policy *policy,
                                          const struct sa_policy_recycle_input *input,
                                          sa_policy_cb done, void *user);
-/* `result` is always there. */
+/* `result` is always there, its size between the pool's min and max unless it is held. */
 struct sa_policy_call *sa_policy_scaling(struct sa_policy *policy,
                                          const struct sa_policy_scaling_input *input,
                                          sa_policy_scaling_cb done, void *user);
@@ -104,7 +104,8 @@ struct sa_policy_call *sa_policy_lifecycle(struct sa_policy *policy,
                                            const struct sa_policy_lifecycle_input *input,
                                            sa_policy_end_cb done, void *user);
 
-/* Nobody wants the answer any more: `done` is not called. NULL is allowed. */
+/* Nobody wants the answer any more: `done` is not called. NULL is allowed; a call that was answered
+ * is gone. */
 void sa_policy_forget(struct sa_policy_call *call);
 
 /* Ask any point about an input given as JSON, with the trace: for `explain`. SA_EINVALID: the
