@@ -20,6 +20,16 @@ uv_loop_t *sa_loop_new(struct sa_error *err)
     return loop;
 }
 
+void sa_loop_hold(uv_loop_t *loop)
+{
+    loop->data = (char *)loop->data + 1;
+}
+
+void sa_loop_release(uv_loop_t *loop)
+{
+    loop->data = (char *)loop->data - 1;
+}
+
 static void count_closing(uv_handle_t *handle, void *counter)
 {
     if (uv_is_closing(handle))
@@ -31,13 +41,13 @@ void sa_loop_free(uv_loop_t *loop)
     if (!loop)
         return;
     /* Handles that are closing are no reason for uv_run() to wait, and those left open by
-     * mistake must not make it wait: so no UV_RUN_DEFAULT. */
+     * mistake must not make it wait: so no UV_RUN_DEFAULT, and waiting only for what is held. */
     unsigned closing;
     do {
-        uv_run(loop, UV_RUN_NOWAIT);
+        uv_run(loop, loop->data ? UV_RUN_ONCE : UV_RUN_NOWAIT);
         closing = 0;
         uv_walk(loop, count_closing, &closing);
-    } while (closing);
+    } while (closing || loop->data);
     if (uv_loop_close(loop) != 0) {
         fprintf(stderr, "the event loop still has open handles:\n");
         uv_print_all_handles(loop, stderr);

@@ -11,9 +11,15 @@
 
 /* A new loop. SIGPIPE is ignored for the process from here on. NULL: SA_EINTERNAL. */
 uv_loop_t *sa_loop_new(struct sa_error *err);
-/* Runs what is still closing, then asserts uv_loop_close() == 0; on failure prints the handles
- * that are still open to stderr and aborts. NULL is allowed. */
+/* Runs what is still closing or held, then asserts uv_loop_close() == 0; on failure prints the
+ * handles that are still open to stderr and aborts. NULL is allowed. */
 void sa_loop_free(uv_loop_t *loop);
+
+/* Something ends by itself within a moment, such as a killed child that is to be reaped:
+ * sa_loop_free() runs the loop until as many are released as were held. The loop's `data` counts.
+ */
+void sa_loop_hold(uv_loop_t *loop);
+void sa_loop_release(uv_loop_t *loop);
 
 /* SIGTERM and SIGINT. `stop` is called for each one that arrives, with its number: the first
  * asks for a drain, a second one may cut it short. The watcher does not keep the loop alive. */

@@ -380,3 +380,26 @@ bool sa_value_is(const struct sa_value *string, const char *text)
     return string->type == SA_VALUE_STRING && strlen(text) == string->length &&
            memcmp(text, string->data, string->length) == 0;
 }
+
+void sa_value_copy(struct sa_buf *out, const struct sa_value *value)
+{
+    switch (value->type) {
+    case SA_VALUE_INT:
+        sa_value_int(out, value->integer);
+        break;
+    case SA_VALUE_NUMBER:
+        sa_value_number(out, value->number);
+        break;
+    case SA_VALUE_STRING:
+        sa_value_string(out, value->data, value->length);
+        break;
+    case SA_VALUE_LIST:
+    case SA_VALUE_MAP:
+        put_tag(out, value->type);
+        sa_buf_add(out, value->data, value->length);
+        sa_value_end(out);
+        break;
+    default:
+        put_tag(out, value->type);
+    }
+}

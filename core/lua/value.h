@@ -86,6 +86,8 @@ bool sa_value_next_member(struct sa_value_reader *reader, struct sa_value *key,
 /* Member of a map, NIL when there is none or it is no map. */
 struct sa_value sa_value_get(const struct sa_value *map, const char *key);
 bool sa_value_is(const struct sa_value *string, const char *text);
+/* Append a value that was read. */
+void sa_value_copy(struct sa_buf *out, const struct sa_value *value);
 
 /* JSON there and back, for tools: strings that are not UTF-8 become valid; numbers without a
  * fraction within 2^53 are integers; null members are left out. The value is a checked one. -1:

@@ -28,6 +28,11 @@ void sa_wire_add(struct sa_buf *packet, const struct sa_wire_message *message)
     sa_buf_add(packet, message->body, message->length);
 }
 
+size_t sa_wire_length(const uint8_t *header)
+{
+    return SA_WIRE_HEADER_BYTES + (size_t)take(header, 4);
+}
+
 static int known(uint8_t type)
 {
     return (type >= SA_WIRE_SETUP && type <= SA_WIRE_CALL) ||

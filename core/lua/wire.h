@@ -25,10 +25,10 @@
  *   changes? = {fields}, returns = {fields}}]; policy/schema.h says what they mean and prints them.
  *   combine: "firstFinal", "named", "maxScore". target without changes: a map of anything. fields:
  *   {name = {type, low?, high?, values? = [...], required? = true, fields?}}; type: "boolean",
- *   "integer", "number", "string", "strings" (a list), "map" (of strings), "object" and "objects" (a
- *   list of them; both with fields), "any". low and high: of numbers; values: all that a string, or
- *   each of strings, may be; required: in what a rule returns, or the target in the end.
- * rules: [{name, version, point, file, description, order, params = {name = {type, default, ...}},
+ *   "integer", "number", "string", "strings" (a list), "map" (of strings), "object" and "objects"
+ * (a list of them; both with fields), "any". low and high: of numbers; values: all that a string,
+ * or each of strings, may be; required: in what a rule returns, or the target in the end. rules:
+ * [{name, version, point, file, description, order, params = {name = {type, default, ...}},
  *   tests}]; errors: [{file, line, message}]. Files whose rules do not compile make COMPILE a list
  *   of errors; there is no half-loaded generation.
  * tests: [{file, name, ok, message?, line?}]; coverage: {file = {lines = n, hit = n,
@@ -73,6 +73,8 @@ struct sa_wire_message {
 
 /* Append a message to a packet under way. */
 void sa_wire_add(struct sa_buf *packet, const struct sa_wire_message *message);
+/* Bytes of a message that sa_wire_add() wrote, by its header. */
+size_t sa_wire_length(const uint8_t *header);
 /* Take the next message of a packet: 1, 0 at the end, -1 SA_EPROTOCOL (the peer is to be given
  * up). The body has passed sa_value_check(). */
 int sa_wire_next(const uint8_t **next, size_t *left, struct sa_wire_message *message,

@@ -7,9 +7,14 @@
  * One loop thread; no callback comes from within the function that asked for it.
  *
  * The watchdog: a worker stops a rule by itself (cpu_ms); what no hook can stop is killed from
- * here, once the oldest call in flight has used `kill_cpu_ms` of the worker's processor time or
- * `kill_wall_ms` have passed. All calls in flight then fail with SA_ETIMEOUT (the oldest) and
- * SA_EUNAVAILABLE (the others).
+ * here, once the call that it is at work on has used `kill_cpu_ms` of the worker's processor time
+ * or `kill_wall_ms` have passed. All calls in flight then fail with SA_ETIMEOUT (the oldest) and
+ * SA_EUNAVAILABLE (the others). A call that has waited for kill_wall_ms behind others fails with
+ * SA_ETIMEOUT by itself: every call ends within about that time.
+ *
+ * Nothing that a worker sends is trusted: a packet that breaks the protocol (an answer out of
+ * order, twice, of a wrong type, too large) is the end of the worker, and all calls in flight fail
+ * with SA_EPROTOCOL.
  */
 #ifndef SA_LUA_WORKER_H
 #define SA_LUA_WORKER_H
@@ -38,12 +43,14 @@ struct sa_worker_options {
     struct sa_bundle *bundle;    /* a reference is taken */
     bool test;                   /* run the tests before it is ready */
     struct sa_worker_limits limits;
-    /* err NULL: it is READY. `compiled` and `tested` are COMPILE's and TEST's answers (wire.h;
-     * `tested` with all parts in one list), NIL when it did not come so far. */
+    /* err NULL: it is READY. SA_EINVALID: rules do not compile, or tests failed (the message names
+     * the first, the values all). `compiled` and `tested` are COMPILE's and TEST's answers (wire.h;
+     * `tested` with all parts in one list), NIL when it did not come so far. After an error the
+     * worker is GONE: sa_worker_kill() is left. */
     void (*started)(void *owner, const struct sa_error *err, const struct sa_value *compiled,
                     const struct sa_value *tested);
     /* It is gone without having been told to (crash, overrun, protocol): after all calls in
-     * flight were failed. Not after sa_worker_close(). */
+     * flight were failed; sa_worker_kill() is left. Not after sa_worker_close(). */
     void (*died)(void *owner, const struct sa_error *why);
     void *owner;
 };
@@ -62,7 +69,8 @@ void sa_worker_kill(struct sa_worker *worker);
 typedef void (*sa_worker_cb)(void *user, const struct sa_error *err,
                              const struct sa_value *verdict);
 /* Ask. The input is copied. Questions of one turn of the loop travel in one packet. NULL:
- * SA_EUNAVAILABLE, or SA_EQUOTA when too many (4096) are in flight. */
+ * SA_EUNAVAILABLE (it is not READY), SA_EQUOTA when too much is in flight (4096 calls, or 4 MiB
+ * that the worker has not taken yet), SA_ETOOLARGE and SA_EINVALID (input that is no value). */
 struct sa_worker_call *sa_worker_ask(struct sa_worker *worker, unsigned point, unsigned flags,
                                      const struct sa_buf *input, sa_worker_cb done, void *user,
                                      struct sa_error *err);
@@ -70,6 +78,6 @@ struct sa_worker_call *sa_worker_ask(struct sa_worker *worker, unsigned point, u
 void sa_worker_forget(struct sa_worker_call *call);
 
 size_t sa_worker_in_flight(const struct sa_worker *worker);
-pid_t sa_worker_pid(const struct sa_worker *worker);
+pid_t sa_worker_pid(const struct sa_worker *worker); /* -1 once it is dead */
 
 #endif
