@@ -382,6 +382,8 @@ int sa_client_send(struct sa_client *client, const struct sa_client_request *req
         *request->status = t.status;
     curl_multi_remove_handle(client->multi, easy);
     curl_slist_free_all(list);
+    if (request->refusal)
+        sa_buf_add(request->refusal, t.refused.data, t.refused.length);
     sa_buf_deinit(&t.refused);
     return rc;
 }

@@ -51,8 +51,9 @@ struct sa_client_request {
     struct sa_progress *progress; /* of an upload, and the total of a download; may be NULL */
     sa_client_sink sink;          /* NULL: the body goes to *answer */
     void *user;
-    struct sa_buf *answer; /* may be NULL */
-    long *status;          /* the answer's; may be NULL */
+    struct sa_buf *answer;  /* may be NULL */
+    struct sa_buf *refusal; /* gets the body of an answer that is not 2xx; may be NULL */
+    long *status;           /* the answer's; may be NULL */
 };
 
 /* 0 on 2xx. Other statuses become an error with the code and message of the answer's body;

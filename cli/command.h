@@ -18,12 +18,13 @@ struct sa_command {
     /* for completion */
     const struct sa_option *options;
     size_t option_count;
-    bool takes_sandbox; /* as its argument */
+    bool takes_sandbox;                    /* as its argument */
+    const struct sa_command *const *verbs; /* sub-commands of its own, NULL at the end; or NULL */
 };
 extern const struct sa_command sa_command_up, sa_command_run, sa_command_create, sa_command_ps,
     sa_command_rm, sa_command_exec, sa_command_shell, sa_command_repl, sa_command_logs,
     sa_command_cp, sa_command_forward, sa_command_describe, sa_command_wait, sa_command_pause,
-    sa_command_resume, sa_command_keys, sa_command_doctor, sa_command_completion;
+    sa_command_resume, sa_command_keys, sa_command_policy, sa_command_doctor, sa_command_completion;
 /* All of them, in the order of the help; NULL at the end. */
 extern const struct sa_command *const sa_commands[];
 

@@ -45,12 +45,18 @@ static const struct {
              "(commandline -opc)[2..] (commandline -ct) 2>/dev/null)'\n"},
 };
 
-static const struct sa_command *find(const char *name)
+static const struct sa_command *find(const struct sa_command *const *list, const char *name)
 {
-    for (size_t i = 0; sa_commands[i]; i++)
-        if (strcmp(sa_commands[i]->name, name) == 0)
-            return sa_commands[i];
+    for (size_t i = 0; list[i]; i++)
+        if (strcmp(list[i]->name, name) == 0)
+            return list[i];
     return NULL;
+}
+
+static void print_names(const struct sa_command *const *list)
+{
+    for (size_t i = 0; list[i]; i++)
+        puts(list[i]->name);
 }
 
 static int print_sandbox(void *user, struct sa_json_obj *item, struct sa_error *err)
@@ -79,15 +85,24 @@ static void print_sandboxes(const struct sa_config *config)
 static int print_candidates(const struct sa_config *config, char *const *words, size_t count)
 {
     const char *last = count ? words[count - 1] : "";
-    const struct sa_command *command = count > 1 ? find(words[0]) : NULL;
-    if (count <= 1) {
-        for (size_t i = 0; sa_commands[i]; i++)
-            puts(sa_commands[i]->name);
-        puts("help\nversion");
-    } else if (strcmp(words[0], "help") == 0) {
-        for (size_t i = 0; sa_commands[i]; i++)
-            puts(sa_commands[i]->name);
-    } else if (command && last[0] == '-') {
+    bool help = count > 1 && strcmp(words[0], "help") == 0;
+    size_t verb = help ? 2 : 1; /* where the verb of a command that has some is */
+    const struct sa_command *command = count > verb ? find(sa_commands, words[verb - 1]) : NULL;
+    if (count <= verb) {
+        print_names(sa_commands);
+        if (!help)
+            puts("help\nversion");
+        return 0;
+    }
+    if (command && command->verbs && count == verb + 1) {
+        print_names(command->verbs);
+        return 0;
+    }
+    if (help)
+        return 0;
+    if (command && command->verbs)
+        command = find(command->verbs, words[verb]);
+    if (command && last[0] == '-') {
         for (size_t i = 0; i < command->option_count; i++)
             printf("--%s\n", command->options[i].name);
         puts("--help");

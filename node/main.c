@@ -6,7 +6,6 @@
 #include "control.h"
 #include "doctor.h"
 #include "go_cache.h"
-#include "native/seccomp.h"
 
 #include "base/cleanup.h"
 
@@ -19,7 +18,7 @@
 static const char usage[] =
     "usage: sandbox-node --control-fd N --runtime PATH [--state NAME] [--uid-base N] [--spares N]\n"
     "                    [--cache DIR] [--packages DIR]\n"
-    "       sandbox-node --doctor | --calls\n"
+    "       sandbox-node --doctor\n"
     "\n"
     "  --control-fd N   SOCK_SEQPACKET socket of the control plane\n"
     "  --runtime PATH   the static program that becomes PID 1 of each sandbox\n"
@@ -28,16 +27,13 @@ static const char usage[] =
     "  --spares N       half-made sandboxes to keep ready; default 1\n"
     "  --cache DIR      where build caches are kept; default: none are\n"
     "  --packages DIR   wheels and npm tarballs, offered to sandboxes read-only\n"
-    "  --doctor         say in JSON what this machine offers, and what to do about the rest\n"
-    "  --calls          print in JSON the system calls that policies can allow, by their sets, "
-    "and\n"
-    "                   those that nothing allows\n";
+    "  --doctor         say in JSON what this machine offers, and what to do about the rest\n";
 
 struct arguments {
     long control_fd;
     struct sa_native_options options;
     const char *cache;
-    bool doctor, calls;
+    bool doctor;
 };
 
 static bool number(const char *text, long low, long high, long *value)
@@ -57,7 +53,6 @@ static bool parse(int argc, char **argv, struct arguments *a)
                                           {"cache", required_argument, NULL, 'C'},
                                           {"packages", required_argument, NULL, 'P'},
                                           {"doctor", no_argument, NULL, 'd'},
-                                          {"calls", no_argument, NULL, 'S'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     long value = 0;
@@ -92,9 +87,6 @@ static bool parse(int argc, char **argv, struct arguments *a)
         case 'd':
             a->doctor = true;
             break;
-        case 'S':
-            a->calls = true;
-            break;
         case 'h':
             fputs(usage, stdout);
             exit(0);
@@ -102,8 +94,7 @@ static bool parse(int argc, char **argv, struct arguments *a)
             return false;
         }
     }
-    return optind == argc &&
-           (a->doctor || a->calls || (a->control_fd >= 0 && a->options.runtime_path));
+    return optind == argc && (a->doctor || (a->control_fd >= 0 && a->options.runtime_path));
 }
 
 static void on_signal(uv_signal_t *handle, int number_)
@@ -156,7 +147,5 @@ int main(int argc, char **argv)
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
-    if (a.calls)
-        return sa_calls_print(stdout);
     return a.doctor ? sa_doctor_print(stdout) : serve(&a);
 }

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
-"""Write files that sandboxes get as a C file that holds them: embed.py TARGET FOLDER FILE...
+"""Write files as a C file that holds them: embed.py [--header H] [--table NAME] TARGET FOLDER FILE...
 
-They are named by their path below FOLDER ("kernels/python.py").
+They are named by their path below FOLDER ("kernels/python.py"), in a table of the struct sa_embedded
+that the header declares; by default those that sandboxes get.
 """
+import argparse
 import os
 import sys
 
@@ -11,10 +13,17 @@ MOST_BYTES = 4 << 20
 
 
 def main() -> None:
-    target, folder, *paths = sys.argv[1:]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--header", default="native/embedded.h")
+    parser.add_argument("--table", default="sa_embedded")
+    parser.add_argument("target")
+    parser.add_argument("folder")
+    parser.add_argument("paths", nargs="+")
+    given = parser.parse_args()
+    target, folder, paths = given.target, given.folder, given.paths
     total = 0
     with open(target, "w", encoding="utf-8") as out:
-        out.write('#include "native/embedded.h"\n\n')
+        out.write(f'#include "{given.header}"\n\n')
         table = []
         for index, path in enumerate(sorted(paths)):
             with open(path, "rb") as file:
@@ -26,7 +35,7 @@ def main() -> None:
             out.write("    0};\n")
             name = os.path.relpath(path, folder)
             table.append(f'    {{"{name}", file_{index}, sizeof file_{index} - 1}},\n')
-        out.write("const struct sa_embedded sa_embedded[] = {\n")
+        out.write(f"const struct sa_embedded {given.table}[] = {{\n")
         out.write("".join(table) + "    {NULL, NULL, 0}};\n")
     if total > MOST_BYTES:
         sys.exit(f"embed.py: {total} bytes, more than {MOST_BYTES}: too much for the template root")

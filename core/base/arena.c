@@ -17,7 +17,6 @@ struct block {
 
 struct sa_arena {
     struct block *first; /* the one being filled */
-    size_t block_bytes;
 };
 
 static _Noreturn void out_of_memory(void)
@@ -67,16 +66,9 @@ char *sa_printf(const char *fmt, ...)
     return text;
 }
 
-struct sa_arena *sa_arena_new_sized(size_t block_bytes)
-{
-    struct sa_arena *arena = sa_alloc(sizeof *arena);
-    arena->block_bytes = block_bytes;
-    return arena;
-}
-
 struct sa_arena *sa_arena_new(void)
 {
-    return sa_arena_new_sized(BLOCK_BYTES);
+    return sa_alloc(sizeof(struct sa_arena));
 }
 
 void sa_arena_free(struct sa_arena *arena)
@@ -98,9 +90,9 @@ void *sa_arena_alloc(struct sa_arena *arena, size_t bytes)
     bytes = (bytes + align - 1) / align * align;
     struct block *b = arena->first;
     if (!b || b->size - b->used < bytes) {
-        size_t size = bytes > arena->block_bytes ? bytes : arena->block_bytes;
+        size_t size = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
         struct block **at = &arena->first;
-        if (b && size > arena->block_bytes)
+        if (b && size > BLOCK_BYTES)
             at = &b->next; /* full at once: go on filling the first */
         b = sa_alloc(sizeof *b + size);
         b->size = size;

@@ -182,5 +182,6 @@ int sa_json_arr_int(struct sa_json_arr *arr, size_t index, int64_t low, int64_t 
                     struct sa_error *err);
 int sa_json_arr_obj(struct sa_json_arr *arr, size_t index, struct sa_json_obj *out,
                     struct sa_error *err);
+void sa_json_arr_raw(struct sa_json_arr *arr, size_t index, const char **out, size_t *length);
 
 #endif

@@ -203,6 +203,11 @@ int sa_json_get_raw(struct sa_json_obj *obj, const char *key, const char **out, 
     return 0;
 }
 
+void sa_json_arr_raw(struct sa_json_arr *arr, size_t index, const char **out, size_t *length)
+{
+    to_raw(element(arr, index), arr->arena, out, length);
+}
+
 int sa_json_opt_raw(struct sa_json_obj *obj, const char *key, const char **out, size_t *length,
                     bool *present, struct sa_error *err)
 {
