@@ -1,6 +1,6 @@
 /* GET /sandboxes: what lives now, from memory; with what has ended, from the store. */
 #include "api/lookup.h"
-#include "model/selector.h"
+#include "objects/selector.h"
 
 #include <stdio.h>
 #include <stdlib.h>

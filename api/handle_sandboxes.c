@@ -19,6 +19,7 @@ struct creation {
     const struct sa_principal *principal;
     struct sa_http_request *request;
     struct sa_sandbox_spec spec;
+    struct sa_security_call *security; /* being asked */
     bool wait;
     char id[SA_ID_BYTES];
     /* with a key */
@@ -65,12 +66,12 @@ static void on_keyed_creator_gone(struct sa_http_request *request, void *user)
         sa_sandbox_forget(sandbox, c);
 }
 
-static void create(struct creation *c)
+static void make(struct creation *c, const struct sa_security_answer *security)
 {
     struct sa_error error;
     struct sa_owner owner = {c->principal->key_id, c->principal->name};
     struct sa_claim *claim = c->claim;
-    struct sa_sandbox *sandbox = sa_sandbox_create(c->app->sandboxes, &c->spec, &owner,
+    struct sa_sandbox *sandbox = sa_sandbox_create(c->app->sandboxes, &c->spec, &owner, security,
                                                    c->wait ? on_created : NULL, c, &error);
     c->claim = NULL;
     if (!sandbox) {
@@ -86,6 +87,61 @@ static void create(struct creation *c)
         respond_created(c->request, sandbox);
     if (claim)
         sa_claim_settle(claim, c->id);
+}
+
+/* ---- the security context ---- */
+
+static void refuse(struct creation *c, const struct sa_error *err)
+{
+    if (c->claim)
+        sa_claim_abandon(c->claim);
+    c->claim = NULL;
+    sa_http_respond_error(c->request, err);
+}
+
+static void on_security(void *user, const struct sa_error *err,
+                        const struct sa_security_answer *security)
+{
+    struct creation *c = user;
+    c->security = NULL;
+    sa_http_request_on_closed(c->request, NULL, NULL);
+    if (err)
+        refuse(c, err);
+    else
+        make(c, security);
+}
+
+static void on_asker_gone(struct sa_http_request *request, void *user)
+{
+    struct creation *c = user;
+    (void)request;
+    sa_security_forget(c->security);
+    if (c->claim)
+        sa_claim_abandon(c->claim);
+}
+
+/* Decided first: what may not be had leaves no sandbox behind. */
+static void create(struct creation *c)
+{
+    struct sa_error error;
+    struct sa_security *security = sa_sandboxes_security(c->app->sandboxes);
+    const struct sa_security_ask ask = {.level = sa_security_level_name(c->spec.level),
+                                        .runtime = c->spec.runtime,
+                                        .overrides = c->spec.security_context,
+                                        .tenant = c->principal->name,
+                                        .user = c->principal->name,
+                                        .role = sa_role_name(c->principal->role)};
+    if (sa_sandbox_check_create(c->app->sandboxes, &c->spec, &error) < 0) {
+        refuse(c, &error);
+        return;
+    }
+    const struct sa_security_answer *known = sa_security_known(security, &ask);
+    if (known) {
+        make(c, known);
+        return;
+    }
+    c->security = sa_security_ask(security, &ask, on_security, c);
+    sa_http_request_on_closed(c->request, on_asker_gone, c);
 }
 
 /* ---- the same create again ---- */

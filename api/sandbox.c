@@ -30,6 +30,7 @@ struct sa_sandboxes *sa_sandboxes_new(const struct sa_sandboxes_options *options
     all->node_lost = options->node_lost;
     all->owner = options->owner;
     all->node = sa_node_client_new(options->loop, options->node_fd, &node_events, all);
+    all->security = sa_security_new(options->loop, options->policy, all->node);
     uv_timer_init(all->loop, &all->stop_timer);
     all->stop_timer.data = all;
     all->create_seconds = sa_metric_series(
@@ -58,6 +59,7 @@ void sa_sandboxes_free(struct sa_sandboxes *all)
 {
     if (!all)
         return;
+    sa_security_free(all->security);
     sa_node_client_free(all->node);
     uv_close((uv_handle_t *)&all->stop_timer, on_registry_closed);
 }
@@ -173,6 +175,8 @@ static void retire(struct sa_sandbox *sandbox)
                 SA_LOG_S("phase", sa_phase_name(sandbox->phase)),
                 SA_LOG_S("reason", sandbox->reason), SA_LOG_S("message", sandbox->message));
     sa_node_forget(all->node, sandbox);
+    sa_sandbox_withdraw(sandbox);
+    sa_buf_deinit(&sandbox->submission.body);
     sa_runtime_conn_free(sandbox->conn, sandbox->message);
     sandbox->conn = NULL;
     if (!sandbox->failure.code)
@@ -216,6 +220,7 @@ bool sa_sandbox_step(struct sa_sandbox *sandbox, enum sa_lifecycle_event event)
     if (sandbox->phase == before)
         return false;
     if (sandbox->phase == SA_PHASE_TERMINATING) {
+        sa_sandbox_withdraw(sandbox);
         uv_timer_stop(&sandbox->timer);
         sa_sandbox_clock_stop(sandbox);
         sa_sandbox_pause_over(sandbox);
@@ -348,8 +353,9 @@ static void on_created(void *user, struct sa_node_reply *reply)
 }
 
 struct sa_sandbox *sa_sandbox_create(struct sa_sandboxes *all, const struct sa_sandbox_spec *spec,
-                                     const struct sa_owner *owner, sa_sandbox_done done, void *user,
-                                     struct sa_error *err)
+                                     const struct sa_owner *owner,
+                                     const struct sa_security_answer *security,
+                                     sa_sandbox_done done, void *user, struct sa_error *err)
 {
     if (sa_sandbox_check_create(all, spec, err) < 0)
         return NULL;
@@ -361,6 +367,8 @@ struct sa_sandbox *sa_sandbox_create(struct sa_sandboxes *all, const struct sa_s
     sa_sandbox_copy_spec(s, spec);
     s->owner.key_id = sa_arena_strdup(s->arena, owner->key_id);
     s->owner.key_name = sa_arena_strdup(s->arena, owner->key_name);
+    snprintf(s->profile, sizeof s->profile, "%s", security->profile);
+    s->generation = security->generation;
     sa_sandbox_set_fixed(s, NULL, 0, NULL, 0);
     s->created_ms = sa_wall_ms();
     s->created_us = sa_monotonic_us();
@@ -375,7 +383,7 @@ struct sa_sandbox *sa_sandbox_create(struct sa_sandboxes *all, const struct sa_s
     sa_gauge_set(all->running, (double)all->count);
     sa_counter_add(all->created_total, 1);
     sa_sandbox_add_waiter(&s->creators, done, user);
-    sa_sandbox_submit(s, spec, on_created);
+    sa_sandbox_submit(s, spec, security, on_created);
     return s;
 }
 

@@ -8,6 +8,7 @@
 
 #include "api/node_client.h"
 #include "api/runtime_conn.h"
+#include "api/security.h"
 #include "metrics/metrics.h"
 #include "model/sandbox.h"
 #include "store/store.h"
@@ -20,6 +21,7 @@ struct sa_sandboxes_options {
     struct sa_store *store;
     struct sa_metrics *metrics;
     int node_fd;                                /* taken */
+    struct sa_policy *policy;                   /* decides security contexts; outlives them */
     size_t max_running;                         /* more creates answer SA_EQUOTA; 0: 1000 */
     void (*ended)(void *owner, const char *id); /* nothing of the sandbox is left */
     void (*node_lost)(void *owner);
@@ -38,6 +40,8 @@ void sa_sandboxes_ask_node(struct sa_sandboxes *all,
                            void (*done)(void *user, const struct sa_error *err), void *user);
 bool sa_sandboxes_node_is_up(const struct sa_sandboxes *all);
 struct sa_store *sa_sandboxes_store(const struct sa_sandboxes *all);
+/* To be asked before a sandbox is made. */
+struct sa_security *sa_sandboxes_security(const struct sa_sandboxes *all);
 
 /* Who made it. */
 struct sa_owner {
@@ -48,10 +52,15 @@ struct sa_owner {
  * during the call even if it failed. */
 typedef void (*sa_sandbox_done)(void *user, struct sa_sandbox *sandbox, const struct sa_error *err);
 
-/* NULL when it is refused at once (`done` is not called then). `done` may be NULL. */
+/* May it be made, as far as can be said without asking anybody? */
+int sa_sandbox_check_create(const struct sa_sandboxes *all, const struct sa_sandbox_spec *spec,
+                            struct sa_error *err);
+/* `security` is copied. NULL when it is refused at once (`done` is not called then). `done` may be
+ * NULL. */
 struct sa_sandbox *sa_sandbox_create(struct sa_sandboxes *all, const struct sa_sandbox_spec *spec,
-                                     const struct sa_owner *owner, sa_sandbox_done done, void *user,
-                                     struct sa_error *err);
+                                     const struct sa_owner *owner,
+                                     const struct sa_security_answer *security,
+                                     sa_sandbox_done done, void *user, struct sa_error *err);
 /* While it is being made: `done` comes, as to its creator, and true is returned. */
 bool sa_sandbox_await_creation(struct sa_sandbox *sandbox, sa_sandbox_done done, void *user);
 /* The creator went away: do not call `done` of this user. */

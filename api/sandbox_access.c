@@ -6,6 +6,11 @@ bool sa_sandboxes_node_is_up(const struct sa_sandboxes *all)
     return sa_node_client_is_open(all->node);
 }
 
+struct sa_security *sa_sandboxes_security(const struct sa_sandboxes *all)
+{
+    return all->security;
+}
+
 struct sa_store *sa_sandboxes_store(const struct sa_sandboxes *all)
 {
     return all->store;

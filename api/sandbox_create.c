@@ -7,8 +7,56 @@
 #include <stdio.h>
 #include <string.h>
 
+/* ---- sending, and once more where the node had forgotten the profile ---- */
+
+static void send_create(struct sa_sandbox *s);
+
+static void on_again(void *user, const struct sa_error *err,
+                     const struct sa_security_answer *security)
+{
+    struct sa_sandbox *s = user;
+    struct sa_node_reply failed = {.type = SA_NODE_FAILED, .error = err};
+    (void)security;
+    s->submission.again = NULL;
+    if (err)
+        s->submission.done(s, &failed);
+    else
+        send_create(s);
+}
+
+static bool forgot(const struct sa_node_reply *reply)
+{
+    return reply->error && reply->error->code == SA_ENOTFOUND &&
+           strcmp(reply->error->path, "profile") == 0;
+}
+
+static void on_reply(void *user, struct sa_node_reply *reply)
+{
+    struct sa_sandbox *s = user;
+    struct submission *submission = &s->submission;
+    if (forgot(reply) && !submission->tried_again && s->phase == SA_PHASE_CREATING) {
+        submission->tried_again = true;
+        submission->again = sa_security_again(s->all->security, s->profile, on_again, s);
+        if (submission->again)
+            return;
+    }
+    sa_buf_deinit(&submission->body);
+    submission->done(s, reply);
+}
+
+static void send_create(struct sa_sandbox *s)
+{
+    sa_node_call(s->all->node, SA_NODE_CREATE, &s->submission.body, on_reply, s);
+}
+
+void sa_sandbox_withdraw(struct sa_sandbox *s)
+{
+    sa_security_forget(s->submission.again);
+    s->submission.again = NULL;
+}
+
 void sa_sandbox_submit(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *spec,
-                       sa_node_reply_cb done)
+                       const struct sa_security_answer *security, sa_node_reply_cb done)
 {
     /* The last three: there is no network, and npm and pip should say so at once, not after a
      * minute of retries; pip may install what was uploaded, since the system is read-only. */
@@ -33,9 +81,13 @@ void sa_sandbox_submit(struct sa_sandbox *sandbox, const struct sa_sandbox_spec 
             sa_arena_printf(scratch, "%s=%s", spec->env.items[i].key, spec->env.items[i].value);
     const struct sa_lifecycle *l = &spec->lifecycle;
     size_t required = spec->required_controls.count;
-    const char **require = sa_arena_alloc(scratch, (required + 1) * sizeof *require);
+    const size_t ruled = security->required.count;
+    const char **require = sa_arena_alloc(scratch, (required + ruled + 1) * sizeof *require);
     if (required)
         memcpy(require, spec->required_controls.items, required * sizeof *require);
+    if (ruled)
+        memcpy(require + required, security->required.items, ruled * sizeof *require);
+    required += ruled;
     if (l->on_timeout == SA_END_PAUSE || (l->idle_timeout_s && l->on_idle == SA_END_PAUSE))
         require[required++] = "cgroup.freezer"; /* what will be paused must have one */
     struct sa_node_spec node = {.memory_bytes = spec->resources.memory_bytes,
@@ -48,12 +100,13 @@ void sa_sandbox_submit(struct sa_sandbox *sandbox, const struct sa_sandbox_spec 
                                 .require = (char **)(size_t)require,
                                 .require_count = required};
     snprintf(node.id, sizeof node.id, "%s", sandbox->id);
+    snprintf(node.profile, sizeof node.profile, "%s", security->profile);
     snprintf(node.runtime, sizeof node.runtime, "%s", spec->runtime);
     snprintf(node.hostname, sizeof node.hostname, "%s", spec->name ? spec->name : sandbox->id);
-    sa_autobuf body = SA_BUF_INIT;
-    sa_node_spec_encode(&node, &body);
+    sa_node_spec_encode(&node, &sandbox->submission.body);
+    sandbox->submission.done = done;
     sa_sandbox_step(sandbox, SA_EVENT_SUBMITTED);
-    sa_node_call(sandbox->all->node, SA_NODE_CREATE, &body, done, sandbox);
+    send_create(sandbox);
     sa_arena_free(scratch);
 }
 
@@ -82,14 +135,6 @@ int sa_sandbox_check_create(const struct sa_sandboxes *all, const struct sa_sand
                            "env: %zu bytes in all, at most 32768 can be delivered", env_bytes);
     if (check_controls(&spec->required_controls, err) < 0)
         return -1;
-    if (spec->level == SA_LEVEL_HIGH)
-        return sa_error_at(err, SA_ECONTROL, "securityLevel",
-                           "securityLevel high needs gVisor, which this node does not offer; use "
-                           "standard");
-    if (spec->level == SA_LEVEL_CUSTOM)
-        return sa_error_at(err, SA_ECONTROL, "securityLevel",
-                           "securityLevel custom needs a profile, and none is defined here; use "
-                           "standard");
     if (spec->warm == SA_WARM_REQUIRE)
         return sa_error_at(err, SA_EUNAVAILABLE, "warm",
                            "no warm sandbox is ready; use \"prefer\" to accept a cold start");

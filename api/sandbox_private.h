@@ -31,6 +31,14 @@ enum pausing {
     PAUSE_THAWING,
 };
 
+/* A create that the node has not answered yet (sandbox_create.c). */
+struct submission {
+    struct sa_buf body; /* may hold secrets */
+    sa_node_reply_cb done;
+    struct sa_security_call *again; /* the node had forgotten the profile */
+    bool tried_again;
+};
+
 struct sa_sandbox {
     UT_hash_handle hh;
     struct sa_sandbox *prev, *next; /* newest first */
@@ -44,6 +52,8 @@ struct sa_sandbox {
     char reason[64];
     char message[512];
     struct sa_error failure; /* of the creation */
+    char profile[SA_PROFILE_ID_BYTES];
+    uint64_t generation; /* of the rules that decided the profile */
     char *fixed_json, *labels_json;
     int64_t created_ms, ready_ms, expires_ms, ended_ms; /* wall */
     int64_t created_us;                                 /* monotonic */
@@ -67,6 +77,7 @@ struct sa_sandbox {
     struct sa_arena *settings; /* labels, annotations */
     char *settings_json;
     int64_t oom_kills;
+    struct submission submission;
     struct event *events;
     size_t event_count;
     int64_t last_seq;
@@ -76,6 +87,7 @@ struct sa_sandboxes {
     uv_loop_t *loop;
     struct sa_store *store;
     struct sa_node_client *node;
+    struct sa_security *security;
     struct sa_sandbox *by_id, *list;
     size_t count, max_running;
     uint64_t last_sequence;
@@ -101,11 +113,11 @@ void sa_sandbox_call_waiters(struct sa_sandbox *sandbox, struct waiter **list,
 void sa_sandbox_changed(struct sa_sandbox *sandbox);
 
 /* sandbox_create.c */
-/* Ask the node for it. `done` as sa_node_call. */
+/* Ask the node for it. `done` as sa_node_call, unless withdrawn. */
 void sa_sandbox_submit(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *spec,
-                       sa_node_reply_cb done);
-int sa_sandbox_check_create(const struct sa_sandboxes *all, const struct sa_sandbox_spec *spec,
-                            struct sa_error *err);
+                       const struct sa_security_answer *security, sa_node_reply_cb done);
+/* Nothing more is sent; what was sent is not taken back. */
+void sa_sandbox_withdraw(struct sa_sandbox *sandbox);
 
 /* sandbox_clock.c */
 void sa_sandbox_clock_init(struct sa_sandbox *sandbox);

@@ -15,6 +15,8 @@ void sa_sandbox_set_fixed(struct sa_sandbox *sandbox, const char *const *control
     struct sa_buf text = SA_BUF_INIT;
     sa_sandbox_fixed_print(&(struct sa_sandbox_fixed){.id = sandbox->id,
                                                       .spec = &sandbox->spec,
+                                                      .profile = sandbox->profile,
+                                                      .generation = sandbox->generation,
                                                       .controls = controls,
                                                       .control_count = control_count,
                                                       .weaker = weaker,

@@ -47,6 +47,7 @@ void sa_sandbox_copy_spec(struct sa_sandbox *s, const struct sa_sandbox_spec *sp
     s->spec.name = spec->name ? sa_arena_strdup(a, spec->name) : NULL;
     s->spec.env = (struct sa_json_map){0}; /* delivered, and not kept: it may hold secrets */
     s->spec.required_controls = (struct sa_json_strings){0};
+    s->spec.security_context = NULL;
     s->spec.imports.items = sa_arena_alloc(a, (imports + 1) * sizeof *s->spec.imports.items);
     for (size_t i = 0; i < imports; i++)
         s->spec.imports.items[i] = sa_arena_strdup(a, spec->imports.items[i]);

@@ -1,6 +1,6 @@
 /* Outside bytes as a label selector: refused or taken without a fault; what is taken says of every
  * requirement whether it holds, and the whole holds when all of them do. */
-#include "model/selector.h"
+#include "objects/selector.h"
 
 #include "base/arena.h"
 

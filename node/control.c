@@ -188,6 +188,17 @@ static void on_frozen(void *owner, const char *id, uint32_t call, const struct s
         send_id(owner, SA_NODE_DONE, call, id);
 }
 
+static void on_profiled(void *owner, uint32_t call, const struct sa_error *why)
+{
+    struct sa_node *node = owner;
+    if (why) {
+        send_failed(node, call, why);
+        return;
+    }
+    message(node, SA_NODE_DONE, call);
+    send_out(node, -1);
+}
+
 static void on_stopped(void *owner)
 {
     struct sa_node *node = owner;
@@ -196,8 +207,9 @@ static void on_stopped(void *owner)
     node->closed = true;
 }
 
-static const struct sa_native_events native_events = {
-    on_created, on_failed, on_destroyed, on_exited, on_oom, on_denied, on_frozen, on_stopped};
+static const struct sa_native_events native_events = {on_created, on_failed,   on_destroyed,
+                                                      on_exited,  on_oom,      on_denied,
+                                                      on_frozen,  on_profiled, on_stopped};
 
 /* ---- requests ---- */
 
@@ -212,6 +224,19 @@ static void do_create(struct sa_node *node, uint32_t call, const struct sa_field
     if (sa_native_create(node->native, &spec, call, &why) < 0)
         send_failed(node, call, &why);
     sa_node_spec_deinit(&spec);
+}
+
+static void do_profile(struct sa_node *node, uint32_t call, const struct sa_fields *fields)
+{
+    struct sa_profile profile;
+    struct sa_error why = {0};
+    if (sa_profile_decode(fields->next, fields->left, &profile, &why) < 0) {
+        send_failed(node, call, &why);
+        return;
+    }
+    if (sa_native_profile(node->native, &profile, call, &why) < 0)
+        send_failed(node, call, &why);
+    sa_profile_deinit(&profile);
 }
 
 static void do_stats(struct sa_node *node, uint32_t call, const char *id)
@@ -286,6 +311,10 @@ static void request(struct sa_node *node, size_t length)
     }
     if (type == SA_NODE_CREATE) {
         do_create(node, call, &fields);
+        return;
+    }
+    if (type == SA_NODE_PROFILE) {
+        do_profile(node, call, &fields);
         return;
     }
     if (type == SA_NODE_INFO) {

@@ -6,6 +6,7 @@
 #include "control.h"
 #include "doctor.h"
 #include "go_cache.h"
+#include "native/seccomp.h"
 
 #include "base/cleanup.h"
 
@@ -18,7 +19,7 @@
 static const char usage[] =
     "usage: sandbox-node --control-fd N --runtime PATH [--state NAME] [--uid-base N] [--spares N]\n"
     "                    [--cache DIR] [--packages DIR]\n"
-    "       sandbox-node --doctor\n"
+    "       sandbox-node --doctor | --calls\n"
     "\n"
     "  --control-fd N   SOCK_SEQPACKET socket of the control plane\n"
     "  --runtime PATH   the static program that becomes PID 1 of each sandbox\n"
@@ -27,13 +28,16 @@ static const char usage[] =
     "  --spares N       half-made sandboxes to keep ready; default 1\n"
     "  --cache DIR      where build caches are kept; default: none are\n"
     "  --packages DIR   wheels and npm tarballs, offered to sandboxes read-only\n"
-    "  --doctor         say in JSON what this machine offers, and what to do about the rest\n";
+    "  --doctor         say in JSON what this machine offers, and what to do about the rest\n"
+    "  --calls          print in JSON the system calls that policies can allow, by their sets, "
+    "and\n"
+    "                   those that nothing allows\n";
 
 struct arguments {
     long control_fd;
     struct sa_native_options options;
     const char *cache;
-    bool doctor;
+    bool doctor, calls;
 };
 
 static bool number(const char *text, long low, long high, long *value)
@@ -53,6 +57,7 @@ static bool parse(int argc, char **argv, struct arguments *a)
                                           {"cache", required_argument, NULL, 'C'},
                                           {"packages", required_argument, NULL, 'P'},
                                           {"doctor", no_argument, NULL, 'd'},
+                                          {"calls", no_argument, NULL, 'S'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     long value = 0;
@@ -87,6 +92,9 @@ static bool parse(int argc, char **argv, struct arguments *a)
         case 'd':
             a->doctor = true;
             break;
+        case 'S':
+            a->calls = true;
+            break;
         case 'h':
             fputs(usage, stdout);
             exit(0);
@@ -94,7 +102,8 @@ static bool parse(int argc, char **argv, struct arguments *a)
             return false;
         }
     }
-    return optind == argc && (a->doctor || (a->control_fd >= 0 && a->options.runtime_path));
+    return optind == argc &&
+           (a->doctor || a->calls || (a->control_fd >= 0 && a->options.runtime_path));
 }
 
 static void on_signal(uv_signal_t *handle, int number_)
@@ -147,5 +156,7 @@ int main(int argc, char **argv)
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
+    if (a.calls)
+        return sa_calls_print(stdout);
     return a.doctor ? sa_doctor_print(stdout) : serve(&a);
 }

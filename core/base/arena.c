@@ -17,6 +17,7 @@ struct block {
 
 struct sa_arena {
     struct block *first; /* the one being filled */
+    size_t block_bytes;
 };
 
 static _Noreturn void out_of_memory(void)
@@ -66,9 +67,16 @@ char *sa_printf(const char *fmt, ...)
     return text;
 }
 
+struct sa_arena *sa_arena_new_sized(size_t block_bytes)
+{
+    struct sa_arena *arena = sa_alloc(sizeof *arena);
+    arena->block_bytes = block_bytes;
+    return arena;
+}
+
 struct sa_arena *sa_arena_new(void)
 {
-    return sa_alloc(sizeof(struct sa_arena));
+    return sa_arena_new_sized(BLOCK_BYTES);
 }
 
 void sa_arena_free(struct sa_arena *arena)
@@ -90,9 +98,9 @@ void *sa_arena_alloc(struct sa_arena *arena, size_t bytes)
     bytes = (bytes + align - 1) / align * align;
     struct block *b = arena->first;
     if (!b || b->size - b->used < bytes) {
-        size_t size = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+        size_t size = bytes > arena->block_bytes ? bytes : arena->block_bytes;
         struct block **at = &arena->first;
-        if (b && size > BLOCK_BYTES)
+        if (b && size > arena->block_bytes)
             at = &b->next; /* full at once: go on filling the first */
         b = sa_alloc(sizeof *b + size);
         b->size = size;

@@ -11,6 +11,8 @@
 struct sa_arena;
 
 struct sa_arena *sa_arena_new(void);
+/* For what lives long and is small: memory is taken in blocks of that many bytes. */
+struct sa_arena *sa_arena_new_sized(size_t block_bytes);
 void sa_arena_free(struct sa_arena *arena); /* NULL is allowed */
 
 /* Zeroed, aligned for any type; lives until the arena is freed. */

@@ -27,6 +27,8 @@ static const struct {
     [SA_EPROTOCOL] = {"invalid_request", 400, 76, "ProtocolError"},
     [SA_ECANCELED] = {"conflict", 409, 75, "Canceled"},
     [SA_EINTERNAL] = {"internal", 500, 70, "InternalError"},
+    [SA_EEXISTS] = {"conflict", 409, 75, "AlreadyExists"},
+    [SA_EEXPIRED] = {"conflict", 410, 75, "Expired"},
 };
 
 static unsigned known(enum sa_code code)

@@ -29,6 +29,8 @@ enum sa_code {
     SA_EPROTOCOL,    /* a peer broke a protocol */
     SA_ECANCELED,
     SA_EINTERNAL,
+    SA_EEXISTS,  /* something of that name is there already */
+    SA_EEXPIRED, /* what it refers to is too old and not kept any more: begin anew */
     SA_CODE_COUNT
 };
 

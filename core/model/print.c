@@ -38,6 +38,12 @@ void sa_sandbox_fixed_print(const struct sa_sandbox_fixed *fixed, struct sa_buf 
     sa_json_put_string(&w, "securityLevel", sa_security_level_name(fixed->spec->level));
     sa_json_put_string(&w, "start", "cold");
     put_resources(&w, &fixed->spec->resources);
+    if (fixed->profile) {
+        sa_json_put_object(&w, "securityProfile");
+        sa_json_put_string(&w, "digest", fixed->profile);
+        sa_json_put_int(&w, "generation", (int64_t)fixed->generation);
+        sa_json_w_end_object(&w);
+    }
     put_list(&w, "controls", fixed->controls, fixed->control_count);
     put_list(&w, "weaker", fixed->weaker, fixed->weaker_count);
     sa_json_w_end_object(&w);

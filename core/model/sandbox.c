@@ -99,6 +99,27 @@ static int decode_imports(struct sa_json_obj *root, struct sa_json_strings *impo
     return 0;
 }
 
+/* Passed on to the rules, which know what may be in it. */
+static int decode_context(struct sa_json_obj *root, struct sa_sandbox_spec *spec,
+                          struct sa_error *err)
+{
+    size_t length;
+    bool given;
+    if (sa_json_opt_raw(root, "securityContext", &spec->security_context, &length, &given, err) < 0)
+        return -1;
+    if (!given)
+        return 0;
+    if (spec->security_context[0] != '{')
+        return sa_json_fail(root, "securityContext", err, "expected an object");
+    if (length > SA_SECURITY_CONTEXT_MAX_BYTES)
+        return sa_json_fail(root, "securityContext", err, "%zu bytes, at most %d are taken", length,
+                            SA_SECURITY_CONTEXT_MAX_BYTES);
+    if (spec->level != SA_LEVEL_CUSTOM)
+        return sa_json_fail(root, "securityContext", err,
+                            "only with securityLevel custom; the other levels are the rules'");
+    return 0;
+}
+
 static int decode(struct sa_json_obj *root, struct sa_sandbox_spec *spec, struct sa_error *err)
 {
     int runtime = 0, level = SA_LEVEL_STANDARD, warm = SA_WARM_PREFER;
@@ -116,15 +137,16 @@ static int decode(struct sa_json_obj *root, struct sa_sandbox_spec *spec, struct
         decode_imports(root, &spec->imports, err) < 0 ||
         sa_json_opt_enum(root, "warm", warms, &warm, NULL, err) < 0 ||
         sa_json_opt_strings(root, "requiredControls", 64, 64, &spec->required_controls, NULL, err) <
-            0 ||
-        sa_json_finish(root, err) < 0)
+            0)
+        return -1;
+    spec->level = (enum sa_security_level)level;
+    if (decode_context(root, spec, err) < 0 || sa_json_finish(root, err) < 0)
         return -1;
     if (spec->name && !sa_name_valid(spec->name))
         return sa_json_fail(root, "name", err,
                             "expected 1-63 of a-z, 0-9 and '-', beginning and ending with a "
                             "letter or digit");
     spec->runtime = runtimes[runtime];
-    spec->level = (enum sa_security_level)level;
     spec->warm = (enum sa_warm)warm;
     return 0;
 }

@@ -29,6 +29,7 @@ enum {
     SA_ANNOTATIONS_MAX_BYTES = 32 * 1024, /* keys and values of all */
     SA_IMPORTS_MAX = 64,
     SA_IDLE_MAX_S = 86400,
+    SA_SECURITY_CONTEXT_MAX_BYTES = 16 * 1024,
 };
 #define SA_MEMORY_DEFAULT_BYTES (INT64_C(512) << 20)
 #define SA_MEMORY_MIN_BYTES (INT64_C(16) << 20)
@@ -58,6 +59,7 @@ struct sa_sandbox_spec { /* strings belong to the arena */
     struct sa_lifecycle lifecycle;
     struct sa_json_map env, labels, annotations;
     struct sa_json_strings required_controls, imports;
+    const char *security_context; /* JSON, of SA_LEVEL_CUSTOM; NULL: none given */
 };
 
 /* Decode the body of a create, filling defaults. SA_EINVALID with the path of the field. */
@@ -78,6 +80,8 @@ int sa_timeout_decode(const char *body, size_t length, struct sa_arena *arena, i
 struct sa_sandbox_fixed {
     const char *id; /* the name, where the spec has none */
     const struct sa_sandbox_spec *spec;
+    const char *profile; /* digest of the security context; NULL: not known yet */
+    uint64_t generation; /* of the rules that decided it */
     const char *const *controls;
     size_t control_count;
     const char *const *weaker;

@@ -2,6 +2,7 @@
 #include "nodelink/nodelink.h"
 
 #include "base/arena.h"
+#include "nodelink/profile.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ void sa_node_spec_deinit(struct sa_node_spec *spec)
 void sa_node_spec_encode(const struct sa_node_spec *spec, struct sa_buf *out)
 {
     sa_fields_add_text(out, SA_NODE_ID, spec->id);
+    sa_fields_add_text(out, SA_PROFILE_ID, spec->profile);
     sa_fields_add_text(out, SA_NODE_RUNTIME, spec->runtime);
     sa_fields_add_text(out, SA_NODE_HOSTNAME, spec->hostname);
     sa_fields_add_int(out, SA_NODE_MEMORY_BYTES, spec->memory_bytes);
@@ -78,6 +80,8 @@ static int decode_field(const struct sa_field *f, struct sa_node_spec *spec, str
     switch (f->tag) {
     case SA_NODE_ID:
         return sa_field_text_into(f, spec->id, sizeof spec->id, err);
+    case SA_PROFILE_ID:
+        return sa_field_text_into(f, spec->profile, sizeof spec->profile, err);
     case SA_NODE_RUNTIME:
         return sa_field_text_into(f, spec->runtime, sizeof spec->runtime, err);
     case SA_NODE_HOSTNAME:
@@ -116,9 +120,10 @@ int sa_node_spec_decode(const void *body, size_t length, struct sa_node_spec *sp
             goto bad;
     if (more < 0)
         goto bad;
-    if (!sa_id_valid("sb-", spec->id) || !spec->runtime[0] || !spec->memory_bytes ||
-        !spec->cpu_millicores || !spec->pids || !spec->storage_bytes || !spec->inodes) {
-        sa_error_set(err, SA_EPROTOCOL, "the spec lacks an id, a runtime or a limit");
+    if (!sa_id_valid("sb-", spec->id) || !sa_profile_id_valid(spec->profile) || !spec->runtime[0] ||
+        !spec->memory_bytes || !spec->cpu_millicores || !spec->pids || !spec->storage_bytes ||
+        !spec->inodes) {
+        sa_error_set(err, SA_EPROTOCOL, "the spec lacks an id, a profile, a runtime or a limit");
         goto bad;
     }
     return 0;

@@ -5,10 +5,15 @@
  * reply, 0 in events), then fields (link/fields.h). Descriptors travel beside (SCM_RIGHTS).
  *
  *   request         fields                              reply
+ *   PROFILE         nodelink/profile.h                  DONE once its filters are compiled (at
+ *                                                       once when the id is known), or FAILED
  *   CREATE          spec tags                           CREATED: descriptor of the link;
  *                                                       SA_NODE_CONTROL repeated (controls in
  *                                                       force), SA_NODE_WEAKER repeated (what this
- *                                                       node cannot promise and why), or FAILED
+ *                                                       node cannot promise and why), or FAILED;
+ *                                                       SA_ENOTFOUND with the path "profile": the
+ *                                                       node does not know it (any more), send it
+ *                                                       again
  *   DESTROY         SA_NODE_ID                          DESTROYED once nothing of it is left;
  *                                                       unknown ids are no error
  *   STATS           SA_NODE_ID                          STATS_REPLY: stats tags and
@@ -50,6 +55,7 @@ enum sa_node_type {
     SA_NODE_DONE = 10,
     SA_NODE_INFO = 11,
     SA_NODE_INFO_REPLY = 12,
+    SA_NODE_PROFILE = 13,
     SA_NODE_EXITED = 32,
     SA_NODE_SECURITY = 33,
     SA_NODE_OOM = 34,
@@ -85,11 +91,13 @@ enum sa_node_tag {
     SA_NODE_PID = 41,     /* on the host */
     SA_NODE_COMM = 42,    /* name of the program, made printable */
     SA_NODE_COUNT = 43,   /* how many of these since the last such event (rate-limited) */
+    /* 50 to 62: nodelink/profile.h; CREATE has SA_PROFILE_ID */
 };
 
 /* What CREATE asks for, decoded. Strings are malloc'd; sa_node_spec_deinit() frees. */
 struct sa_node_spec {
     char id[SA_ID_BYTES];
+    char profile[65];
     char runtime[32];
     char hostname[64];
     int64_t memory_bytes, cpu_millicores, pids, storage_bytes, inodes;

@@ -21,7 +21,7 @@
 
 struct sa_embedded_options {
     uv_loop_t *loop;
-    const char *path;                   /* the database file; NULL: memory only */
+    const char *data_dir;               /* holds objects.db; NULL: memory only */
     const struct sa_kind *const *kinds; /* NULL at the end */
     size_t history;                     /* changes kept; 0: 16384 (at most 64 MiB) */
     size_t objects_max;                 /* of all kinds; 0: 200000; more creates: SA_EQUOTA */

@@ -66,6 +66,7 @@ struct sa_kind {
     /* May `next` follow `before` in an update? Immutable fields. NULL: any. */
     int (*check_update)(const struct sa_object *before, const void *next, struct sa_error *err);
     const struct sa_kind_field *fields; /* ends with path NULL; may be NULL */
+    int64_t ttl_ms;                     /* the server deletes older ones; 0: never */
 };
 
 /* A whole object from JSON (apiVersion, kind, metadata, spec, status): one reference. `kind` is

@@ -29,7 +29,7 @@ typedef void (*sa_objects_cb)(void *user, const struct sa_error *err,
 
 struct sa_objects_select {
     const char *namespace_;     /* NULL: all */
-    const char *label_selector; /* as model/selector.h; NULL: all */
+    const char *label_selector; /* as objects/selector.h; NULL: all */
     const char *field_selector; /* "status.phase=Ready,metadata.name!=x"; NULL: all */
 };
 
@@ -87,7 +87,7 @@ struct sa_objects_call *sa_objects_delete(struct sa_objects *objects, const stru
                                           void *user);
 
 /* `done` is not called any more. A write that was under way may happen or not. */
-void sa_objects_forget(struct sa_objects_call *call);
+void sa_objects_forget(struct sa_objects *objects, struct sa_objects_call *call);
 
 enum sa_watch_type { SA_WATCH_ADDED, SA_WATCH_MODIFIED, SA_WATCH_DELETED, SA_WATCH_BOOKMARK };
 struct sa_watch_event {
@@ -105,7 +105,7 @@ sa_objects_watch(struct sa_objects *objects, const struct sa_kind *kind,
                  void (*event)(void *user, const struct sa_watch_event *event),
                  void (*ended)(void *user, const struct sa_error *err), void *user);
 /* Nothing is called any more. */
-void sa_objects_unwatch(struct sa_objects_watch *watch);
+void sa_objects_unwatch(struct sa_objects *objects, struct sa_objects_watch *watch);
 
 /* ---- what an implementation provides ---- */
 

@@ -1,6 +1,6 @@
 /*
- * Inside the store. Read in this order: this file, table.c (records as columns), database.c (the
- * file: lock, permissions, migrations of schema.c), writer.c (the writing thread: groups,
+ * Inside the store. Read in this order: this file, table.c (records as columns), schema.c
+ * (migrations of the file that core/database opens), writer.c (the writing thread: groups,
  * retries, health), reader.c (the reading thread), store.c (life and deliveries), then the
  * calls: write.c, prune.c, read.c, keyed.c, keys.c.
  *
@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "database/database.h"
 #include "store/keys.h"
 #include "store/store.h"
 
@@ -60,26 +61,9 @@ size_t sa_table_read(const struct sa_table *table, sqlite3_stmt *stmt, struct sa
 void sa_table_upsert_sql(const struct sa_table *table, struct sa_buf *out);
 void sa_table_column_names(const struct sa_table *table, const char *alias, struct sa_buf *out);
 
-/* ---- the file (database.c, schema.c) ---- */
+/* ---- the file (schema.c; core/database) ---- */
 
-extern const char *const sa_store_migrations[]; /* number n brings version n to n + 1 */
-extern const int sa_store_version;
-
-struct sa_database {
-    char *path;
-    int lock_fd;
-    sqlite3 *writer, *reader;
-};
-int sa_database_open(struct sa_database *db, const char *data_dir, int busy_timeout_ms,
-                     struct sa_error *err);
-void sa_database_close(struct sa_database *db); /* checkpoints; zeroes are allowed */
-/* What went wrong last on `handle`, for a person. `what`: "cannot write". Returns -1. */
-int sa_database_error(sqlite3 *handle, int rc, const char *what, struct sa_error *err);
-/* Run SQL that returns no rows. */
-int sa_database_exec(sqlite3 *handle, const char *sql, struct sa_error *err);
-/* The prepared statement in *slot, made from `sql` the first time; NULL on failure. */
-sqlite3_stmt *sa_database_prepare(sqlite3 *handle, sqlite3_stmt **slot, const char *sql,
-                                  struct sa_error *err);
+extern const struct sa_database_layout sa_store_layout;
 
 /* ---- operations ---- */
 

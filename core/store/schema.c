@@ -67,5 +67,12 @@ static const char idempotency[] =
     " created_ms INTEGER NOT NULL) STRICT;"
     "CREATE INDEX idempotency_created ON idempotency(created_ms);";
 
-const char *const sa_store_migrations[] = {keys, sandboxes, executions, idempotency};
-const int sa_store_version = (int)SA_COUNT(sa_store_migrations);
+static const char *const migrations[] = {keys, sandboxes, executions, idempotency};
+
+const struct sa_database_layout sa_store_layout = {
+    .name = "secureagent",
+    .application_id = 0x5341474e, /* "SAGN" */
+    .migrations = migrations,
+    .version = (int)SA_COUNT(migrations),
+    .reader = true,
+};

@@ -181,7 +181,8 @@ struct sa_store *sa_store_open(const char *data_dir, uv_loop_t *loop,
     struct sa_store *store = sa_alloc(sizeof *store);
     set_options(store, options);
     init_locks(store);
-    if (sa_database_open(&store->db, data_dir, store->options.busy_timeout_ms, err) == 0 &&
+    if (sa_database_open(&store->db, data_dir, &sa_store_layout, store->options.busy_timeout_ms,
+                         err) == 0 &&
         close_leftovers(store, err) == 0 && (store->keyring = sa_keyring_load(store, err)) &&
         start(store, loop, err) == 0)
         return store;

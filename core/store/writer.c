@@ -128,7 +128,7 @@ static void probe(struct sa_store *store, struct sa_error *trouble)
     struct sa_error err = {.code = SA_OK};
     /* Setting the version to what it is writes page 1. */
     sa_autofree char *sql =
-        sa_printf("BEGIN IMMEDIATE; PRAGMA user_version=%d; COMMIT", sa_store_version);
+        sa_printf("BEGIN IMMEDIATE; PRAGMA user_version=%d; COMMIT", sa_store_layout.version);
     if (sa_database_exec(store->db.writer, sql, &err) == 0)
         return;
     roll_back(store);

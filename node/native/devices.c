@@ -4,6 +4,7 @@
  * for each slot, made while the node still has the right to. Where it has not (an unprivileged
  * node), there is one folder, of the host's devices.
  */
+#include "native/context.h"
 #include "native/native.h"
 #include "native/sys.h"
 #include "native/template.h"
@@ -19,10 +20,10 @@
 enum { INODES_EACH = 16 };
 
 static const struct {
-    const char *name;
     unsigned minor, major;
-} devices[] = {{"null", 3, 1},   {"zero", 5, 1},    {"full", 7, 1},
-               {"random", 8, 1}, {"urandom", 9, 1}, {"tty", 0, 5}};
+} devices[SA_DEVICE_COUNT] = {
+    [SA_DEVICE_NULL] = {3, 1},   [SA_DEVICE_ZERO] = {5, 1},    [SA_DEVICE_FULL] = {7, 1},
+    [SA_DEVICE_RANDOM] = {8, 1}, [SA_DEVICE_URANDOM] = {9, 1}, [SA_DEVICE_TTY] = {0, 5}};
 
 static int make_node(const char *path, size_t i)
 {
@@ -70,7 +71,7 @@ static int own_nodes(const char *path, struct sa_error *err)
 {
     for (size_t i = 0; i < SA_COUNT(devices); i++) {
         char inside[64];
-        snprintf(inside, sizeof inside, "%s/%s", path, devices[i].name);
+        snprintf(inside, sizeof inside, "%s/%s", path, sa_devices[i]);
         if (make_node(inside, i) < 0)
             return sa_template_failed(err, "make", inside);
     }
@@ -81,8 +82,8 @@ static int host_nodes(const char *path, struct sa_error *err)
 {
     for (size_t i = 0; i < SA_COUNT(devices); i++) {
         char inside[64], host[32];
-        snprintf(inside, sizeof inside, "%s/%s", path, devices[i].name);
-        snprintf(host, sizeof host, "/dev/%s", devices[i].name);
+        snprintf(inside, sizeof inside, "%s/%s", path, sa_devices[i]);
+        snprintf(host, sizeof host, "/dev/%s", sa_devices[i]);
         if (sa_template_file(inside, "", 0, err) < 0 ||
             sa_template_bind(host, inside, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err) < 0)
             return -1;

@@ -8,6 +8,7 @@
 #include "native/launch.h"
 #include "native/native.h"
 #include "native/notify.h"
+#include "native/profiles.h"
 
 #include <uthash.h>
 
@@ -48,6 +49,7 @@ struct sa_native {
     uv_loop_t *loop;
     struct sa_host host;
     struct sa_cgroups *groups;
+    struct sa_profiles *profiles; /* NULL: closed */
     const struct sa_native_events *events;
     void *owner;
     struct sandbox *sandboxes;

@@ -227,10 +227,6 @@ void sa_host_deinit(struct sa_host *host)
             close(*fds[i]);
     for (int i = 0; i < SA_CONTROL_COUNT; i++)
         free(host->weaker[i]);
-    free(host->filters.guard.code);
-    free(host->filters.base.code);
-    for (int i = 0; i < SA_LANGUAGES; i++)
-        free(host->filters.language[i].code);
-    sa_buf_deinit(&host->boot);
+    free(host->guard.code);
     memset(host, 0, sizeof *host);
 }

@@ -15,18 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SA_MASKS_MAX = 64, SA_LAYERS_MAX = 8, SA_LANGUAGES = 5 };
+enum { SA_MASKS_MAX = 64, SA_LAYERS_MAX = 8 };
 
 struct sa_program {
     struct sock_filter *code;
     unsigned short count;
-};
-
-/* The compiled filters (seccomp.c). */
-struct sa_filters {
-    struct sa_program guard; /* refuses by argument; everything else goes to */
-    struct sa_program base;  /* the allow-list, which has the listener */
-    struct sa_program language[SA_LANGUAGES];
 };
 
 /* A path below /proc that programs must not see; "path" is relative to the root. */
@@ -57,9 +50,8 @@ struct sa_host {
     long watches, instances; /* inotify(7), for each sandbox */
     struct sa_go go;
     int go_caches, packages; /* folders, while the template is made; -1: none */
-    struct sa_filters filters;
-    struct sa_buf boot; /* the part of the boot block that is the same for all */
-    sa_controls can;    /* what a sandbox gets here */
+    struct sa_program guard; /* the filter that is the same for all (seccomp.c) */
+    sa_controls can;         /* what a sandbox gets here */
     char *weaker[SA_CONTROL_COUNT];
 };
 

@@ -1,7 +1,8 @@
-/* Landlock: everything of the root may be read and run, four folders and devices written. */
+/* Landlock: everything of the root may be read and run, some folders and devices written. */
 #include "native/landlock.h"
 
 #include "base/cleanup.h"
+#include "native/context.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,10 +52,9 @@ static int allow(int rules, const char *path, uint64_t access)
     return (int)syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 }
 
-int sa_landlock_rules(const struct sa_host *host)
+int sa_landlock_rules(const struct sa_host *host, uint32_t folders)
 {
     const int abi = host->landlock_abi;
-    static const char *const writable[] = {"/workspace", "/tmp", "/home/user", "/dev/shm"};
     struct {
         uint64_t fs, net, scoped;
     } attr = {.fs = handled(abi), .scoped = abi >= 6 ? SCOPE_ABSTRACT_UNIX_SOCKET : 0};
@@ -65,8 +65,8 @@ int sa_landlock_rules(const struct sa_host *host)
     /* The root holds nothing but what may be read, so one rule says it. */
     if (allow(rules, "/", FS_READ) < 0)
         return -1;
-    for (size_t i = 0; i < SA_COUNT(writable); i++)
-        if (allow(rules, writable[i], handled(abi) & ~(uint64_t)FS_NEVER) < 0)
+    for (size_t i = 0; i < SA_FOLDER_COUNT; i++)
+        if (folders >> i & 1 && allow(rules, sa_folders[i], handled(abi) & ~(uint64_t)FS_NEVER) < 0)
             return -1;
     if (host->go.root[0] && allow(rules, SA_GO_CACHE, handled(abi) & ~(uint64_t)FS_NEVER) < 0)
         return -1;

@@ -8,7 +8,7 @@
 /* ABI of this kernel; 0 when it has none or it is switched off. */
 int sa_landlock_abi(void);
 /* In the sandbox, after pivot_root: a ruleset for its paths; -1 with errno. */
-int sa_landlock_rules(const struct sa_host *host);
+int sa_landlock_rules(const struct sa_host *host, uint32_t folders);
 /* Restrict this thread and what it starts, for ever. Needs no_new_privs. */
 int sa_landlock_restrict(int rules);
 

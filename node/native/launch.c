@@ -5,7 +5,6 @@
 #include "base/fdio.h"
 #include "link/methods.h"
 #include "native/native.h"
-#include "native/seccomp_sets.h"
 #include "native/sys.h"
 
 #include <errno.h>
@@ -98,22 +97,14 @@ int sa_launch(const struct sa_host *host, const struct sa_groups *groups,
     return 0;
 }
 
-void sa_boot_common(const struct sa_filters *filters, struct sa_buf *out)
+void sa_boot_common(const struct sa_context *context, struct sa_buf *out)
 {
-    static const char *const roots[] = {"/workspace", "/tmp", "/home/user", "/dev/shm"};
     static const char *const read_roots[] = {"/usr", "/etc"};
-    for (size_t i = 0; i < SA_COUNT(roots); i++)
-        sa_fields_add_text(out, SA_BOOT_ROOT, roots[i]);
+    for (size_t i = 0; i < SA_FOLDER_COUNT; i++)
+        if (context->writable >> i & 1)
+            sa_fields_add_text(out, SA_BOOT_ROOT, sa_folders[i]);
     for (size_t i = 0; i < SA_COUNT(read_roots); i++)
         sa_fields_add_text(out, SA_BOOT_READ_ROOT, read_roots[i]);
-    for (size_t i = 0; i < SA_LANGUAGES; i++) {
-        const struct sa_program *program = &filters->language[i];
-        sa_autobuf body = SA_BUF_INIT;
-        sa_fields_add_text(&body, SA_FILTER_NAME, sa_language(i)->name);
-        sa_fields_add_bytes(&body, SA_FILTER_PROGRAM, program->code,
-                            program->count * sizeof *program->code);
-        sa_fields_add_bytes(out, SA_BOOT_FILTER, body.data, body.length);
-    }
     sa_fields_add_int(out, SA_BOOT_OOM_SCORE, OOM_SCORE);
 }
 
@@ -136,7 +127,7 @@ static void go_environment(const struct sa_host *host, const struct sa_node_spec
 
 /* The boot block in a sealed memfd, at its beginning. */
 static int boot_block(const struct sa_host *host, const struct sa_node_spec *spec,
-                      bool limit_memory)
+                      const struct sa_buf *common, bool limit_memory)
 {
     sa_autobuf own = SA_BUF_INIT;
     for (size_t i = 0; i < spec->env_count; i++)
@@ -149,7 +140,7 @@ static int boot_block(const struct sa_host *host, const struct sa_node_spec *spe
         sa_fields_add_text(&own, SA_BOOT_RLIMIT, text);
     }
     sa_autoclose int fd = memfd_create("boot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0 || sa_write_all(fd, host->boot.data, host->boot.length) < 0 ||
+    if (fd < 0 || sa_write_all(fd, common->data, common->length) < 0 ||
         (own.length && sa_write_all(fd, own.data, own.length) < 0) || lseek(fd, 0, SEEK_SET) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
         return -1;
@@ -165,27 +156,31 @@ static void enlarge(int fd)
 }
 
 int sa_launch_order(const struct sa_host *host, const struct sa_child_handle *handle,
-                    const struct sa_node_spec *spec, bool limit_processes, bool limit_memory,
-                    const struct sa_groups *groups, int *link, struct sa_error *err)
+                    const struct sa_node_spec *spec, const struct sa_known_profile *profile,
+                    bool limit_processes, bool limit_memory, const struct sa_groups *groups,
+                    int *link, struct sa_error *err)
 {
     struct sa_order order = {.storage_bytes = (uint64_t)spec->storage_bytes,
                              .inodes = (uint64_t)spec->inodes,
-                             .pids = limit_processes ? (uint64_t)spec->pids : 0};
+                             .base_bytes = profile->base_bytes,
+                             .context = profile->context};
     int pair[2], fds[SA_FDS_MAX];
+    order.context.pids = limit_processes ? (uint64_t)spec->pids : 0;
     snprintf(order.hostname, sizeof order.hostname, "%s",
              spec->hostname[0] ? spec->hostname : "sandbox");
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return step_failed(err, "link");
     sa_autoclose int ours = pair[0], theirs = pair[1];
-    sa_autoclose int boot = boot_block(host, spec, limit_memory);
+    sa_autoclose int boot = boot_block(host, spec, &profile->boot, limit_memory);
     if (boot < 0)
         return step_failed(err, "boot-block");
     enlarge(ours);
     enlarge(theirs);
     fds[0] = theirs;
     fds[1] = boot;
-    memcpy(fds + 2, groups->join, groups->join_count * sizeof *fds);
-    if (sa_send_fds(handle->setup, &order, sizeof order, fds, 2 + groups->join_count,
+    fds[2] = profile->base;
+    memcpy(fds + SA_ORDER_FDS, groups->join, groups->join_count * sizeof *fds);
+    if (sa_send_fds(handle->setup, &order, sizeof order, fds, SA_ORDER_FDS + groups->join_count,
                     MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         return step_failed(err, "wait-order");
     *link = sa_steal_fd(&ours);

@@ -5,6 +5,7 @@
 
 #include "base/fdio.h"
 #include "native/host.h"
+#include "native/profiles.h"
 #include "native/steps.h"
 #include "nodelink/nodelink.h"
 
@@ -21,7 +22,7 @@ struct sa_child_handle {
 /* Control groups on the way into a child: at most one to be born in, others to join. */
 struct sa_groups {
     int birth; /* folder of version 2, or -1 */
-    int join[SA_FDS_MAX - 2];
+    int join[SA_FDS_MAX - SA_ORDER_FDS];
     size_t join_count;
 };
 
@@ -31,15 +32,16 @@ struct sa_groups {
 int sa_launch(const struct sa_host *host, const struct sa_groups *groups,
               struct sa_child_handle *handle, struct sa_error *err);
 
-/* The link and the boot block of this spec, and the order, to a launched child. *link is the
- * control plane's end. `rlimits`: "nproc" and "data" stand in for control groups. `groups` are to
- * be joined. */
+/* The link and the boot block of this spec under this profile, and the order, to a launched child.
+ * *link is the control plane's end. `rlimits`: "nproc" and "data" stand in for control groups.
+ * `groups` are to be joined. */
 int sa_launch_order(const struct sa_host *host, const struct sa_child_handle *handle,
-                    const struct sa_node_spec *spec, bool limit_processes, bool limit_memory,
-                    const struct sa_groups *groups, int *link, struct sa_error *err);
+                    const struct sa_node_spec *spec, const struct sa_known_profile *profile,
+                    bool limit_processes, bool limit_memory, const struct sa_groups *groups,
+                    int *link, struct sa_error *err);
 
-/* The part of the boot block that is the same for every sandbox: roots and filters. */
-void sa_boot_common(const struct sa_filters *filters, struct sa_buf *out);
+/* The beginning of the boot block of every sandbox with this context; filters follow. */
+void sa_boot_common(const struct sa_context *context, struct sa_buf *out);
 
 /* Look at a running PID 1 in /proc: no capability, no_new_privs, seccomp. -1 when a lock is not
  * shut (path names the control). */

@@ -142,9 +142,14 @@ static sa_controls group_controls(const struct sa_native *native)
 }
 
 /* Groups, limits, link and order for a child that waits for them. */
-static int confine(struct sandbox *sb, const struct sa_node_spec *spec, struct sa_error *err)
+static int confine(struct sandbox *sb, const struct sa_node_spec *asked,
+                   const struct sa_known_profile *profile, struct sa_error *err)
 {
     struct sa_native *native = sb->native;
+    struct sa_node_spec limited = *asked;
+    const struct sa_node_spec *spec = &limited;
+    if (profile->context.pids && (int64_t)profile->context.pids < limited.pids)
+        limited.pids = (int64_t)profile->context.pids;
     const struct sa_cgroup_limits limits = {.memory_bytes = spec->memory_bytes,
                                             .pids = spec->pids,
                                             .cpu_millicores = spec->cpu_millicores};
@@ -157,9 +162,10 @@ static int confine(struct sandbox *sb, const struct sa_node_spec *spec, struct s
     if (rc == 0)
         rc = sa_cgroup_limit(native->groups, sb->child.group, &limits, err);
     if (rc == 0)
-        rc = sa_launch_order(
-            &native->host, &sb->child, spec, sa_controls_has(native->host.can, SA_C_RLIMIT_NPROC),
-            sa_controls_has(native->host.can, SA_C_RLIMIT_MEMORY), &groups, &sb->link, err);
+        rc = sa_launch_order(&native->host, &sb->child, spec, profile,
+                             sa_controls_has(native->host.can, SA_C_RLIMIT_NPROC),
+                             sa_controls_has(native->host.can, SA_C_RLIMIT_MEMORY), &groups,
+                             &sb->link, err);
     sa_groups_close(&groups);
     sb->in_force |= group_controls(native);
     return rc;
@@ -195,7 +201,10 @@ int sa_native_create(struct sa_native *native, const struct sa_node_spec *spec, 
     struct sa_child_handle child;
     sa_controls required = 0;
     struct sa_error why = {0};
-    if (admit(native, spec, &required, err) < 0 || sa_child_take(native, spec->id, &child, err) < 0)
+    const struct sa_known_profile *profile;
+    if (admit(native, spec, &required, err) < 0 ||
+        !(profile = sa_profiles_find(native->profiles, spec->profile, err)) ||
+        sa_child_take(native, spec->id, &child, err) < 0)
         return -1;
     struct sandbox *sb = sa_alloc(sizeof *sb);
     memcpy(sb->id, spec->id, sizeof sb->id);
@@ -208,11 +217,19 @@ int sa_native_create(struct sa_native *native, const struct sa_node_spec *spec, 
     sb->link = sb->oom_fd = -1;
     HASH_ADD_STR(native->sandboxes, id, sb);
     watch(sb);
-    if (confine(sb, spec, &why) < 0)
+    if (confine(sb, spec, profile, &why) < 0)
         sa_sandbox_fail(sb, &why);
     else
         sa_memory_watch_group(sb);
     return 0;
+}
+
+int sa_native_profile(struct sa_native *native, const struct sa_profile *profile, uint32_t call,
+                      struct sa_error *err)
+{
+    if (native->stopping)
+        return sa_error_set(err, SA_EUNAVAILABLE, "the node is stopping");
+    return sa_profiles_add(native->profiles, profile, call, err);
 }
 
 bool sa_native_destroy(struct sa_native *native, const char *id, uint32_t call)
@@ -280,6 +297,19 @@ size_t sa_native_count(const struct sa_native *native)
 
 /* ---- the whole ---- */
 
+static void on_profiled(void *owner, uint32_t call, const struct sa_error *why)
+{
+    struct sa_native *native = owner;
+    native->events->profiled(native->owner, call, why);
+}
+
+static void on_profiles_closed(void *owner)
+{
+    struct sa_native *native = owner;
+    native->profiles = NULL;
+    sa_native_maybe_stopped(native);
+}
+
 struct sa_native *sa_native_start(uv_loop_t *loop, const struct sa_native_options *options,
                                   const struct sa_native_events *events, void *owner,
                                   struct sa_error *err)
@@ -294,6 +324,7 @@ struct sa_native *sa_native_start(uv_loop_t *loop, const struct sa_native_option
     native->loop = loop;
     native->events = events;
     native->owner = owner;
+    native->profiles = sa_profiles_new(loop, &native->host, on_profiled, native);
     native->spare_goal = options->spares;
     native->spares = sa_alloc((options->spares + 1) * sizeof *native->spares);
     uv_timer_init(loop, &native->refill);
@@ -322,6 +353,7 @@ void sa_native_stop(struct sa_native *native)
         sa_sandbox_kill(sb);
     uv_close((uv_handle_t *)&native->refill, on_timer_closed);
     uv_close((uv_handle_t *)&native->watchdog, on_timer_closed);
+    sa_profiles_stop(native->profiles, on_profiles_closed);
 }
 
 void sa_native_free(struct sa_native *native)

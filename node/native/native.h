@@ -3,7 +3,7 @@
  * ordered table of named steps (steps.c).
  *
  *   sa_native_start()    once: finds out what the host offers, copies the runtime into a sealed
- *                        memfd, builds the template root, compiles the seccomp filters, removes
+ *                        memfd, builds the template root, compiles the guard filter, removes
  *                        what an earlier node of the same name left, and moves this process into
  *                        a mount namespace that holds nothing but the template and /proc. Then
  *                        it gives up every capability that making sandboxes does not need.
@@ -21,6 +21,7 @@
 #include "native/go.h"
 #include "nodelink/controls.h"
 #include "nodelink/nodelink.h"
+#include "nodelink/profile.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -69,6 +70,8 @@ struct sa_native_events {
     void (*denied)(void *owner, const char *id, const struct sa_native_denial *denial);
     /* `why` is NULL when it is. */
     void (*frozen)(void *owner, const char *id, uint32_t call, const struct sa_error *why);
+    /* A profile is known; `why` is NULL then. */
+    void (*profiled)(void *owner, uint32_t call, const struct sa_error *why);
     void (*stopped)(void *owner);
 };
 
@@ -82,9 +85,14 @@ struct sa_native *sa_native_start(uv_loop_t *loop, const struct sa_native_option
 void sa_native_stop(struct sa_native *native);
 void sa_native_free(struct sa_native *native);
 
+/* Make a profile known, which creates then name; `profiled` follows after a 0. -1 as
+ * sa_profiles_add(). */
+int sa_native_profile(struct sa_native *native, const struct sa_profile *profile, uint32_t call,
+                      struct sa_error *err);
 /* `call` comes back in the event. The spec is copied as far as it is needed. -1: nothing was
  * begun and no event follows (a control that `require` names and that cannot be had, SA_ECONTROL;
- * an id in use, SA_ECONFLICT; too many sandboxes, SA_EQUOTA). */
+ * an id in use, SA_ECONFLICT; too many sandboxes, SA_EQUOTA; a profile that is not known,
+ * SA_ENOTFOUND with the path "profile"). */
 int sa_native_create(struct sa_native *native, const struct sa_node_spec *spec, uint32_t call,
                      struct sa_error *err);
 /* False: there is no such sandbox, so nothing is left of it, and no event follows. */

@@ -30,12 +30,16 @@ struct sa_notify {
     bool paused;
     unsigned idle_ticks;
     uint64_t tick;
-    struct {
-        uint64_t reported; /* tick of the last report + 1; 0: never */
-        int64_t count;     /* since then */
-        int32_t pid;
-        char comm[17]; /* of the first of them: looked up while it waits for its answer */
-    } kinds[SA_TELLING_MAX];
+    struct kind *kinds; /* of calls that were made, at most SA_TELLING_MAX */
+    int kind_count;
+};
+
+struct kind {
+    uint64_t reported; /* tick of the last report + 1; 0: never */
+    int64_t count;     /* since then */
+    int number;
+    int32_t pid;
+    char comm[17]; /* of the first of them: looked up while it waits for its answer */
 };
 
 /* Name of the program, for a person: what is not printable becomes "?". */
@@ -52,25 +56,39 @@ static void read_comm(pid_t pid, char out[17])
             *c = '?';
 }
 
-static void report(struct sa_notify *n, int kind)
+static void report(struct sa_notify *n, struct kind *kind)
 {
-    struct sa_native_denial denial = {
-        .syscall = sa_telling_name(kind), .pid = n->kinds[kind].pid, .count = n->kinds[kind].count};
-    memcpy(denial.comm, n->kinds[kind].comm, sizeof denial.comm);
-    n->kinds[kind].count = 0;
-    n->kinds[kind].reported = n->tick + 1;
+    char name[32];
+    struct sa_native_denial denial = {.syscall = name, .pid = kind->pid, .count = kind->count};
+    sa_call_name(kind->number, name, sizeof name);
+    memcpy(denial.comm, kind->comm, sizeof denial.comm);
+    kind->count = 0;
+    kind->reported = n->tick + 1;
     n->denied(n->owner, &denial);
+}
+
+/* NULL when there are too many kinds: no profile has so many (seccomp.c). */
+static struct kind *kind_of(struct sa_notify *n, int number)
+{
+    for (int i = 0; i < n->kind_count; i++)
+        if (n->kinds[i].number == number)
+            return &n->kinds[i];
+    if (n->kind_count == SA_TELLING_MAX)
+        return NULL;
+    n->kinds = sa_realloc(n->kinds, (size_t)(n->kind_count + 1) * sizeof *n->kinds);
+    n->kinds[n->kind_count] = (struct kind){.number = number};
+    return &n->kinds[n->kind_count++];
 }
 
 static void count(struct sa_notify *n, int number, int32_t pid)
 {
-    int kind = sa_telling_index(number);
-    if (kind < 0)
+    struct kind *kind = kind_of(n, number);
+    if (!kind)
         return;
-    n->kinds[kind].pid = pid;
-    if (n->kinds[kind].count++ == 0)
-        read_comm(pid, n->kinds[kind].comm);
-    if (!n->kinds[kind].reported || n->tick >= n->kinds[kind].reported - 1 + REPORT_TICKS)
+    kind->pid = pid;
+    if (kind->count++ == 0)
+        read_comm(pid, kind->comm);
+    if (!kind->reported || n->tick >= kind->reported - 1 + REPORT_TICKS)
         report(n, kind);
 }
 
@@ -123,8 +141,8 @@ static void on_call(uv_poll_t *poll_handle, int status, int events)
 
 static void flush(struct sa_notify *n, bool all)
 {
-    for (int kind = 0; kind < SA_TELLING_MAX; kind++)
-        if (n->kinds[kind].count && (all || n->tick >= n->kinds[kind].reported - 1 + REPORT_TICKS))
+    for (struct kind *kind = n->kinds; kind < n->kinds + n->kind_count; kind++)
+        if (kind->count && (all || n->tick >= kind->reported - 1 + REPORT_TICKS))
             report(n, kind);
 }
 
@@ -158,8 +176,10 @@ struct sa_notify *sa_notify_start(uv_loop_t *loop, int listener, sa_notify_cb *d
 static void on_closed(uv_handle_t *handle)
 {
     struct sa_notify *n = handle->data;
-    if (++n->closing == 2)
-        free(n);
+    if (++n->closing < 2)
+        return;
+    free(n->kinds);
+    free(n);
 }
 
 void sa_notify_stop(struct sa_notify *n)

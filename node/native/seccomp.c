@@ -112,7 +112,7 @@ static void add_personality(struct rules *r)
 
 /* Own limits only. For programs RLIMIT_RTTIME, the highest there is, stays as it is: it carries the
  * mark by which the runtime knows what belongs to an execution (runtime/proc.c). */
-static void add_limits(struct rules *r, uint32_t telling_action)
+static void add_limits(struct rules *r, uint32_t telling_action, bool old, bool new)
 {
     if (telling_action !=
         SCMP_ACT_ALLOW) { /* the runtime puts marks on others and looks for them */
@@ -123,42 +123,130 @@ static void add_limits(struct rules *r, uint32_t telling_action)
     }
     for (unsigned resource = 0; resource < RLIMIT_RTTIME; resource++) {
         const struct scmp_arg_cmp own[] = {INT_IS(0, 0), INT_IS(1, resource)};
-        rule1(r, SCMP_ACT_ALLOW, "setrlimit", INT_IS(0, resource));
-        rule(r, SCMP_ACT_ALLOW, number_of("prlimit64"), 2, own);
+        if (old)
+            rule1(r, SCMP_ACT_ALLOW, "setrlimit", INT_IS(0, resource));
+        if (new)
+            rule(r, SCMP_ACT_ALLOW, number_of("prlimit64"), 2, own);
     }
     const struct scmp_arg_cmp look[] = {INT_IS(0, 0), INT_IS(1, RLIMIT_RTTIME),
                                         SCMP_CMP(2, SCMP_CMP_EQ, 0, 0)};
-    rule(r, SCMP_ACT_ALLOW, number_of("prlimit64"), 3, look);
+    if (new)
+        rule(r, SCMP_ACT_ALLOW, number_of("prlimit64"), 3, look);
 }
 
-static bool by_argument(const char *name)
+static bool by_argument(int number)
 {
     static const char *const names[] = {"clone", "personality", "prlimit64", "setrlimit", "socket"};
     for (size_t i = 0; i < SA_COUNT(names); i++)
-        if (strcmp(names[i], name) == 0)
+        if (number_of(names[i]) == number)
             return true;
     return false;
 }
 
-static void add_names(struct rules *r, struct sa_name_list list, uint32_t action)
+/* ---- what a profile says, as numbers ---- */
+
+enum { CALLS = 1024 }; /* numbers of system calls are below that */
+
+struct calls {
+    bool has[CALLS];
+};
+
+static void add_call(struct calls *calls, const char *name)
 {
-    for (size_t i = 0; i < list.count; i++)
-        if (!by_argument(list.names[i]))
-            rule(r, action, number_of(list.names[i]), 0, NULL);
+    const int number = number_of(name);
+    if (number >= 0 && number < CALLS)
+        calls->has[number] = true;
 }
 
-static void add_sets(struct rules *r, unsigned sets, uint32_t telling_action)
+static void add_list(struct calls *calls, struct sa_name_list list)
 {
-    for (unsigned set = 0; set < SA_SET_COUNT; set++)
-        if (sets >> set & 1)
-            add_names(r, sa_set_names((enum sa_set)set), SCMP_ACT_ALLOW);
-    add_names(r, sa_set_telling(), telling_action);
+    for (size_t i = 0; i < list.count; i++)
+        add_call(calls, list.names[i]);
+}
+
+static bool in_list(struct sa_name_list list, const char *name)
+{
+    for (size_t i = 0; i < list.count; i++)
+        if (strcmp(list.names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static int refuse(struct sa_error *err, const char *language, const char *name, const char *why)
+{
+    return sa_error_at(err, SA_ECONTROL, "seccomp", "the filter \"%s\": %s %s", language, name,
+                       why);
+}
+
+/* The floor: what may be allowed is in a set. */
+static int add_allowed(struct calls *calls, const char *language, const char *name,
+                       struct sa_error *err)
+{
+    if (name[0] == '@') {
+        const int set = sa_set_find(name + 1);
+        if (set < 0)
+            return refuse(err, language, name, "is no set; `sandbox-node --calls` prints them");
+        add_list(calls, sa_set_names((enum sa_set)set));
+        return 0;
+    }
+    for (int set = 0; set < SA_SET_COUNT; set++)
+        if (in_list(sa_set_names((enum sa_set)set), name)) {
+            add_call(calls, name);
+            return 0;
+        }
+    if (in_list(sa_set_telling(), name))
+        return refuse(err, language, name, "is never allowed");
+    return refuse(err, language, name,
+                  "is no system call that can be allowed; `sandbox-node --calls` prints them");
+}
+
+static int add_telling(struct calls *calls, const char *language, const char *name,
+                       struct sa_error *err)
+{
+    if (name[0] == '@' || seccomp_syscall_resolve_name(name) == __NR_SCMP_ERROR)
+        return refuse(err, language, name, "is no system call that can be told");
+    /* The namespaces of clone are told always; of these the argument decides. */
+    if (by_argument(number_of(name)))
+        return refuse(err, language, name, "is told by its arguments already");
+    add_call(calls, name);
+    return 0;
+}
+
+static int read_filter(const struct sa_profile_filter *f, struct calls *allow,
+                       struct calls *telling, struct sa_error *err)
+{
+    for (size_t i = 0; i < f->allow.count; i++)
+        if (add_allowed(allow, f->language, f->allow.items[i], err) < 0)
+            return -1;
+    for (size_t i = 0; i < f->telling.count; i++)
+        if (add_telling(telling, f->language, f->telling.items[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+/* ---- the filters ---- */
+
+/* telling_action: SCMP_ACT_NOTIFY in `base`, SCMP_ACT_ALLOW in a language's. */
+static void add_calls(struct rules *r, const struct calls *allow, const struct calls *telling,
+                      uint32_t telling_action)
+{
+    for (int number = 0; number < CALLS; number++) {
+        if (telling->has[number])
+            rule(r, telling_action, number, 0, NULL);
+        else if (allow->has[number] && !by_argument(number))
+            rule(r, SCMP_ACT_ALLOW, number, 0, NULL);
+    }
     /* Its flags are behind a pointer that no filter can read; glibc falls back to clone. */
     rule(r, NO_SUCH_CALL, number_of("clone3"), 0, NULL);
-    add_clone(r, telling_action);
-    add_personality(r);
-    add_sockets(r);
-    add_limits(r, telling_action);
+    if (allow->has[number_of("clone")])
+        add_clone(r, telling_action);
+    if (allow->has[number_of("personality")])
+        add_personality(r);
+    if (allow->has[number_of("socket")])
+        add_sockets(r);
+    if (allow->has[number_of("prlimit64")] || allow->has[number_of("setrlimit")])
+        add_limits(r, telling_action, allow->has[number_of("setrlimit")],
+                   allow->has[number_of("prlimit64")]);
 }
 
 /* Nobody slows PID 1 down, which has to end what runs too long: not by its number, and not with
@@ -263,34 +351,86 @@ static int export(struct rules *r, bool prefix, struct sa_program *program, stru
     return 0;
 }
 
-/* guard: sets is 0. */
-static int compile(unsigned sets, uint32_t telling_action, struct sa_program *program,
-                   struct sa_error *err)
+static int finish(struct rules *r, bool prefix, struct sa_program *program, struct sa_error *err)
 {
-    struct rules r = {seccomp_init(sets ? NO_PERMISSION : SCMP_ACT_ALLOW), 0};
-    if (!r.ctx)
-        return sa_error_set(err, SA_ECONTROL, "libseccomp cannot make a filter");
-    r.rc = seccomp_attr_set(r.ctx, SCMP_FLTATR_ACT_BADARCH, NO_SUCH_CALL);
-    if (r.rc == 0 && sets)
-        r.rc = seccomp_attr_set(r.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
-    if (sets)
-        add_sets(&r, sets, telling_action);
-    else
-        add_guard(&r);
-    int rc = export(&r, sets != 0, program, err);
-    seccomp_release(r.ctx);
+    int rc = export(r, prefix, program, err);
+    seccomp_release(r->ctx);
     return rc;
 }
 
-int sa_filters_compile(struct sa_filters *filters, struct sa_error *err)
+static int begin(struct rules *r, uint32_t action, struct sa_error *err)
 {
-    if (compile(0, 0, &filters->guard, err) < 0 ||
-        compile((1u << SA_SET_COUNT) - 1, SCMP_ACT_NOTIFY, &filters->base, err) < 0)
-        return sa_error_wrap(err, "seccomp");
-    for (size_t i = 0; i < SA_LANGUAGES; i++)
-        if (compile(sa_language(i)->sets, SCMP_ACT_ALLOW, &filters->language[i], err) < 0)
-            return sa_error_wrap(err, "filter for %s", sa_language(i)->name);
+    *r = (struct rules){seccomp_init(action), 0};
+    if (!r->ctx)
+        return sa_error_at(err, SA_ECONTROL, "seccomp", "libseccomp cannot make a filter");
+    r->rc = seccomp_attr_set(r->ctx, SCMP_FLTATR_ACT_BADARCH, NO_SUCH_CALL);
     return 0;
+}
+
+int sa_guard_compile(struct sa_program *guard, struct sa_error *err)
+{
+    struct rules r;
+    if (begin(&r, SCMP_ACT_ALLOW, err) < 0)
+        return -1;
+    add_guard(&r);
+    return finish(&r, false, guard, err);
+}
+
+static int compile(const struct calls *allow, const struct calls *telling, uint32_t telling_action,
+                   struct sa_program *program, struct sa_error *err)
+{
+    struct rules r;
+    if (begin(&r, NO_PERMISSION, err) < 0)
+        return -1;
+    if (r.rc == 0)
+        r.rc = seccomp_attr_set(r.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
+    add_calls(&r, allow, telling, telling_action);
+    return finish(&r, true, program, err);
+}
+
+/* One listener, that of `base`, hears of everything that is telling for anybody; so what is told
+ * for one language cannot be allowed to another. */
+static int check_told(const struct calls *allow, const struct calls *telling, const char *language,
+                      struct sa_error *err)
+{
+    int count = 1; /* clone */
+    for (int number = 0; number < CALLS; number++) {
+        char name[32];
+        count += telling->has[number];
+        if (!telling->has[number] || !allow->has[number])
+            continue;
+        sa_call_name(number, name, sizeof name);
+        return refuse(err, language, name, "is allowed, and telling here or in another filter");
+    }
+    if (count > SA_TELLING_MAX)
+        return refuse(err, language, "telling", "names too many calls");
+    return 0;
+}
+
+int sa_filters_compile(const struct sa_profile *profile, struct sa_program *programs,
+                       struct sa_error *err)
+{
+    struct calls telling = {0}, *allow = sa_alloc(SA_PROFILE_FILTERS_MAX * sizeof *allow);
+    int rc = 0;
+    add_list(&telling, sa_set_telling());
+    for (size_t i = 0; i < profile->filter_count && rc == 0; i++)
+        rc = read_filter(&profile->filters[i], &allow[i], &telling, err);
+    for (size_t i = 0; i < profile->filter_count && rc == 0; i++)
+        rc = check_told(&allow[i], &telling, profile->filters[i].language, err);
+    for (size_t i = 0; i < profile->filter_count && rc == 0; i++) {
+        const bool base = strcmp(profile->filters[i].language, "base") == 0;
+        for (unsigned set = 0; base && set < SA_SET_COUNT; set++)
+            if (sa_set_runtime() >> set & 1)
+                add_list(&allow[i], sa_set_names((enum sa_set)set));
+        if (base)
+            add_list(&allow[i], sa_set_runtime_calls());
+        rc = compile(&allow[i], &telling, base ? SCMP_ACT_NOTIFY : SCMP_ACT_ALLOW, &programs[i],
+                     err);
+        if (rc < 0)
+            sa_error_wrap(err, "the filter \"%s\"", profile->filters[i].language);
+    }
+    free(allow);
+    return rc;
 }
 
 int sa_filter_install(const struct sa_program *program)
@@ -306,30 +446,33 @@ int sa_filter_install_listening(const struct sa_program *program)
                         &prog);
 }
 
-/* Numbers of the telling calls, resolved once; clone comes last. */
-static int telling_numbers[SA_TELLING_MAX];
-
-static size_t telling_count(void)
+void sa_call_name(int number, char *name, size_t size)
 {
-    return sa_set_telling().count;
+    sa_autofree char *known = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
+    snprintf(name, size, "%s", known ? known : "?");
 }
 
-int sa_telling_index(int number)
+static void print_list(FILE *out, struct sa_name_list list)
 {
-    if (!telling_numbers[telling_count()]) {
-        for (size_t i = 0; i < telling_count(); i++)
-            telling_numbers[i] = number_of(sa_set_telling().names[i]);
-        telling_numbers[telling_count()] = number_of("clone");
+    for (size_t i = 0; i < list.count; i++)
+        fprintf(out, "%s\"%s\"", i ? ", " : "", list.names[i]);
+}
+
+int sa_calls_print(FILE *out)
+{
+    fputs("{\"sets\": {", out);
+    for (int set = 0; set < SA_SET_COUNT; set++) {
+        fprintf(out, "%s\n  \"%s\": [", set ? "," : "", sa_set_name((enum sa_set)set));
+        print_list(out, sa_set_names((enum sa_set)set));
+        fputs("]", out);
     }
-    for (size_t i = 0; i <= telling_count(); i++)
-        if (telling_numbers[i] == number)
-            return (int)i;
-    return -1;
-}
-
-const char *sa_telling_name(int index)
-{
-    if (index < 0 || (size_t)index > telling_count())
-        return "?";
-    return (size_t)index == telling_count() ? "clone" : sa_set_telling().names[index];
+    fputs("},\n \"never\": [", out);
+    print_list(out, sa_set_telling());
+    fputs("],\n \"runtime\": [", out);
+    for (int set = 0; set < SA_SET_COUNT; set++)
+        if (sa_set_runtime() >> set & 1)
+            fprintf(out, "\"@%s\", ", sa_set_name((enum sa_set)set));
+    print_list(out, sa_set_runtime_calls());
+    fputs("]}\n", out);
+    return fflush(out) == 0 && !ferror(out) ? 0 : 1;
 }

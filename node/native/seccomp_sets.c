@@ -2,7 +2,8 @@
 #include "native/seccomp_sets.h"
 
 #include "base/cleanup.h"
-#include "native/host.h"
+
+#include <string.h>
 
 static const char *const io[] = {
     "close",     "close_range", "copy_file_range", "dup",       "dup2",       "dup3",
@@ -195,26 +196,40 @@ struct sa_name_list sa_set_telling(void)
     return (struct sa_name_list)LIST(telling);
 }
 
-#define BIT(set) (1u << (set))
-#define ALL (BIT(SA_SET_COUNT) - 1)
-/* What every language gets, as it starts programs of other languages too. */
-#define COMMON                                                                                     \
-    (BIT(SA_SET_IO) | BIT(SA_SET_FILES) | BIT(SA_SET_XATTR) | BIT(SA_SET_MEMORY) |                 \
-     BIT(SA_SET_PROCESS) | BIT(SA_SET_IDS) | BIT(SA_SET_SIGNALS) | BIT(SA_SET_TIME) |              \
-     BIT(SA_SET_TIMERS) | BIT(SA_SET_SYNC) | BIT(SA_SET_SCHED) | BIT(SA_SET_POLL) |                \
-     BIT(SA_SET_NET) | BIT(SA_SET_INOTIFY))
-
-static const struct sa_language languages[SA_LANGUAGES] = {
-    {"default", ALL},
-    /* numpy and its kin ask for NUMA policies; sysv_ipc and posix_ipc exist but are rare. */
-    {"python", COMMON | BIT(SA_SET_NUMA) | BIT(SA_SET_SYSV)},
-    /* V8 protects its code space with memory protection keys. */
-    {"node", COMMON | BIT(SA_SET_PKEYS)},
-    {"bash", COMMON | BIT(SA_SET_SYSV)},
-    {"go", COMMON},
+static const char *const set_names[SA_SET_COUNT] = {
+    [SA_SET_IO] = "io",           [SA_SET_FILES] = "files",   [SA_SET_XATTR] = "xattr",
+    [SA_SET_MEMORY] = "memory",   [SA_SET_NUMA] = "numa",     [SA_SET_PKEYS] = "pkeys",
+    [SA_SET_PROCESS] = "process", [SA_SET_IDS] = "ids",       [SA_SET_SIGNALS] = "signals",
+    [SA_SET_TIME] = "time",       [SA_SET_TIMERS] = "timers", [SA_SET_SYNC] = "sync",
+    [SA_SET_SCHED] = "sched",     [SA_SET_POLL] = "poll",     [SA_SET_NET] = "net",
+    [SA_SET_INOTIFY] = "inotify", [SA_SET_AIO] = "aio",       [SA_SET_SYSV] = "sysv",
+    [SA_SET_MQUEUE] = "mqueue",   [SA_SET_SELF] = "self",
 };
 
-const struct sa_language *sa_language(size_t index)
+const char *sa_set_name(enum sa_set set)
 {
-    return &languages[index];
+    return set_names[set];
+}
+
+int sa_set_find(const char *name)
+{
+    for (int i = 0; i < SA_SET_COUNT; i++)
+        if (strcmp(set_names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+#define BIT(set) (1u << (set))
+
+unsigned sa_set_runtime(void)
+{
+    return BIT(SA_SET_IO) | BIT(SA_SET_FILES) | BIT(SA_SET_MEMORY) | BIT(SA_SET_PROCESS) |
+           BIT(SA_SET_SIGNALS) | BIT(SA_SET_TIME) | BIT(SA_SET_SYNC) | BIT(SA_SET_POLL) |
+           BIT(SA_SET_NET) | BIT(SA_SET_INOTIFY);
+}
+
+struct sa_name_list sa_set_runtime_calls(void)
+{
+    static const char *const calls[] = {"seccomp", "sched_yield"};
+    return (struct sa_name_list)LIST(calls);
 }

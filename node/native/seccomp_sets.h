@@ -1,6 +1,8 @@
 /*
- * The named sets of system calls that the filters are composed of. A set lists names; a name
- * that the architecture does not have is skipped. A call that is in no set is refused.
+ * The named sets of system calls that filters are composed of ("@io", "@files" ...), and with them
+ * what can be allowed at all: a call that is in no set is refused whatever a policy says. A set
+ * lists names; a name that the architecture does not have is skipped. `sandbox-node --calls` prints
+ * all of this.
  */
 #ifndef SA_NATIVE_SECCOMP_SETS_H
 #define SA_NATIVE_SECCOMP_SETS_H
@@ -37,15 +39,15 @@ struct sa_name_list {
 };
 
 struct sa_name_list sa_set_names(enum sa_set set);
+const char *sa_set_name(enum sa_set set); /* "io" */
+/* The set of that name (without the "@"), or -1. */
+int sa_set_find(const char *name);
 
-/* Calls that no honest program makes in here: refused by the node, which hears of each. */
+/* Calls that no honest program makes in here: never allowed, and the node hears of each. */
 struct sa_name_list sa_set_telling(void);
 
-/* The filters for programs ("default", "python", "node", "bash", "go"): name and sets. */
-struct sa_language {
-    const char *name;
-    unsigned sets; /* bit 1 << enum sa_set */
-};
-const struct sa_language *sa_language(size_t index);
+/* What PID 1 itself needs of `base`: bits 1 << enum sa_set, and single calls. */
+unsigned sa_set_runtime(void);
+struct sa_name_list sa_set_runtime_calls(void);
 
 #endif

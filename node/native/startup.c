@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "base/fdio.h"
-#include "native/launch.h"
 #include "native/seccomp.h"
 #include "native/sys.h"
 
@@ -104,9 +103,8 @@ struct sa_cgroups *sa_startup(struct sa_host *host, const struct sa_native_optio
     raise_descriptors();
     if (sa_host_lock(host, options->state, options->uid_base, err) < 0 ||
         sa_host_load_runtime(host, options->runtime_path, err) < 0 ||
-        sa_filters_compile(&host->filters, err) < 0)
+        sa_guard_compile(&host->guard, err) < 0)
         return NULL;
-    sa_boot_common(&host->filters, &host->boot);
     host->ranges = has_ids(host->uid_base);
     host->root = host->ranges;
     sa_host_probe(host);

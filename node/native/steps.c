@@ -40,11 +40,14 @@ static const struct sa_step steps[] = {
     {"go", sa_step_go, 0},
     {"pivot", sa_step_pivot, BIT(SA_C_ROOTFS_READONLY)},
     {"loopback", loopback, BIT(SA_C_NETNS) | BIT(SA_C_IPCNS)},
-    {"landlock-rules", landlock_rules, 0},
     {"parent-death", sa_step_parent_death, 0},
     {"wait-order", wait_order, 0},
     {"cgroups", join, 0},
     {"sizes", sa_step_sizes, BIT(SA_C_TMPFS_SIZE) | BIT(SA_C_TMPFS_INODES)},
+    {"folders", sa_step_folders, 0},
+    {"devices", sa_step_devices, 0},
+    {"owner", sa_step_owner, 0},
+    {"landlock-rules", landlock_rules, 0},
     {"hostname", hostname, BIT(SA_C_UTSNS)},
     {"cgroup-namespace", cgroup_namespace, BIT(SA_C_CGROUPNS)},
     {"rlimits", sa_step_rlimits, 0},
@@ -131,9 +134,9 @@ static int loopback(struct sa_child *child)
 
 static int landlock_rules(struct sa_child *child)
 {
-    if (child->host->landlock_abi == 0)
+    if (child->host->landlock_abi == 0 || !child->order.context.landlock)
         return 0;
-    child->rules = sa_landlock_rules(child->host);
+    child->rules = sa_landlock_rules(child->host, child->order.context.landlocked);
     return child->rules < 0 ? -1 : 0;
 }
 
@@ -147,14 +150,15 @@ static int wait_order(struct sa_child *child)
     while (n < 0 && errno == EINTR);
     if (n == 0)
         _exit(0); /* the node is gone, or needs this spare no more */
-    if (n != sizeof child->order || count < 2) {
+    if (n != sizeof child->order || count < SA_ORDER_FDS) {
         errno = n < 0 ? errno : EPROTO;
         return -1;
     }
     child->link = fds[0];
     child->boot = fds[1];
-    child->group_count = count - 2;
-    memcpy(child->groups, fds + 2, child->group_count * sizeof *fds);
+    child->base = fds[2];
+    child->group_count = count - SA_ORDER_FDS;
+    memcpy(child->groups, fds + SA_ORDER_FDS, child->group_count * sizeof *fds);
     return 0;
 }
 
@@ -199,7 +203,7 @@ static int handover(struct sa_child *child)
     sa_autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
         return -1;
-    if (above(&child->link) < 0 || above(&child->boot) < 0 ||
+    if (above(&child->link) < 0 || above(&child->boot) < 0 || above(&child->base) < 0 ||
         (child->rules >= 0 && above(&child->rules) < 0))
         return -1;
     if (dup2(child->link, SA_BOOT_LINK_FD) < 0 || dup2(child->boot, SA_BOOT_BLOCK_FD) < 0)
@@ -214,9 +218,16 @@ static int landlock(struct sa_child *child)
 
 static int seccomp_(struct sa_child *child)
 {
-    if (sa_filter_install(&child->host->filters.guard) < 0)
+    struct sock_filter code[BPF_MAXINSNS];
+    const uint64_t bytes = child->order.base_bytes;
+    const struct sa_program base = {code, (unsigned short)(bytes / sizeof *code)};
+    if (bytes > sizeof code || pread(child->base, code, bytes, 0) != (ssize_t)bytes) {
+        errno = EPROTO;
         return -1;
-    child->listener = sa_filter_install_listening(&child->host->filters.base);
+    }
+    if (sa_filter_install(&child->host->guard) < 0)
+        return -1;
+    child->listener = sa_filter_install_listening(&base);
     return child->listener < 0 ? -1 : 0;
 }
 
@@ -235,6 +246,8 @@ static sa_controls provided(const struct sa_child *child)
     sa_controls set = 0;
     for (size_t i = 0; i < SA_COUNT(steps); i++)
         set |= steps[i].provides;
+    if (!child->order.context.landlock)
+        set &= ~(BIT(SA_C_LANDLOCK) | BIT(SA_C_LANDLOCK_SCOPE));
     return set & child->host->can;
 }
 
@@ -262,6 +275,7 @@ noreturn void sa_child_main(const struct sa_host *host, int setup, int slot)
                              .runtime = host->runtime,
                              .link = -1,
                              .boot = -1,
+                             .base = -1,
                              .rules = -1,
                              .listener = -1};
     for (uint32_t i = 0; i < SA_COUNT(steps); i++)

@@ -8,8 +8,10 @@
  *     node                                       sandbox
  *     clone3                                     descriptors, session
  *     writes the id maps;  SA_GO_IDS     ->      joins groups; everything that does not depend on
- * the spec struct sa_order + link + boot + groups -> joins; sizes, host name, then the locks fall
- * shut
+ *                                                the spec or its profile
+ *     struct sa_order + link + boot +
+ *     base filter + groups               ->      joins; sizes, what the profile says, host name,
+ *                                                then the locks fall shut
  *                                        <-      struct sa_report (+ listener)
  *                                        <-      end of file: exec has happened
  *
@@ -19,16 +21,17 @@
 #define SA_NATIVE_STEPS_H
 
 #include "base/fdio.h"
-#include "native/host.h"
+#include "native/context.h"
 
 #include <stdint.h>
 #include <stdnoreturn.h>
 
-enum { SA_GO_IDS = 1 };
+enum { SA_GO_IDS = 1, SA_ORDER_FDS = 3 /* link, boot block, base filter; then groups */ };
 
 struct sa_order {
     uint64_t storage_bytes, inodes;
-    uint64_t pids; /* RLIMIT_NPROC where no control group counts; 0: leave it */
+    uint64_t base_bytes;       /* of the base filter */
+    struct sa_context context; /* pids: RLIMIT_NPROC where no control group counts; 0: leave it */
     char hostname[64];
 };
 
@@ -43,7 +46,7 @@ struct sa_child {
     const struct sa_host *host;
     int setup, runtime; /* both close-on-exec */
     int slot;
-    int link, boot, rules, listener;
+    int link, boot, base, rules, listener;
     int groups[SA_FDS_MAX]; /* `tasks` of the control groups to join */
     size_t group_count;
     struct sa_order order;
@@ -67,6 +70,8 @@ sa_step_fn sa_step_root, sa_step_proc, sa_step_namespace_limits, sa_step_mask, s
     sa_step_data, sa_step_pivot, sa_step_sizes;
 /* steps_go.c */
 sa_step_fn sa_step_go;
+/* steps_context.c */
+sa_step_fn sa_step_folders, sa_step_devices, sa_step_owner;
 /* steps_ids.c */
 sa_step_fn sa_step_ids, sa_step_capabilities, sa_step_no_new_privs, sa_step_rlimits,
     sa_step_parent_death;

@@ -75,16 +75,21 @@ static int lower(int resource, rlim_t soft, rlim_t most)
 int sa_step_rlimits(struct sa_child *child)
 {
     const rlim_t mib = 1 << 20;
-    const uint64_t pids = child->order.pids;
+    const struct sa_context *context = &child->order.context;
+    const rlim_t files = context->open_files, file = context->file_bytes;
     /* 1, not 0: only 1 keeps the kernel from starting the host's core-dump helper, if the pattern
      * names one (fs/coredump.c). The guard filter refuses to lower it (seccomp.c). */
-    if (lower(RLIMIT_CORE, 1, 1) < 0 || lower(RLIMIT_NOFILE, 1024, 65536) < 0 ||
+    if (lower(RLIMIT_CORE, 1, 1) < 0 ||
+        lower(RLIMIT_NOFILE, files < 1024 ? files : 1024, files) < 0 ||
         lower(RLIMIT_MEMLOCK, 8 * mib, 8 * mib) < 0 || lower(RLIMIT_MSGQUEUE, mib, mib) < 0 ||
         lower(RLIMIT_SIGPENDING, 4096, 4096) < 0 || lower(RLIMIT_NICE, 0, 0) < 0 ||
         lower(RLIMIT_RTPRIO, 0, 0) < 0 || lower(RLIMIT_STACK, 8 * mib, RLIM_INFINITY) < 0)
         return -1;
+    /* PID 1 is not killed for it (SIGXFSZ from within its own namespace). */
+    if (file && lower(RLIMIT_FSIZE, file, file) < 0)
+        return -1;
     /* Counted by user and user namespace: in ours there is nobody else. */
-    return pids ? lower(RLIMIT_NPROC, pids, pids) : 0;
+    return context->pids ? lower(RLIMIT_NPROC, context->pids, context->pids) : 0;
 }
 
 /* Changing ids clears it (PR_SET_PDEATHSIG(2const)), so it is set at the start and again at the

@@ -1,5 +1,6 @@
 /* What the template root holds as files: a synthetic /etc, copies of what programs look for there,
  * and files of ours. All of it lies in one tmpfs, so that one overlay gives a sandbox its own. */
+#include "native/context.h"
 #include "native/embedded.h"
 #include "native/template.h"
 
@@ -148,6 +149,9 @@ static int short_names(const struct sa_go *go, struct sa_error *err)
 /* Programs of ours for inside, below /etc/secureagent. */
 static int own_files(struct sa_error *err)
 {
+    /* What covers a device that is not to be there (steps_context.c). */
+    if (sa_template_file("t" SA_COVER, "", 0, err) < 0 || chmod("t" SA_COVER, 0) < 0)
+        return sa_template_failed(err, "make", SA_COVER);
     if (sa_template_folder("t/etc/secureagent/kernels", err) < 0 ||
         sa_template_folder("t/etc/secureagent/packages", err) < 0)
         return -1;

@@ -12,7 +12,7 @@ import tempfile
 from . import server as servers
 
 # core/nodelink/nodelink.h, core/link/link.h
-CREATE, CREATED, DESTROY, DESTROYED, STATS, STATS_REPLY, INFO, INFO_REPLY = 1, 2, 4, 5, 6, 7, 11, 12
+CREATE, CREATED, DESTROY, DESTROYED, STATS, STATS_REPLY, DONE, INFO, INFO_REPLY, PROFILE = 1, 2, 4, 5, 6, 7, 10, 11, 12, 13
 HELLO, OPEN, DATA, CREDIT, EOF, NOTE, END, CANCEL, PING, PONG, GOAWAY = range(1, 12)
 PAYLOAD_MAX = 128 * 1024
 
@@ -112,6 +112,8 @@ class FakeNode:
         kind, _, call = struct.unpack_from("<HHI", packet)
         if kind == INFO:
             self.reply(INFO_REPLY, call)
+        elif kind == PROFILE:
+            self.reply(DONE, call)
         elif kind == CREATE:
             ours, theirs = socket.socketpair()
             self.reply(CREATED, call, fd=theirs.fileno())

@@ -1,6 +1,8 @@
 /* The control plane's side, for tests. */
 #include "harness.h"
 
+#include "profiles.h"
+
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/fdio.h"
@@ -34,6 +36,32 @@ static void copy_program(const char *from, const char *folder, const char *name)
     assert_int_equal(fchmod(fd, 0755), 0);
     close(fd);
     sa_buf_deinit(&contents);
+}
+
+uint32_t node_send_profile(struct node *node, const struct sa_profile *profile)
+{
+    struct sa_buf body = SA_BUF_INIT;
+    sa_fields_add_text(&body, SA_PROFILE_ID, profile->id);
+    sa_profile_encode(profile, &body);
+    uint32_t call = node_send(node, SA_NODE_PROFILE, &body);
+    sa_buf_deinit(&body);
+    return call;
+}
+
+static void await_default(struct node *node)
+{
+    struct reply known;
+    if (!node->profile_call)
+        return;
+    node_answer(node, node->profile_call, &known);
+    assert_int_equal(known.type, SA_NODE_DONE);
+    node->profile_call = 0;
+}
+
+void node_profile(struct node *node, const struct sa_profile *profile, struct reply *reply)
+{
+    await_default(node);
+    node_answer(node, node_send_profile(node, profile), reply);
 }
 
 void node_start(struct node *node, uid_t uid, const char *runtime)
@@ -71,6 +99,10 @@ void node_start_named(struct node *node, uid_t uid, const char *runtime, const c
         _exit(98);
     }
     close(pair[1]);
+    struct sa_profile profile;
+    profile_default(&profile);
+    node->profile_call = node_send_profile(node, &profile);
+    sa_profile_deinit(&profile);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -113,6 +145,7 @@ void spec_default(struct sa_node_spec *spec)
     memset(spec, 0, sizeof *spec);
     sa_id_new("sb-", spec->id);
     snprintf(spec->runtime, sizeof spec->runtime, "bash");
+    snprintf(spec->profile, sizeof spec->profile, "0123456789abcdef");
     snprintf(spec->hostname, sizeof spec->hostname, "box");
     spec->memory_bytes = 128 << 20;
     spec->cpu_millicores = 1000;
@@ -134,6 +167,7 @@ uint32_t node_send(struct node *node, enum sa_node_type type, const struct sa_bu
 
 uint32_t node_send_create(struct node *node, const struct sa_node_spec *spec)
 {
+    await_default(node);
     struct sa_buf body = SA_BUF_INIT;
     sa_node_spec_encode(spec, &body);
     uint32_t call = node_send(node, SA_NODE_CREATE, &body);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "nodelink/nodelink.h"
+#include "nodelink/profile.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -34,7 +35,7 @@ struct reply {
 struct node {
     pid_t pid;
     int socket;
-    uint32_t call;
+    uint32_t call, profile_call; /* the latter: of the default profile, while it is on its way */
     char state[64];
     char folder[64]; /* copies of the programs, readable by anyone */
 };
@@ -50,7 +51,11 @@ void node_finish(struct node *node);
 /* Only the folder: for nodes that ended otherwise. */
 void node_forget(struct node *node);
 
+/* Names the default profile (profiles.h), which node_start() makes known. */
 void spec_default(struct sa_node_spec *spec);
+uint32_t node_send_profile(struct node *node, const struct sa_profile *profile);
+/* Make a profile known; the answer. */
+void node_profile(struct node *node, const struct sa_profile *profile, struct reply *reply);
 uint32_t node_send(struct node *node, enum sa_node_type type, const struct sa_buf *body);
 uint32_t node_send_create(struct node *node, const struct sa_node_spec *spec);
 uint32_t node_send_id(struct node *node, enum sa_node_type type, const char *id);

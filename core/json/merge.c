@@ -1,0 +1,100 @@
+/* JSON merge patch on texts: both are walked, the result is written; no tree is changed. */
+#include "json/merge.h"
+
+#include "json/tree.h"
+#include "json/write.h"
+
+#include <string.h>
+
+static const struct sa_json_value *member(const struct sa_json_value *object, const char *key)
+{
+    const struct sa_json_value *m = object ? sa_json_first(object) : NULL;
+    while (m && strcmp(sa_json_value_key(m), key) != 0)
+        m = sa_json_next(m);
+    return m;
+}
+
+static void write_value(struct sa_json_w *w, const struct sa_json_value *value);
+
+static void write_collection(struct sa_json_w *w, const struct sa_json_value *value, bool object)
+{
+    object ? sa_json_w_begin_object(w) : sa_json_w_begin_array(w);
+    for (const struct sa_json_value *v = sa_json_first(value); v; v = sa_json_next(v)) {
+        if (object)
+            sa_json_w_key(w, sa_json_value_key(v));
+        write_value(w, v);
+    }
+    object ? sa_json_w_end_object(w) : sa_json_w_end_array(w);
+}
+
+static void write_value(struct sa_json_w *w, const struct sa_json_value *value)
+{
+    switch (sa_json_value_type(value)) {
+    case SA_JSON_BOOL:
+        sa_json_w_bool(w, sa_json_value_bool(value));
+        break;
+    case SA_JSON_NUMBER:
+        sa_json_w_double(w, sa_json_value_number(value));
+        break;
+    case SA_JSON_STRING:
+        sa_json_w_string(w, sa_json_value_text(value));
+        break;
+    case SA_JSON_ARRAY:
+    case SA_JSON_OBJECT:
+        write_collection(w, value, sa_json_value_type(value) == SA_JSON_OBJECT);
+        break;
+    default:
+        sa_json_w_null(w);
+    }
+}
+
+/* RFC 7396, section 2: `target` NULL or no object counts as an empty one. */
+static void merge(struct sa_json_w *w, const struct sa_json_value *target,
+                  const struct sa_json_value *patch)
+{
+    if (sa_json_value_type(patch) != SA_JSON_OBJECT) {
+        write_value(w, patch);
+        return;
+    }
+    if (target && sa_json_value_type(target) != SA_JSON_OBJECT)
+        target = NULL;
+    sa_json_w_begin_object(w);
+    for (const struct sa_json_value *t = target ? sa_json_first(target) : NULL; t;
+         t = sa_json_next(t)) {
+        const struct sa_json_value *p = member(patch, sa_json_value_key(t));
+        if (p && sa_json_value_type(p) == SA_JSON_NULL)
+            continue;
+        sa_json_w_key(w, sa_json_value_key(t));
+        p ? merge(w, t, p) : write_value(w, t);
+    }
+    for (const struct sa_json_value *p = sa_json_first(patch); p; p = sa_json_next(p)) {
+        if (sa_json_value_type(p) == SA_JSON_NULL || member(target, sa_json_value_key(p)))
+            continue;
+        sa_json_w_key(w, sa_json_value_key(p));
+        merge(w, NULL, p);
+    }
+    sa_json_w_end_object(w);
+}
+
+int sa_json_merge_patch(const char *target, size_t target_length, const char *patch,
+                        size_t patch_length, const struct sa_json_limits *limits,
+                        struct sa_buf *out, struct sa_error *err)
+{
+    struct sa_json_doc *change = sa_json_parse(patch, patch_length, limits, err);
+    struct sa_json_doc *base = change ? sa_json_parse(target, target_length, NULL, err) : NULL;
+    size_t begin = out->length;
+    int rc = -1;
+    if (change && base && sa_json_value_type(sa_json_top(change)) != SA_JSON_OBJECT) {
+        sa_error_set(err, SA_EINVALID, "a merge patch is a JSON object");
+    } else if (change && base) {
+        struct sa_json_w w = sa_json_w_start(out);
+        merge(&w, sa_json_top(base), sa_json_top(change));
+        rc = 0;
+        if (limits && limits->max_bytes && out->length - begin > limits->max_bytes)
+            rc = sa_error_set(err, SA_ETOOLARGE, "%zu bytes after the patch; at most %zu",
+                              out->length - begin, limits->max_bytes);
+    }
+    sa_json_free(base);
+    sa_json_free(change);
+    return rc;
+}

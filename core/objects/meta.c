@@ -1,0 +1,362 @@
+/* The metadata of an object: reading, checking, copying, printing. */
+#include "base/clock.h"
+#include "objects/object_private.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { LABELS_MAX = 64, ANNOTATIONS_MAX = 64, LABEL_MAX = 63, ANNOTATION_BYTES_MAX = 64 * 1024 };
+
+static bool is_name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+/* A DNS subdomain (RFC 1123): labels of a-z 0-9 -, joined by dots. */
+static bool is_subdomain(const char *name)
+{
+    size_t n = strlen(name);
+    if (n == 0 || n > SA_OBJECT_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        bool edge = i == 0 || i == n - 1 || name[i - 1] == '.' || name[i + 1] == '.';
+        if (!is_name_char(name[i]) && (edge || (name[i] != '-' && name[i] != '.')))
+            return false;
+    }
+    return true;
+}
+
+/* What generateName may end in: a dash, before the random part. */
+static bool is_name_prefix(const char *prefix)
+{
+    char name[SA_OBJECT_NAME_MAX + 2];
+    if (strlen(prefix) > SA_OBJECT_NAME_MAX - 8)
+        return false;
+    snprintf(name, sizeof name, "%sx", prefix);
+    return is_subdomain(name);
+}
+
+static bool is_word(const char *text, size_t n, size_t max)
+{
+    if (n == 0 || n > max)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        bool plain = is_name_char(text[i]) || (text[i] >= 'A' && text[i] <= 'Z');
+        if (!plain && (i == 0 || i == n - 1 || !strchr("-_.", text[i])))
+            return false;
+    }
+    return true;
+}
+
+/* "name" or "prefix.example.com/name". */
+static bool is_qualified_name(const char *key)
+{
+    char prefix[SA_OBJECT_NAME_MAX + 1];
+    const char *slash = strchr(key, '/');
+    if (slash) {
+        if ((size_t)(slash - key) >= sizeof prefix)
+            return false;
+        snprintf(prefix, sizeof prefix, "%.*s", (int)(slash - key), key);
+        if (!is_subdomain(prefix))
+            return false;
+        key = slash + 1;
+    }
+    return is_word(key, strlen(key), LABEL_MAX);
+}
+
+static int check_labels(const struct sa_json_obj *meta, const struct sa_json_map *labels,
+                        struct sa_error *err)
+{
+    for (size_t i = 0; i < labels->count; i++) {
+        const struct sa_json_pair *l = &labels->items[i];
+        if (!is_qualified_name(l->key))
+            return sa_json_fail(meta, "labels", err,
+                                "\"%.80s\" is no label name: expected [prefix/]name of at most 63 "
+                                "letters, digits, - _ .",
+                                l->key);
+        if (l->value[0] && !is_word(l->value, strlen(l->value), LABEL_MAX))
+            return sa_json_fail(meta, "labels", err,
+                                "the value of \"%.80s\" is none: expected at most 63 letters, "
+                                "digits, - _ .",
+                                l->key);
+    }
+    return 0;
+}
+
+static int check_annotations(const struct sa_json_obj *meta, const struct sa_json_map *annotations,
+                             struct sa_error *err)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < annotations->count; i++) {
+        const struct sa_json_pair *a = &annotations->items[i];
+        bytes += strlen(a->key) + strlen(a->value);
+        if (!is_qualified_name(a->key))
+            return sa_json_fail(meta, "annotations", err,
+                                "\"%.80s\" is no annotation name: expected [prefix/]name", a->key);
+    }
+    if (bytes > ANNOTATION_BYTES_MAX)
+        return sa_json_fail(meta, "annotations", err, "expected at most %d bytes in all, got %zu",
+                            ANNOTATION_BYTES_MAX, bytes);
+    return 0;
+}
+
+static int check_names(const struct sa_json_obj *meta, const struct sa_object_meta *m,
+                       struct sa_error *err)
+{
+    if (m->name[0] && !is_subdomain(m->name))
+        return sa_json_fail(meta, "name", err,
+                            "expected a DNS name: at most 253 of a-z 0-9 - . beginning and ending "
+                            "with a letter or digit");
+    if (m->generate_name[0] && !is_name_prefix(m->generate_name))
+        return sa_json_fail(meta, "generateName", err, "expected the beginning of a DNS name");
+    if (m->namespace_[0] && (!is_subdomain(m->namespace_) || strchr(m->namespace_, '.') ||
+                             strlen(m->namespace_) > LABEL_MAX))
+        return sa_json_fail(meta, "namespace", err,
+                            "expected a DNS label: at most 63 of a-z 0-9 -");
+    for (size_t i = 0; i < m->finalizers.count; i++)
+        if (!is_qualified_name(m->finalizers.items[i]))
+            return sa_json_fail(meta, "finalizers", err, "\"%.80s\" is no qualified name",
+                                m->finalizers.items[i]);
+    return 0;
+}
+
+static int decode_owner(struct sa_json_obj *o, struct sa_owner_reference *owner,
+                        struct sa_error *err)
+{
+    if (sa_json_get_string(o, "apiVersion", 128, &owner->api_version, err) < 0 ||
+        sa_json_get_string(o, "kind", 64, &owner->kind, err) < 0 ||
+        sa_json_get_string(o, "name", SA_OBJECT_NAME_MAX, &owner->name, err) < 0 ||
+        sa_json_get_string(o, "uid", SA_UID_BYTES - 1, &owner->uid, err) < 0 ||
+        sa_json_opt_bool(o, "controller", &owner->controller, NULL, err) < 0 ||
+        sa_json_opt_bool(o, "blockOwnerDeletion", &owner->block_owner_deletion, NULL, err) < 0)
+        return -1;
+    return sa_json_finish(o, err);
+}
+
+static int decode_owners(struct sa_json_obj *meta, struct sa_arena *arena,
+                         struct sa_object_meta *out, struct sa_error *err)
+{
+    struct sa_json_arr list = {.count = 0};
+    struct sa_json_obj item;
+    bool given = false;
+    if (sa_json_opt_arr(meta, "ownerReferences", SA_OBJECT_OWNERS_MAX, &list, &given, err) < 0)
+        return -1;
+    if (!given || list.count == 0)
+        return 0;
+    out->owners = sa_arena_alloc(arena, list.count * sizeof *out->owners);
+    unsigned controllers = 0;
+    for (size_t i = 0; i < list.count; i++) {
+        if (sa_json_arr_obj(&list, i, &item, err) < 0 ||
+            decode_owner(&item, &out->owners[i], err) < 0)
+            return -1;
+        controllers += out->owners[i].controller;
+    }
+    out->owner_count = list.count;
+    if (controllers > 1)
+        return sa_json_fail(meta, "ownerReferences", err, "expected at most one controller");
+    return 0;
+}
+
+/* What the server sets; read back from what it has written, ignored from others. */
+static int decode_server_set(struct sa_json_obj *meta, struct sa_object_meta *out,
+                             struct sa_error *err)
+{
+    const char *created = "", *deleted = "";
+    int64_t grace;
+    const char *managed, *self;
+    size_t length;
+    if (sa_json_opt_string(meta, "uid", SA_UID_BYTES - 1, &out->uid, NULL, err) < 0 ||
+        sa_json_opt_string(meta, "resourceVersion", SA_RESOURCE_VERSION_BYTES - 1,
+                           &out->resource_version, NULL, err) < 0 ||
+        sa_json_opt_int(meta, "generation", 0, INT64_MAX / 2, &out->generation, NULL, err) < 0 ||
+        sa_json_opt_string(meta, "creationTimestamp", 40, &created, NULL, err) < 0 ||
+        sa_json_opt_string(meta, "deletionTimestamp", 40, &deleted, NULL, err) < 0 ||
+        sa_json_opt_int(meta, "deletionGracePeriodSeconds", 0, INT32_MAX, &grace, NULL, err) < 0 ||
+        sa_json_opt_string(meta, "selfLink", 1024, &self, NULL, err) < 0 ||
+        sa_json_opt_raw(meta, "managedFields", &managed, &length, NULL, err) < 0)
+        return -1;
+    if (sa_rfc3339_parse(created, &out->created_ms) < 0 && created[0])
+        return sa_json_fail(meta, "creationTimestamp", err, "expected a time (RFC 3339)");
+    if (sa_rfc3339_parse(deleted, &out->deleted_ms) < 0 && deleted[0])
+        return sa_json_fail(meta, "deletionTimestamp", err, "expected a time (RFC 3339)");
+    return 0;
+}
+
+int sa_object_meta_decode(struct sa_json_obj *meta, struct sa_arena *arena,
+                          struct sa_object_meta *out, struct sa_error *err)
+{
+    *out = (struct sa_object_meta){
+        .namespace_ = "", .name = "", .uid = "", .resource_version = "", .generate_name = ""};
+    if (sa_json_opt_string(meta, "name", SA_OBJECT_NAME_MAX, &out->name, NULL, err) < 0 ||
+        sa_json_opt_string(meta, "namespace", SA_OBJECT_NAME_MAX, &out->namespace_, NULL, err) <
+            0 ||
+        sa_json_opt_string(meta, "generateName", SA_OBJECT_NAME_MAX, &out->generate_name, NULL,
+                           err) < 0 ||
+        sa_json_opt_map(meta, "labels", LABELS_MAX, SA_OBJECT_NAME_MAX + 64, &out->labels, NULL,
+                        err) < 0 ||
+        sa_json_opt_map(meta, "annotations", ANNOTATIONS_MAX, ANNOTATION_BYTES_MAX,
+                        &out->annotations, NULL, err) < 0 ||
+        sa_json_opt_strings(meta, "finalizers", SA_OBJECT_FINALIZERS_MAX, SA_OBJECT_NAME_MAX + 64,
+                            &out->finalizers, NULL, err) < 0 ||
+        decode_owners(meta, arena, out, err) < 0 || decode_server_set(meta, out, err) < 0)
+        return -1;
+    if (check_names(meta, out, err) < 0 || check_labels(meta, &out->labels, err) < 0 ||
+        check_annotations(meta, &out->annotations, err) < 0)
+        return -1;
+    return sa_json_finish(meta, err);
+}
+
+/* ---- copying ---- */
+
+static void copy_map(const struct sa_json_map *from, struct sa_arena *arena, struct sa_json_map *to)
+{
+    to->count = from->count;
+    to->items = from->count ? sa_arena_alloc(arena, from->count * sizeof *to->items) : NULL;
+    for (size_t i = 0; i < from->count; i++) {
+        to->items[i].key = sa_arena_strdup(arena, from->items[i].key);
+        to->items[i].value = sa_arena_strdup(arena, from->items[i].value);
+    }
+}
+
+static void copy_owner(const struct sa_owner_reference *from, struct sa_arena *arena,
+                       struct sa_owner_reference *to)
+{
+    *to = *from;
+    to->api_version = sa_arena_strdup(arena, from->api_version);
+    to->kind = sa_arena_strdup(arena, from->kind);
+    to->name = sa_arena_strdup(arena, from->name);
+    to->uid = sa_arena_strdup(arena, from->uid);
+}
+
+void sa_object_meta_copy(const struct sa_object_meta *from, struct sa_arena *arena,
+                         struct sa_object_meta *to)
+{
+    *to = *from;
+    to->namespace_ = sa_arena_strdup(arena, from->namespace_);
+    to->name = sa_arena_strdup(arena, from->name);
+    to->uid = sa_arena_strdup(arena, from->uid);
+    to->resource_version = sa_arena_strdup(arena, from->resource_version);
+    to->generate_name = sa_arena_strdup(arena, from->generate_name);
+    copy_map(&from->labels, arena, &to->labels);
+    copy_map(&from->annotations, arena, &to->annotations);
+    const char **items =
+        sa_arena_alloc(arena, (from->finalizers.count + 1) * sizeof *to->finalizers.items);
+    for (size_t i = 0; i < from->finalizers.count; i++)
+        items[i] = sa_arena_strdup(arena, from->finalizers.items[i]);
+    to->finalizers.items = items;
+    to->owners = sa_arena_alloc(arena, (from->owner_count + 1) * sizeof *to->owners);
+    for (size_t i = 0; i < from->owner_count; i++)
+        copy_owner(&from->owners[i], arena, &to->owners[i]);
+}
+
+/* ---- comparing: all but the resourceVersion ---- */
+
+static bool map_equal(const struct sa_json_map *a, const struct sa_json_map *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++) {
+        size_t j = 0;
+        while (j < b->count && strcmp(a->items[i].key, b->items[j].key) != 0)
+            j++;
+        if (j == b->count || strcmp(a->items[i].value, b->items[j].value) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool owners_equal(const struct sa_object_meta *a, const struct sa_object_meta *b)
+{
+    if (a->owner_count != b->owner_count)
+        return false;
+    for (size_t i = 0; i < a->owner_count; i++)
+        if (strcmp(a->owners[i].uid, b->owners[i].uid) != 0 ||
+            a->owners[i].controller != b->owners[i].controller ||
+            a->owners[i].block_owner_deletion != b->owners[i].block_owner_deletion)
+            return false;
+    return true;
+}
+
+bool sa_object_meta_equal(const struct sa_object_meta *a, const struct sa_object_meta *b)
+{
+    if (a->finalizers.count != b->finalizers.count)
+        return false;
+    for (size_t i = 0; i < a->finalizers.count; i++)
+        if (strcmp(a->finalizers.items[i], b->finalizers.items[i]) != 0)
+            return false;
+    return a->generation == b->generation && a->deleted_ms == b->deleted_ms &&
+           a->created_ms == b->created_ms && strcmp(a->uid, b->uid) == 0 &&
+           map_equal(&a->labels, &b->labels) && map_equal(&a->annotations, &b->annotations) &&
+           owners_equal(a, b);
+}
+
+/* ---- printing ---- */
+
+static void put_text(struct sa_json_w *w, const char *key, const char *text)
+{
+    if (text[0])
+        sa_json_put_string(w, key, text);
+}
+
+static void put_time(struct sa_json_w *w, const char *key, int64_t wall_ms)
+{
+    char text[SA_RFC3339_BYTES];
+    if (!wall_ms)
+        return;
+    sa_rfc3339(wall_ms, text);
+    sa_json_put_string(w, key, text);
+}
+
+static void put_map(struct sa_json_w *w, const char *key, const struct sa_json_map *map)
+{
+    if (!map->count)
+        return;
+    sa_json_put_object(w, key);
+    for (size_t i = 0; i < map->count; i++)
+        sa_json_put_string(w, map->items[i].key, map->items[i].value);
+    sa_json_w_end_object(w);
+}
+
+static void put_owners(struct sa_json_w *w, const struct sa_object_meta *meta)
+{
+    if (!meta->owner_count)
+        return;
+    sa_json_put_array(w, "ownerReferences");
+    for (size_t i = 0; i < meta->owner_count; i++) {
+        const struct sa_owner_reference *o = &meta->owners[i];
+        sa_json_w_begin_object(w);
+        sa_json_put_string(w, "apiVersion", o->api_version);
+        sa_json_put_string(w, "kind", o->kind);
+        sa_json_put_string(w, "name", o->name);
+        sa_json_put_string(w, "uid", o->uid);
+        if (o->controller)
+            sa_json_put_bool(w, "controller", true);
+        if (o->block_owner_deletion)
+            sa_json_put_bool(w, "blockOwnerDeletion", true);
+        sa_json_w_end_object(w);
+    }
+    sa_json_w_end_array(w);
+}
+
+void sa_object_meta_print(const struct sa_object_meta *meta, struct sa_json_w *w)
+{
+    put_text(w, "namespace", meta->namespace_);
+    put_text(w, "name", meta->name);
+    put_text(w, "generateName", meta->generate_name);
+    put_text(w, "uid", meta->uid);
+    put_text(w, "resourceVersion", meta->resource_version);
+    if (meta->generation)
+        sa_json_put_int(w, "generation", meta->generation);
+    put_time(w, "creationTimestamp", meta->created_ms);
+    put_time(w, "deletionTimestamp", meta->deleted_ms);
+    put_map(w, "labels", &meta->labels);
+    put_map(w, "annotations", &meta->annotations);
+    if (meta->finalizers.count) {
+        sa_json_put_array(w, "finalizers");
+        for (size_t i = 0; i < meta->finalizers.count; i++)
+            sa_json_w_string(w, meta->finalizers.items[i]);
+        sa_json_w_end_array(w);
+    }
+    put_owners(w, meta);
+}

@@ -1,0 +1,318 @@
+/* Objects: decoded once, shared by reference, never changed. */
+#include "objects/object_private.h"
+
+#include "base/cleanup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Most objects are small, and there are many. */
+enum { PART_BLOCK_BYTES = 512, META_BLOCK_BYTES = 768 };
+
+struct sa_object_part {
+    unsigned references;
+    struct sa_arena *arena; /* of the struct */
+    const void *value;
+    char *json;
+    size_t length;
+};
+
+struct sa_object {
+    unsigned references;
+    struct sa_arena *arena; /* of metadata and key */
+    const struct sa_kind *kind;
+    struct sa_object_meta meta;
+    const char *key;
+    struct sa_object_part *spec, *status;
+};
+
+/* ---- parts ---- */
+
+struct sa_object_part *sa_object_part_ref(struct sa_object_part *part)
+{
+    part->references++;
+    return part;
+}
+
+void sa_object_part_unref(struct sa_object_part *part)
+{
+    if (!part || --part->references)
+        return;
+    sa_arena_free(part->arena);
+    free(part->json);
+    free(part);
+}
+
+bool sa_object_part_equal(const struct sa_object_part *a, const struct sa_object_part *b)
+{
+    return a == b || (a->length == b->length && memcmp(a->json, b->json, a->length) == 0);
+}
+
+typedef void print_fn(const void *value, struct sa_json_w *w);
+
+static struct sa_object_part *part_new(struct sa_arena *arena, const void *value, print_fn *print)
+{
+    struct sa_object_part *part = sa_alloc(sizeof *part);
+    sa_autobuf text = SA_BUF_INIT;
+    struct sa_json_w w = sa_json_w_start(&text);
+    sa_json_w_begin_object(&w);
+    print(value, &w);
+    sa_json_w_end_object(&w);
+    *part = (struct sa_object_part){.references = 1,
+                                    .arena = arena,
+                                    .value = value,
+                                    .json = sa_strndup(text.data, text.length),
+                                    .length = text.length};
+    return part;
+}
+
+struct sa_object_part *sa_object_empty_status(const struct sa_kind *kind)
+{
+    return part_new(sa_arena_new_sized(PART_BLOCK_BYTES), kind->empty_status, kind->print_status);
+}
+
+static int decode_spec(const struct sa_kind *kind, struct sa_json_obj *json, bool lenient,
+                       struct sa_object_part **out, struct sa_error *err)
+{
+    struct sa_arena *arena = sa_arena_new_sized(PART_BLOCK_BYTES);
+    const void *value;
+    json->arena = arena;
+    if (kind->decode_spec(json, lenient, arena, &value, err) < 0) {
+        sa_arena_free(arena);
+        return -1;
+    }
+    *out = part_new(arena, value, kind->print_spec);
+    return 0;
+}
+
+static int decode_status(const struct sa_kind *kind, struct sa_json_obj *json, bool lenient,
+                         struct sa_object_part **out, struct sa_error *err)
+{
+    struct sa_arena *arena = sa_arena_new_sized(PART_BLOCK_BYTES);
+    const void *value;
+    json->arena = arena;
+    if (kind->decode_status(json, lenient, arena, &value, err) < 0) {
+        sa_arena_free(arena);
+        return -1;
+    }
+    *out = part_new(arena, value, kind->print_status);
+    return 0;
+}
+
+/* ---- drafts ---- */
+
+void sa_object_draft_deinit(struct sa_object_draft *draft)
+{
+    sa_object_part_unref(draft->spec);
+    sa_object_part_unref(draft->status);
+    *draft = (struct sa_object_draft){.kind = NULL};
+}
+
+static int check_type(const struct sa_kind *kind, struct sa_json_obj *root, struct sa_error *err)
+{
+    const char *api_version = kind->api_version, *name = kind->name;
+    if (sa_json_opt_string(root, "apiVersion", 128, &api_version, NULL, err) < 0 ||
+        sa_json_opt_string(root, "kind", 64, &name, NULL, err) < 0)
+        return -1;
+    if (strcmp(api_version, kind->api_version) != 0)
+        return sa_json_fail(root, "apiVersion", err, "expected \"%s\", got \"%.80s\"",
+                            kind->api_version, api_version);
+    if (strcmp(name, kind->name) != 0)
+        return sa_json_fail(root, "kind", err, "expected \"%s\", got \"%.60s\"", kind->name, name);
+    return 0;
+}
+
+/* The member as an object; an empty one where there is none. */
+static int member(struct sa_json_obj *root, const struct sa_json_obj *none, const char *key,
+                  struct sa_json_obj *out, struct sa_error *err)
+{
+    bool given = false;
+    *out = *none;
+    out->at = (struct sa_json_at){&root->at, key, 0};
+    return sa_json_opt_obj(root, key, out, &given, err);
+}
+
+static int decode_root(const struct sa_kind *kind, struct sa_json_obj *root,
+                       const struct sa_json_obj *none, unsigned wanted, bool lenient,
+                       struct sa_object_draft *draft, struct sa_error *err)
+{
+    struct sa_json_obj meta, spec, status;
+    if (check_type(kind, root, err) < 0 || member(root, none, "metadata", &meta, err) < 0 ||
+        member(root, none, "spec", &spec, err) < 0 ||
+        member(root, none, "status", &status, err) < 0 ||
+        sa_object_meta_decode(&meta, root->arena, &draft->meta, err) < 0)
+        return -1;
+    if (!lenient && sa_json_finish(root, err) < 0)
+        return -1;
+    if ((wanted & SA_WANT_SPEC) && decode_spec(kind, &spec, lenient, &draft->spec, err) < 0)
+        return -1;
+    if ((wanted & SA_WANT_STATUS) && decode_status(kind, &status, lenient, &draft->status, err) < 0)
+        return -1;
+    return 0;
+}
+
+int sa_object_draft_decode(const struct sa_kind *kind, const char *json, size_t length,
+                           unsigned wanted, bool lenient, struct sa_arena *arena,
+                           struct sa_object_draft *draft, struct sa_error *err)
+{
+    const struct sa_json_limits limits = {.max_bytes = SA_OBJECT_MAX};
+    struct sa_json_obj root, none;
+    *draft = (struct sa_object_draft){.kind = kind};
+    struct sa_json_doc *doc = sa_json_parse(json, length, &limits, err);
+    struct sa_json_doc *empty = doc ? sa_json_parse("{}", 2, NULL, err) : NULL;
+    int rc = -1;
+    if (doc && empty && sa_json_root(doc, arena, &root, err) == 0 &&
+        sa_json_root(empty, arena, &none, err) == 0)
+        rc = decode_root(kind, &root, &none, wanted, lenient, draft, err);
+    sa_json_free(empty);
+    sa_json_free(doc);
+    if (rc < 0)
+        sa_object_draft_deinit(draft);
+    return rc;
+}
+
+/* ---- objects ---- */
+
+struct sa_object *sa_object_make(const struct sa_object_draft *draft)
+{
+    struct sa_object *object = sa_alloc(sizeof *object);
+    object->references = 1;
+    object->arena = sa_arena_new_sized(META_BLOCK_BYTES);
+    object->kind = draft->kind;
+    sa_object_meta_copy(&draft->meta, object->arena, &object->meta);
+    object->key =
+        draft->kind->namespaced
+            ? sa_arena_printf(object->arena, "%s/%s", object->meta.namespace_, object->meta.name)
+            : object->meta.name;
+    object->spec = sa_object_part_ref(draft->spec);
+    object->status = sa_object_part_ref(draft->status);
+    return object;
+}
+
+struct sa_object *sa_object_decode(const struct sa_kind *kind, const char *json, size_t length,
+                                   bool lenient, struct sa_error *err)
+{
+    struct sa_arena *arena = sa_arena_new();
+    struct sa_object_draft draft;
+    struct sa_object *object = NULL;
+    if (sa_object_draft_decode(kind, json, length, SA_WANT_SPEC | SA_WANT_STATUS, lenient, arena,
+                               &draft, err) == 0) {
+        if (kind->namespaced && !draft.meta.namespace_[0])
+            draft.meta.namespace_ = SA_NAMESPACE_DEFAULT;
+        object = sa_object_make(&draft);
+        sa_object_draft_deinit(&draft);
+    }
+    sa_arena_free(arena);
+    return object;
+}
+
+/* The count is no part of what an object says. */
+static struct sa_object *counted(const struct sa_object *object)
+{
+    return (struct sa_object *)(uintptr_t)object;
+}
+
+struct sa_object *sa_object_ref(const struct sa_object *object)
+{
+    counted(object)->references++;
+    return counted(object);
+}
+
+void sa_object_unref(const struct sa_object *object)
+{
+    if (!object || --counted(object)->references)
+        return;
+    sa_object_part_unref(object->spec);
+    sa_object_part_unref(object->status);
+    sa_arena_free(object->arena);
+    free(counted(object));
+}
+
+void sa_object_unref_cleanup(const struct sa_object **object)
+{
+    sa_object_unref(*object);
+}
+
+const struct sa_kind *sa_object_kind(const struct sa_object *object)
+{
+    return object->kind;
+}
+
+const struct sa_object_meta *sa_object_meta(const struct sa_object *object)
+{
+    return &object->meta;
+}
+
+const void *sa_object_spec(const struct sa_object *object)
+{
+    return object->spec->value;
+}
+
+const void *sa_object_status(const struct sa_object *object)
+{
+    return object->status->value;
+}
+
+const char *sa_object_spec_json(const struct sa_object *object, size_t *length)
+{
+    *length = object->spec->length;
+    return object->spec->json;
+}
+
+const char *sa_object_status_json(const struct sa_object *object, size_t *length)
+{
+    *length = object->status->length;
+    return object->status->json;
+}
+
+struct sa_object_part *sa_object_spec_part(const struct sa_object *object)
+{
+    return object->spec;
+}
+
+struct sa_object_part *sa_object_status_part(const struct sa_object *object)
+{
+    return object->status;
+}
+
+const char *sa_object_key(const struct sa_object *object)
+{
+    return object->key;
+}
+
+void sa_object_print(const struct sa_object *object, struct sa_json_w *w)
+{
+    sa_json_w_begin_object(w);
+    sa_json_put_string(w, "apiVersion", object->kind->api_version);
+    sa_json_put_string(w, "kind", object->kind->name);
+    sa_json_put_object(w, "metadata");
+    sa_object_meta_print(&object->meta, w);
+    sa_json_w_end_object(w);
+    sa_json_put_raw(w, "spec", object->spec->json, object->spec->length);
+    sa_json_put_raw(w, "status", object->status->json, object->status->length);
+    sa_json_w_end_object(w);
+}
+
+bool sa_object_is_owned_by(const struct sa_object *object, const char *owner_uid)
+{
+    for (size_t i = 0; i < object->meta.owner_count; i++)
+        if (strcmp(object->meta.owners[i].uid, owner_uid) == 0)
+            return true;
+    return false;
+}
+
+const struct sa_owner_reference *sa_object_controller(const struct sa_object *object)
+{
+    for (size_t i = 0; i < object->meta.owner_count; i++)
+        if (object->meta.owners[i].controller)
+            return &object->meta.owners[i];
+    return NULL;
+}
+
+bool sa_object_has_finalizer(const struct sa_object *object, const char *finalizer)
+{
+    for (size_t i = 0; i < object->meta.finalizers.count; i++)
+        if (strcmp(object->meta.finalizers.items[i], finalizer) == 0)
+            return true;
+    return false;
+}

@@ -1,0 +1,44 @@
+/* How objects are made; for implementations of the store that build them. */
+#ifndef SA_OBJECTS_OBJECT_PRIVATE_H
+#define SA_OBJECTS_OBJECT_PRIVATE_H
+
+#include "objects/object.h"
+
+/* A spec or a status: decoded, and as text. Shared by the versions of an object that have it in
+ * common. */
+struct sa_object_part;
+struct sa_object_part *sa_object_part_ref(struct sa_object_part *part);
+void sa_object_part_unref(struct sa_object_part *part);
+bool sa_object_part_equal(const struct sa_object_part *a, const struct sa_object_part *b);
+struct sa_object_part *sa_object_spec_part(const struct sa_object *object);
+struct sa_object_part *sa_object_status_part(const struct sa_object *object);
+
+/* What an object will consist of. Strings are borrowed, parts are references of its own. */
+struct sa_object_draft {
+    const struct sa_kind *kind;
+    struct sa_object_meta meta;
+    struct sa_object_part *spec, *status;
+};
+void sa_object_draft_deinit(struct sa_object_draft *draft);
+
+enum sa_object_wanted { SA_WANT_SPEC = 1, SA_WANT_STATUS = 2 };
+/* From JSON of a whole object; parts that are not wanted are looked at no further, and NULL.
+ * Metadata: strings are of the arena. */
+int sa_object_draft_decode(const struct sa_kind *kind, const char *json, size_t length,
+                           unsigned wanted, bool lenient, struct sa_arena *arena,
+                           struct sa_object_draft *draft, struct sa_error *err);
+/* Its empty status. */
+struct sa_object_part *sa_object_empty_status(const struct sa_kind *kind);
+
+/* One reference; copies strings and takes references to the parts. */
+struct sa_object *sa_object_make(const struct sa_object_draft *draft);
+
+/* Metadata alone, member by member; `path` of the object: "metadata". */
+int sa_object_meta_decode(struct sa_json_obj *meta, struct sa_arena *arena,
+                          struct sa_object_meta *out, struct sa_error *err);
+void sa_object_meta_copy(const struct sa_object_meta *from, struct sa_arena *arena,
+                         struct sa_object_meta *to);
+void sa_object_meta_print(const struct sa_object_meta *meta, struct sa_json_w *w);
+bool sa_object_meta_equal(const struct sa_object_meta *a, const struct sa_object_meta *b);
+
+#endif

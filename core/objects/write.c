@@ -1,0 +1,371 @@
+/* Writes of the embedded store: what Kubernetes' API server does with them. */
+#include "objects/embedded_private.h"
+
+#include "base/id.h"
+#include "json/merge.h"
+
+#include <stdio.h>
+#include <string.h>
+
+uint64_t sa_embedded_next_version(struct sa_embedded *store, char text[SA_RESOURCE_VERSION_BYTES])
+{
+    store->version++;
+    snprintf(text, SA_RESOURCE_VERSION_BYTES, "%llu", (unsigned long long)store->version);
+    return store->version;
+}
+
+static struct sa_disk_write *disk_write(const struct sa_embedded *store,
+                                        const struct sa_table_of_kind *table, const char *key,
+                                        const struct sa_object *now)
+{
+    struct sa_disk_write *write = sa_alloc(sizeof *write);
+    write->version = store->version;
+    write->kind = table->kind->name;
+    write->key = sa_strdup(key);
+    if (now) {
+        struct sa_buf text = SA_BUF_INIT;
+        struct sa_json_w w = sa_json_w_start(&text);
+        sa_object_print(now, &w);
+        write->length = text.length;
+        write->json = sa_buf_steal(&text);
+    }
+    return write;
+}
+
+void sa_embedded_apply(struct sa_objects_call *call, struct sa_table_of_kind *table,
+                       const struct sa_object *before, struct sa_object *now)
+{
+    struct sa_embedded *store = call->store;
+    call->barrier = call->change.version = store->version;
+    call->change.table = table;
+    call->change.before = before ? sa_object_ref(before) : NULL;
+    call->change.after = now;
+    call->object = sa_object_ref(now ? now : before);
+    const char *key = sa_object_key(call->object);
+    sa_table_set(table, key, now);
+    sa_owned_changed(store, table, call->change.before, now);
+    store->object_count += (size_t)(now != NULL) - (before != NULL);
+    store->uncommitted++;
+    if (store->disk)
+        sa_disk_put(store->disk, disk_write(store, table, key, now));
+    else
+        store->committed = store->version;
+}
+
+static int check_room(const struct sa_embedded *store, struct sa_error *err)
+{
+    if (store->closing)
+        return sa_error_set(err, SA_EUNAVAILABLE, "the object store is closing");
+    if (store->uncommitted >= SA_UNCOMMITTED_MAX)
+        return sa_error_set(err, SA_EUNAVAILABLE,
+                            "%zu writes wait for the disk; try again in a moment",
+                            store->uncommitted);
+    return 0;
+}
+
+/* ---- create ---- */
+
+static void random_uid(char out[SA_UID_BYTES])
+{
+    uint8_t b[16];
+    sa_random(b, sizeof b);
+    b[6] = (uint8_t)((b[6] & 0x0F) | 0x40); /* version 4 (RFC 9562) */
+    b[8] = (uint8_t)((b[8] & 0x3F) | 0x80);
+    snprintf(out, SA_UID_BYTES,
+             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+             b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+             b[15]);
+}
+
+static int choose_name(struct sa_object_meta *meta, const struct sa_kind *kind,
+                       struct sa_arena *arena, struct sa_error *err)
+{
+    char random[SA_ID_BYTES];
+    if (!meta->name[0] && !meta->generate_name[0])
+        return sa_error_at(err, SA_EINVALID, "metadata.name",
+                           "metadata.name: expected a name (or metadata.generateName)");
+    if (!meta->name[0]) {
+        sa_id_new("", random);
+        random[8] = '\0'; /* 40 bits among those of one prefix */
+        meta->name = sa_arena_printf(arena, "%s%s", meta->generate_name, random);
+    }
+    if (kind->namespaced && !meta->namespace_[0])
+        meta->namespace_ = SA_NAMESPACE_DEFAULT;
+    if (!kind->namespaced && meta->namespace_[0])
+        return sa_error_at(err, SA_EINVALID, "metadata.namespace",
+                           "metadata.namespace: %s is in no namespace", kind->name);
+    return 0;
+}
+
+static const char *key_of(const struct sa_kind *kind, const struct sa_object_meta *meta,
+                          struct sa_arena *arena)
+{
+    return kind->namespaced ? sa_arena_printf(arena, "%s/%s", meta->namespace_, meta->name)
+                            : meta->name;
+}
+
+static int create(struct sa_objects_call *call, struct sa_table_of_kind *table,
+                  struct sa_object_draft *draft, struct sa_arena *arena, struct sa_error *err)
+{
+    struct sa_embedded *store = call->store;
+    char uid[SA_UID_BYTES], version[SA_RESOURCE_VERSION_BYTES];
+    if (choose_name(&draft->meta, table->kind, arena, err) < 0 || check_room(store, err) < 0)
+        return -1;
+    const char *key = key_of(table->kind, &draft->meta, arena);
+    if (sa_table_get(table, key))
+        return sa_error_at(err, SA_EEXISTS, "metadata.name", "there is a %s \"%s\" already",
+                           table->kind->name, key);
+    if (store->object_count >= store->objects_max)
+        return sa_error_set(err, SA_EQUOTA, "%zu objects are stored, which is the limit",
+                            store->object_count);
+    random_uid(uid);
+    draft->meta.uid = uid;
+    draft->meta.generation = 1;
+    draft->meta.created_ms = store->wall_ms();
+    draft->meta.deleted_ms = 0;
+    draft->status = sa_object_empty_status(table->kind);
+    sa_embedded_next_version(store, version);
+    draft->meta.resource_version = version;
+    sa_embedded_apply(call, table, NULL, sa_object_make(draft));
+    return 0;
+}
+
+struct sa_objects_call *sa_embedded_create(struct sa_objects *objects, const struct sa_kind *kind,
+                                           const char *json, size_t length, bool lenient,
+                                           sa_objects_cb done, void *user)
+{
+    struct sa_embedded *store = sa_embedded_of(objects);
+    struct sa_objects_call *call = sa_call_new(store, SA_CALL_WRITE, user);
+    struct sa_arena *arena = sa_arena_new();
+    struct sa_object_draft draft;
+    struct sa_error err;
+    call->done = done;
+    int rc = sa_object_draft_decode(kind, json, length, SA_WANT_SPEC, lenient, arena, &draft, &err);
+    if (rc == 0) {
+        rc = create(call, sa_embedded_table(store, kind), &draft, arena, &err);
+        sa_object_draft_deinit(&draft);
+    }
+    sa_arena_free(arena);
+    return rc < 0 ? sa_call_fail(call, &err) : sa_call_queue(call);
+}
+
+/* ---- update ---- */
+
+/* Finalizers may only go once an object is marked for deletion. */
+static int check_finalizers(const struct sa_object *now, const struct sa_object_meta *next,
+                            struct sa_error *err)
+{
+    if (!sa_object_meta(now)->deleted_ms)
+        return 0;
+    for (size_t i = 0; i < next->finalizers.count; i++)
+        if (!sa_object_has_finalizer(now, next->finalizers.items[i]))
+            return sa_error_at(err, SA_EINVALID, "metadata.finalizers",
+                               "metadata.finalizers: \"%.80s\" cannot be added to what is being "
+                               "deleted",
+                               next->finalizers.items[i]);
+    return 0;
+}
+
+static int check_identity(const struct sa_object *now, const struct sa_object_meta *next,
+                          struct sa_error *err)
+{
+    const struct sa_object_meta *meta = sa_object_meta(now);
+    if (next->resource_version[0] && strcmp(next->resource_version, meta->resource_version) != 0)
+        return sa_error_at(err, SA_ECONFLICT, "metadata.resourceVersion",
+                           "%s \"%s\" is at version %s, not %.24s; read it again",
+                           sa_object_kind(now)->name, sa_object_key(now), meta->resource_version,
+                           next->resource_version);
+    if (next->uid[0] && strcmp(next->uid, meta->uid) != 0)
+        return sa_error_at(err, SA_ECONFLICT, "metadata.uid",
+                           "%s \"%s\" is another one than %s: it was made anew",
+                           sa_object_kind(now)->name, sa_object_key(now), next->uid);
+    return 0;
+}
+
+/* What the server keeps of an object whose spec or metadata is written. */
+static void keep_of(const struct sa_object *now, struct sa_object_draft *next)
+{
+    const struct sa_object_meta *meta = sa_object_meta(now);
+    next->meta.namespace_ = meta->namespace_;
+    next->meta.name = meta->name;
+    next->meta.generate_name = meta->generate_name;
+    next->meta.uid = meta->uid;
+    next->meta.created_ms = meta->created_ms;
+    next->meta.deleted_ms = meta->deleted_ms;
+    next->meta.generation =
+        meta->generation + !sa_object_part_equal(sa_object_spec_part(now), next->spec);
+}
+
+static void commit_update(struct sa_objects_call *call, struct sa_table_of_kind *table,
+                          const struct sa_object *now, struct sa_object_draft *next)
+{
+    char version[SA_RESOURCE_VERSION_BYTES];
+    if (sa_object_meta_equal(sa_object_meta(now), &next->meta) &&
+        sa_object_part_equal(sa_object_spec_part(now), next->spec) &&
+        sa_object_part_equal(sa_object_status_part(now), next->status)) {
+        call->object = sa_object_ref(now); /* nothing changes: no new version */
+        return;
+    }
+    bool gone = next->meta.deleted_ms && next->meta.finalizers.count == 0;
+    sa_embedded_next_version(call->store, version);
+    next->meta.resource_version = version;
+    sa_embedded_apply(call, table, now, gone ? NULL : sa_object_make(next));
+}
+
+static int update(struct sa_objects_call *call, struct sa_table_of_kind *table,
+                  const struct sa_object *now, struct sa_object_draft *next, struct sa_error *err)
+{
+    const struct sa_kind *kind = table->kind;
+    if (check_identity(now, &next->meta, err) < 0 || check_finalizers(now, &next->meta, err) < 0 ||
+        check_room(call->store, err) < 0)
+        return -1;
+    keep_of(now, next);
+    next->status = sa_object_part_ref(sa_object_status_part(now));
+    if (kind->check_update && next->meta.generation != sa_object_meta(now)->generation) {
+        struct sa_object *after = sa_object_make(next);
+        int rc = kind->check_update(now, sa_object_spec(after), err);
+        sa_object_unref(after);
+        if (rc < 0)
+            return -1;
+    }
+    commit_update(call, table, now, next);
+    return 0;
+}
+
+static const struct sa_object *find(const struct sa_table_of_kind *table, const char *key,
+                                    struct sa_error *err)
+{
+    const struct sa_object *now = sa_table_get(table, key);
+    if (!now)
+        sa_error_set(err, SA_ENOTFOUND, "there is no %s \"%s\"", table->kind->name, key);
+    return now;
+}
+
+struct sa_objects_call *sa_embedded_update(struct sa_objects *objects, const struct sa_kind *kind,
+                                           const char *json, size_t length, bool lenient,
+                                           sa_objects_cb done, void *user)
+{
+    struct sa_embedded *store = sa_embedded_of(objects);
+    struct sa_objects_call *call = sa_call_new(store, SA_CALL_WRITE, user);
+    struct sa_table_of_kind *table = sa_embedded_table(store, kind);
+    struct sa_arena *arena = sa_arena_new();
+    struct sa_object_draft next;
+    struct sa_error err;
+    call->done = done;
+    int rc = sa_object_draft_decode(kind, json, length, SA_WANT_SPEC, lenient, arena, &next, &err);
+    if (rc == 0) {
+        if (kind->namespaced && !next.meta.namespace_[0])
+            next.meta.namespace_ = SA_NAMESPACE_DEFAULT;
+        const struct sa_object *now = find(table, key_of(kind, &next.meta, arena), &err);
+        rc = now ? update(call, table, now, &next, &err) : -1;
+        sa_object_draft_deinit(&next);
+    }
+    sa_arena_free(arena);
+    return rc < 0 ? sa_call_fail(call, &err) : sa_call_queue(call);
+}
+
+/* ---- patch ---- */
+
+static int patch_status(struct sa_objects_call *call, struct sa_table_of_kind *table,
+                        const struct sa_object *now, struct sa_object_draft *next,
+                        struct sa_error *err)
+{
+    if (check_identity(now, &next->meta, err) < 0 || check_room(call->store, err) < 0)
+        return -1;
+    next->meta = *sa_object_meta(now);
+    next->spec = sa_object_part_ref(sa_object_spec_part(now));
+    commit_update(call, table, now, next);
+    return 0;
+}
+
+/* The object as JSON, patched, and read again: so a patch can do what an update can. */
+static int patch(struct sa_objects_call *call, struct sa_table_of_kind *table,
+                 const struct sa_object *now, const struct sa_objects_patch *patch,
+                 struct sa_arena *arena, struct sa_error *err)
+{
+    const struct sa_json_limits limits = {.max_bytes = SA_OBJECT_MAX};
+    sa_autobuf before = SA_BUF_INIT;
+    sa_autobuf after = SA_BUF_INIT;
+    struct sa_object_draft next;
+    bool status = patch->subresource == SA_SUBRESOURCE_STATUS;
+    struct sa_json_w w = sa_json_w_start(&before);
+    sa_object_print(now, &w);
+    if (sa_json_merge_patch(before.data, before.length, patch->json, patch->length, &limits, &after,
+                            err) < 0 ||
+        sa_object_draft_decode(table->kind, after.data, after.length,
+                               status ? SA_WANT_STATUS : SA_WANT_SPEC, patch->lenient, arena, &next,
+                               err) < 0)
+        return -1;
+    if (patch->resource_version)
+        next.meta.resource_version = patch->resource_version;
+    int rc =
+        status ? patch_status(call, table, now, &next, err) : update(call, table, now, &next, err);
+    sa_object_draft_deinit(&next);
+    return rc;
+}
+
+struct sa_objects_call *sa_embedded_patch(struct sa_objects *objects, const struct sa_kind *kind,
+                                          const struct sa_objects_patch *what, sa_objects_cb done,
+                                          void *user)
+{
+    struct sa_embedded *store = sa_embedded_of(objects);
+    struct sa_objects_call *call = sa_call_new(store, SA_CALL_WRITE, user);
+    struct sa_table_of_kind *table = sa_embedded_table(store, kind);
+    struct sa_arena *arena = sa_arena_new();
+    struct sa_object_meta meta = {.namespace_ = what->namespace_, .name = what->name};
+    struct sa_error err;
+    call->done = done;
+    const struct sa_object *now = find(table, key_of(kind, &meta, arena), &err);
+    int rc = now ? patch(call, table, now, what, arena, &err) : -1;
+    sa_arena_free(arena);
+    return rc < 0 ? sa_call_fail(call, &err) : sa_call_queue(call);
+}
+
+/* ---- delete ---- */
+
+static int delete (struct sa_objects_call *call, struct sa_table_of_kind *table,
+                   const struct sa_object *now, const struct sa_objects_delete *what,
+                   struct sa_error *err)
+{
+    struct sa_embedded *store = call->store;
+    const struct sa_object_meta wanted = {.uid = what->uid ? what->uid : "",
+                                          .resource_version =
+                                              what->resource_version ? what->resource_version : ""};
+    char version[SA_RESOURCE_VERSION_BYTES];
+    if (check_identity(now, &wanted, err) < 0 || check_room(store, err) < 0)
+        return -1;
+    if (what->orphan)
+        sa_orphan(store, sa_object_meta(now)->uid);
+    bool held = sa_object_meta(now)->finalizers.count > 0;
+    if (held && sa_object_meta(now)->deleted_ms) {
+        call->object = sa_object_ref(now);
+        call->barrier = store->version;
+        return 0;
+    }
+    struct sa_object_draft next = {.kind = table->kind,
+                                   .meta = *sa_object_meta(now),
+                                   .spec = sa_object_spec_part(now),
+                                   .status = sa_object_status_part(now)};
+    sa_embedded_next_version(store, version);
+    next.meta.resource_version = version;
+    next.meta.deleted_ms = store->wall_ms();
+    sa_embedded_apply(call, table, now, held ? sa_object_make(&next) : NULL);
+    return 0;
+}
+
+struct sa_objects_call *sa_embedded_delete(struct sa_objects *objects, const struct sa_kind *kind,
+                                           const struct sa_objects_delete *what, sa_objects_cb done,
+                                           void *user)
+{
+    struct sa_embedded *store = sa_embedded_of(objects);
+    struct sa_objects_call *call = sa_call_new(store, SA_CALL_WRITE, user);
+    struct sa_table_of_kind *table = sa_embedded_table(store, kind);
+    struct sa_arena *arena = sa_arena_new_sized(256);
+    struct sa_object_meta meta = {.namespace_ = what->namespace_, .name = what->name};
+    struct sa_error err;
+    call->done = done;
+    const struct sa_object *now = find(table, key_of(kind, &meta, arena), &err);
+    int rc = now ? delete (call, table, now, what, &err) : -1;
+    sa_arena_free(arena);
+    return rc < 0 ? sa_call_fail(call, &err) : sa_call_queue(call);
+}
