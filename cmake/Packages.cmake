@@ -29,3 +29,13 @@ else()
   # The sources hold a strict and a loose parser; only the strict one will do.
   target_compile_definitions(llhttp PUBLIC LLHTTP_STRICT_MODE=1)
 endif()
+
+# What policy-worker is made of, as archives: it is linked statically.
+pkg_check_modules(LUAJIT REQUIRED luajit)
+find_library(LUAJIT_ARCHIVE libluajit-5.1.a REQUIRED)
+find_library(SECCOMP_ARCHIVE libseccomp.a REQUIRED)
+add_library(luajit INTERFACE)
+target_include_directories(luajit SYSTEM INTERFACE ${LUAJIT_INCLUDE_DIRS})
+target_link_libraries(luajit INTERFACE ${LUAJIT_ARCHIVE} m ${CMAKE_DL_LIBS})
+add_library(seccomp_static INTERFACE)
+target_link_libraries(seccomp_static INTERFACE ${SECCOMP_ARCHIVE})

@@ -1,0 +1,35 @@
+/*
+ * Data that rules can read and not change: inputs, parameters, tables of a file. A frozen map is an
+ * empty table whose metatable leads to the data; a frozen list is a userdata, because `#` of a
+ * table asks no metatable in this Lua. Both answer reads, `#`, pairs, ipairs and type (env.c) as a
+ * table would, and raise an error that names the member when written.
+ *
+ * Inputs come from a pool: making a map anew costs more than a rule. What was handed out is
+ * emptied after the call, when no rule can have kept it.
+ */
+#ifndef SA_LUA_FROZEN_H
+#define SA_LUA_FROZEN_H
+
+#include "vm.h"
+
+void sa_vm_open_frozen(struct sa_vm *vm);
+
+/* Push a frozen map or list of the pool and, on top, its data, to be filled with raw writes;
+ * `count` says with how many. */
+void sa_frozen_input(lua_State *L, bool list, size_t count);
+/* After each protected call. */
+void sa_vm_pool_reset(struct sa_vm *vm);
+
+/* Freeze the value at the top and all that it reaches, upvalues of functions included, for good.
+ * Raises an error for what cannot be frozen. */
+void sa_frozen_make(lua_State *L);
+
+/* If the value is frozen, push its data: never let that reach a rule. */
+bool sa_frozen_data(lua_State *L, int index);
+/* Push the data of a frozen value, or a table itself; raise an error for anything else. `what` is
+ * for the message: "has(): the list". */
+void sa_frozen_table(lua_State *L, int index, const char *what);
+/* Is it a table, frozen or not? */
+bool sa_frozen_is_table(lua_State *L, int index);
+
+#endif
