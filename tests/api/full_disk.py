@@ -29,9 +29,9 @@ with tempfile.TemporaryDirectory(prefix="secureagent-test-") as folder:
 
         def unready():
             api.execute(sandbox, command="echo works")
-            return requests.get(server.url + "/readyz", timeout=30).status_code == 503
+            return requests.get(server.url + "/readyz", timeout=60).status_code == 503
         wait_until("/readyz to notice", unready)
-        assert requests.get(server.url + "/readyz", timeout=30).json()["store"] != "ok"
+        assert requests.get(server.url + "/readyz", timeout=60).json()["store"] != "ok"
         assert api.sh(sandbox, "echo still") == "still\n"
         assert api.describe(sandbox)["phase"] == "Running"
         refusal = api.request("POST", "/api/v1/user/apikeys", json={"name": "x"})
@@ -40,7 +40,7 @@ with tempfile.TemporaryDirectory(prefix="secureagent-test-") as folder:
 
         def ready():
             api.execute(sandbox, command="true")
-            return requests.get(server.url + "/readyz", timeout=30).status_code == 200
+            return requests.get(server.url + "/readyz", timeout=60).status_code == 200
         wait_until("it to recover", ready)
         api.delete(sandbox)
         assert api.describe(sandbox)["phase"] == "Terminated"

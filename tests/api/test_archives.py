@@ -135,7 +135,7 @@ def test_what_is_left_out(api, sandbox):
     api.sh(sandbox, "mkdir d; printf 1 > d/f; mkfifo d/fifo; ln -s /etc/passwd d/abs; ln -s ../../x d/up; ln -s f d/in; "
                     "python3 -c \"import socket; socket.socket(socket.AF_UNIX).bind('/workspace/d/s'); open(b'/workspace/d/\\xff', 'w').write('no')\"; "
                     "chmod 4755 d/f")
-    found = contents(api.get(url(sandbox, "path=d"), timeout=20).content, "tar")
+    found = contents(api.get(url(sandbox, "path=d"), timeout=90).content, "tar")
     assert found == {"f": ("file", 0o755, b"1"), "in": ("link", 0o777, b"f")}
 
 

@@ -193,9 +193,9 @@ def test_timeout_interrupts_and_keeps_the_state(api, sandbox):
 
 def test_timeout_counts_from_when_it_runs(api, sandbox):
     context = Context(api, sandbox, "bash")
-    answers = in_parallel([lambda: context.run("sleep 1"),
-                           lambda: context.run("sleep 1", timeoutMs=60000),
-                           lambda: context.run("true", timeoutMs=900)])
+    answers = in_parallel([lambda: context.run("sleep 3"),
+                           lambda: context.run("sleep 3", timeoutMs=60000),
+                           lambda: context.run("true", timeoutMs=5000)])
     assert [a["status"] for a in answers] == ["exited"] * 3
 
 

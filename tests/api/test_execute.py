@@ -112,7 +112,7 @@ def test_timeout(api, shared, command):
 
 
 def test_output_before_a_timeout_is_kept(api, shared):
-    result = api.execute(shared, command="echo before; sleep 600", timeoutMs=500)
+    result = api.execute(shared, command="echo before; sleep 600", timeoutMs=5000)
     assert result["status"] == "timeout" and result["stdout"] == "before\n"
 
 

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.helpers import server as servers
-from tests.helpers.client import Api, items, wait_until
+from tests.helpers.client import Api, items, wait_recorded, wait_until
 from tests.helpers.server import is_alive
 
 
@@ -39,19 +39,8 @@ def connected(api):
     """The API answers again (it may be starting anew)."""
     def ready():
         with contextlib.suppress(requests.ConnectionError, requests.Timeout):
-            return requests.get(api.url + "/readyz", timeout=5).status_code == 200
+            return requests.get(api.url + "/readyz", timeout=60).status_code == 200
     wait_until("it to serve again", ready, timeout=60)
-
-
-def recorded(server, *sandboxes):
-    """Wait for their records: those are written a moment after the answer, and no earlier kill
-    leaves any."""
-    where = database(server.data_dir).as_uri() + "?mode=ro"
-
-    def there():
-        with contextlib.closing(sqlite3.connect(where, uri=True, timeout=20)) as db:
-            return set(sandboxes) <= {row[0] for row in db.execute("SELECT id FROM sandboxes")}
-    wait_until("the records", there, timeout=60)
 
 
 def start_stream(api, sandbox, command="echo begun; sleep 600"):
@@ -68,10 +57,10 @@ def start_stream(api, sandbox, command="echo begun; sleep 600"):
         begun.set()
     thread = threading.Thread(target=run)
     thread.start()
-    assert begun.wait(30)
+    assert begun.wait(90)
 
     def join():
-        thread.join(60)
+        thread.join(120)
         assert not thread.is_alive(), "the stream did not end"
         return seen
     return join
@@ -99,7 +88,7 @@ def test_killed_runtime(own):
     stream = join()
     assert [i["type"] for i in stream].count("exited") == 1 and stream[-1]["type"] == "exited"
     assert stream[-1]["status"] == "failed" and stream[-1]["exitCode"] is None and stream[-1]["error"]["value"]
-    waiting.join(30)
+    waiting.join(120)
     assert whole["status"] == "failed", whole
     box = wait_until("it failed", lambda: (b := api.describe(sandbox))["phase"] == "Failed" and b)
     assert box["reason"] == "Exited" and box["message"]
@@ -165,7 +154,7 @@ def test_killed_part_is_started_anew(own, victim):
     state = server.state
     sandboxes = [api.create("bash")["id"] for _ in range(3)]
     join = start_stream(api, sandboxes[0])
-    recorded(server, *sandboxes)
+    wait_recorded(server, *sandboxes)
     old = server.processes()
     os.kill(server.pid_of(victim), signal.SIGKILL)
     stream = join()
@@ -191,10 +180,10 @@ def test_killed_supervisor_takes_everything_with_it(own):
     state, folder = server.state, server.data_dir
     sandbox = api.create("bash")["id"]
     join = start_stream(api, sandbox)
-    recorded(server, sandbox)
+    wait_recorded(server, sandbox)
     pids = server.processes()
     os.kill(server.pid, signal.SIGKILL)
-    server.process.wait(30)
+    server.process.wait(90)
     join()
     wait_until("everything to be gone", lambda: not any(is_alive(p) for p in pids), timeout=60)
     # Started again on the same data: it takes over, removes what was left, and knows its past.
@@ -215,7 +204,7 @@ def test_killed_supervisor_takes_everything_with_it(own):
 def test_everything_killed_at_once(own):
     server, api = own
     state, folder = server.state, server.data_dir
-    recorded(server, *(api.create("bash")["id"] for _ in range(3)))
+    wait_recorded(server, *(api.create("bash")["id"] for _ in range(3)))
     pids = server.processes()
     server.kill()
     wait_until("everything to be gone", lambda: not any(is_alive(p) for p in pids))
@@ -258,7 +247,7 @@ def test_stop_while_clients_are_busy(own):
     waiting.start()
     wait_until("it to run", lambda: "sleep" in server.processes().values())
     assert server.stop() == 0
-    waiting.join(30)
+    waiting.join(120)
     for s in [*idle, upload]:
         s.close()
 
@@ -273,7 +262,7 @@ def test_stop_again_and_again(own):
     api.create("bash")
     for _ in range(3):
         server.send_signal(signal.SIGTERM)
-    assert server.process.wait(30) == 0
+    assert server.process.wait(90) == 0
 
 
 # ---- what is in the way at the start ----

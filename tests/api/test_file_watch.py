@@ -190,5 +190,5 @@ def test_large_trees_that_come_and_go(api, sandbox):
     with watching(api, sandbox, "path=in&recursive=true") as stream:
         code = ("import os, time\nfor i in range(300):\n    os.rename('out/big', 'in/big')\n    time.sleep(0.001)\n"
                 "    os.rename('in/big', 'out/big')\nos.rename('out/big', 'in/big')\n")
-        assert api.execute(sandbox, language="python", code=code, timeoutMs=20000)["exitCode"] == 0
+        assert api.execute(sandbox, language="python", code=code, timeoutMs=120000)["exitCode"] == 0
         assert any(e["type"] == "overflow" for e in stream)

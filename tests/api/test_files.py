@@ -218,7 +218,7 @@ def test_what_is_no_file(api, shared):
                    "python3 -c \"import socket; socket.socket(socket.AF_UNIX).bind('/workspace/sock')\"")
     for path in ("folder", "fifo2", "sock"):
         for method in ("GET", "HEAD"):
-            answer = api.request(method, api.file(shared, "/workspace/" + path), timeout=20)
+            answer = api.request(method, api.file(shared, "/workspace/" + path), timeout=90)
             assert answer.status_code in (400, 409), (path, answer.text)
     assert api.request("PUT", api.file(shared, "/workspace/folder"), data=b"x").status_code in (400, 409)
     assert api.request("PUT", api.file(shared, "/workspace/a.txt/b"), data=b"x").status_code in (201, 400, 404, 409)

@@ -39,10 +39,10 @@ class Hostile:
         while not node.links:
             node.serve_one()
         self.runtime = node.take()
-        self.id = created.result(20)["id"]
+        self.id = created.result(120)["id"]
 
     def ask(self, method, path, **more):
-        more.setdefault("timeout", 20)
+        more.setdefault("timeout", 120)
         return self.pool.submit(Api(self.node.url, self.node.key).session.request, method,
                                 f"{self.node.url}/api/v1/sandboxes/{self.id}{path}", **more)
 
@@ -248,7 +248,7 @@ def test_who_never_answers_harms_nobody(hostile):
     wait_until("the API to answer", lambda: hostile.api.get("/healthz").status_code == 200)
     before = time.monotonic()
     assert hostile.ask("GET", "/files/workspace/f").result().status_code == 503
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 20
     hostile.runtime.send(frame(EOF, 1))
 
 

@@ -190,9 +190,9 @@ def test_slow_clients_are_ended(slow_clients):
     assert slow_clients.answers["head"].startswith(b"HTTP/1.1 408 ") or slow_clients.answers["head"] == b""
     assert slow_clients.answers["body"].startswith(b"HTTP/1.1 408 ")
     assert slow_clients.answers["silent"] == b""
-    assert 10 <= slow_clients.seconds["head"] < 45
-    assert 20 <= slow_clients.seconds["body"] < 90
-    assert 30 <= slow_clients.seconds["silent"] < 120
+    assert 10 <= slow_clients.seconds["head"] < 90
+    assert 20 <= slow_clients.seconds["body"] < 150
+    assert 30 <= slow_clients.seconds["silent"] < 150
 
 
 def test_many_idle_connections(api):
@@ -201,7 +201,7 @@ def test_many_idle_connections(api):
     try:
         began = time.monotonic()
         assert api.with_key(api.key).get("/healthz").status_code == 200
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
     finally:
         for s in sockets:
             s.close()

@@ -47,7 +47,7 @@ def test_e2b_format(api):
     assert re.fullmatch(r"e2b_[0-9a-f]{40}", key["key"])
     for headers in ({"X-API-Key": key["key"]}, {"Authorization": "Bearer " + key["key"]},
                     {"Authorization": "bearer  " + key["key"]}):
-        assert requests.get(api.url + "/api/v1/sandboxes", headers=headers, timeout=30).status_code == 200
+        assert requests.get(api.url + "/api/v1/sandboxes", headers=headers, timeout=90).status_code == 200
     api.request("DELETE", f"{KEYS}/{key['id']}", 204)
 
 

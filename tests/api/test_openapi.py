@@ -81,7 +81,7 @@ def test_every_protected_route_asks_for_a_key(api, method, path):
     for headers in ({}, {"Authorization": "Bearer nonsense"}, {"X-API-Key": "sa_aaaaaaaa_" + "a" * 32},
                     {"Authorization": "Basic " + "a" * 20}, {"Authorization": "Bearer " + api.key[:-1]},
                     {"Authorization": ""}):
-        answer = requests.request(method, api.url + _concrete(path), headers=headers, timeout=30)
+        answer = requests.request(method, api.url + _concrete(path), headers=headers, timeout=90)
         assert answer.status_code == 401, (headers, answer.text)
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
         if method != "HEAD":
@@ -106,8 +106,8 @@ def test_unknown_paths(api, path):
 
 
 def test_health(api):
-    assert requests.get(api.url + "/healthz", timeout=30).json()["status"] == "ok"
-    ready = requests.get(api.url + "/readyz", timeout=30)
+    assert requests.get(api.url + "/healthz", timeout=60).json()["status"] == "ok"
+    ready = requests.get(api.url + "/readyz", timeout=60)
     assert ready.status_code == 200
     assert ready.json() == {"ready": True, "node": "ok", "store": "ok", "draining": False}
 

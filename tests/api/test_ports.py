@@ -517,7 +517,7 @@ def test_host_form(api, box):
     assert host_ask(api, "sb-" + "a" * 20).status_code == 404
     # Not of that form: the API itself.
     for host in (f"3000-{box}.example.com", f"0-{box}.localhost", f"3000{box}.localhost", f"x-{box}.localhost"):
-        assert requests.get(api.url + "/healthz", headers={"Host": host}, timeout=30).status_code == 200
+        assert requests.get(api.url + "/healthz", headers={"Host": host}, timeout=90).status_code == 200
     # In the host form the API is not there.
     assert told(host_ask(api, box, rest="/healthz"))["path"] == "/healthz"
 
@@ -553,9 +553,9 @@ def test_signed_url_and_cookie(api, box):
         with s:
             assert head.split(b" ")[1] == status
     assert api.session.get(api.url + path(box) + "x?" + parts.query, headers={"Authorization": None},
-                           timeout=30).status_code == 200  # the path form takes it, too
+                           timeout=90).status_code == 200  # the path form takes it, too
     # And is no key of the API.
-    answer = requests.get(api.url + BOX.format(box) + "?" + parts.query, timeout=30)
+    answer = requests.get(api.url + BOX.format(box) + "?" + parts.query, timeout=90)
     assert answer.status_code == 401
 
 

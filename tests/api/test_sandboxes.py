@@ -234,14 +234,14 @@ def test_bad_queries(api, query, where):
 # ---- time ----
 
 def test_timeout_ends_it(api, server):
-    sandbox = api.create(timeout=1)["id"]
+    sandbox = api.create(timeout=5)["id"]
     with api.open_stream(sandbox, command="echo begun; sleep 600") as answer:
         lines = [line for line in answer.iter_lines() if line]
-    assert b'"error"' in lines[-2] and b"its timeout of 1 s is over" in lines[-2]
+    assert b'"error"' in lines[-2] and b"its timeout of 5 s is over" in lines[-2]
     assert b'"exited"' in lines[-1] and sum(b'"type":"exited"' in line for line in lines) == 1
     box = wait_until("it has ended", lambda: (b := api.describe(sandbox))["phase"] == "Terminated" and b)
-    assert box["reason"] == "TimedOut" and "1 s" in box["message"]
-    assert (when(box["endedAt"]) - when(box["createdAt"])).total_seconds() >= 1
+    assert box["reason"] == "TimedOut" and "5 s" in box["message"]
+    assert (when(box["endedAt"]) - when(box["createdAt"])).total_seconds() >= 5
     assert "sleep" not in server.processes().values()
 
 
@@ -270,7 +270,7 @@ def test_creator_that_goes_away(api):
     def ended():
         live = api.get("/api/v1/sandboxes?labelSelector=orphan=yes").json()["items"]
         return not live
-    wait_until("what they asked for is gone", ended, timeout=40)
+    wait_until("what they asked for is gone", ended)
     items = api.get("/api/v1/sandboxes?all=true&labelSelector=orphan=yes").json()["items"]
     assert "ClientGone" in {item["reason"] for item in items}, items
 

@@ -27,6 +27,6 @@ print(total >> 20)
 
 def test_unread_bytes_over_loopback(api):
     with api.sandbox(resources={"memory": "128Mi"}) as sandbox:
-        result = api.execute(sandbox, language="python", code=FILL, timeoutMs=20000)
+        result = api.execute(sandbox, language="python", code=FILL, timeoutMs=90000)
         assert result["status"] in ("exited", "oom"), result
         assert result["status"] == "oom" or int(result["stdout"]) < 200, result

@@ -103,7 +103,7 @@ def test_no_output(api, shared):
 
 
 @pytest.mark.parametrize("status, body", [
-    ("timeout", {"command": "echo x; sleep 600", "timeoutMs": 300}),
+    ("timeout", {"command": "echo x; sleep 600", "timeoutMs": 5000}),
     ("signaled", {"command": ["sh", "-c", "echo x; kill -9 $$"]}),
 ])
 def test_other_ends(api, shared, status, body):
@@ -195,7 +195,7 @@ def test_others_are_served_while_one_is_held(api, shared):
             other = api.with_key(api.key)
             assert other.sh(second, "echo fine") == "fine\n"
             assert other.sh(shared, "echo fine") == "fine\n"
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 60
     # Its client has gone; it runs on until it is told to stop.
     assert api.execution(shared, execution)["status"] == "running"
     api.cancel(shared, execution)

@@ -127,7 +127,7 @@ def test_a_thousand_disconnects(api, server, times):
 
 def test_the_execution_outlives_its_client(api, shared):
     """A client that shuts its sending side down counts as gone; what it started goes on."""
-    with api.connect(timeout=20) as s:
+    with api.connect(timeout=90) as s:
         execute(api, shared, b'{"command":["sleep","601"]}', "application/x-ndjson", s)
         seen = b""
         while b"started" not in seen:

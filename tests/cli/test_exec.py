@@ -104,7 +104,7 @@ def test_input_comes_as_it_is_written(server, box):
         process.stdin.flush()
         assert process.stdout.readline() == b"line %d\n" % i
     process.stdin.close()
-    assert process.wait(20) == 0
+    assert process.wait(90) == 0
     process.stdout.close(), process.stderr.close()
 
 
@@ -128,7 +128,7 @@ def test_a_reader_that_leaves(server, box, api):
     process = start(server, "exec", box, "yes")
     process.stdout.read(100)
     process.stdout.close()
-    assert process.wait(20) == 128 + signal.SIGPIPE
+    assert process.wait(90) == 128 + signal.SIGPIPE
     process.stderr.close()
     wait_until("the program to end", lambda: not api.executions(box, "&status=running"))
 
@@ -146,11 +146,11 @@ def test_ctrl_c_reaches_the_program_once_and_cancels_twice(server, box, api):
     assert process.poll() is None
     process.send_signal(signal.SIGINT)  # soon enough? else it is the program's again
     begin = time.monotonic()
-    while process.poll() is None and time.monotonic() - begin < 30:
+    while process.poll() is None and time.monotonic() - begin < 120:
         time.sleep(0.3)
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-    assert process.wait(1) == 130
+    assert process.wait(90) == 130
     process.stdout.close(), process.stderr.close()
     wait_until("the program to end", lambda: not api.executions(box, "&status=running"))
 
@@ -159,7 +159,7 @@ def test_ctrl_c_ends_what_does_not_mind(server, box):
     process = start(server, "exec", box, "sh", "-c", "echo ready; exec sleep 60")
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 128 + signal.SIGINT
+    assert process.wait(90) == 128 + signal.SIGINT
     process.stdout.close(), process.stderr.close()
 
 
@@ -167,7 +167,7 @@ def test_sigterm_cancels(server, box, api):
     process = start(server, "exec", box, "sh", "-c", "echo ready; exec sleep 60")
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 128 + signal.SIGTERM
+    assert process.wait(90) == 128 + signal.SIGTERM
     process.stdout.close(), process.stderr.close()
     wait_until("the program to end", lambda: not api.executions(box, "&status=running"))
 
@@ -187,7 +187,7 @@ def test_a_connection_that_breaks_is_made_again(server, box):
             if lines[-1] in (200, 1200):
                 cutter.cut()
         stderr = process.stderr.read()
-        assert process.wait(30) == 5, stderr
+        assert process.wait(90) == 5, stderr
         assert lines == list(range(1, 3001))
         assert cutter.accepted >= 3
         process.stdout.close(), process.stderr.close()
@@ -198,7 +198,7 @@ def test_a_sandbox_that_ends_meanwhile(server, api):
         process = start(server, "exec", sandbox, "sh", "-c", "echo ready; exec sleep 60")
         assert process.stdout.readline() == b"ready\n"
         api.delete(sandbox)
-        assert process.wait(30) not in (0, None)
+        assert process.wait(90) not in (0, None)
         assert process.stderr.read()
         process.stdout.close(), process.stderr.close()
 

@@ -80,7 +80,7 @@ def forward(server, box):
     yield start
     for process in running:
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(90) == 0
         process.stdout.close(), process.stderr.close()
 
 

@@ -110,7 +110,7 @@ def test_wait(server, cli, api):
         assert result.returncode == 124 and result.stderr
         process = subprocess.Popen([PROGRAM, "wait", sandbox, "--for", "Terminated"], env=environment(server))
         api.delete(sandbox)
-        assert process.wait(20) == 0
+        assert process.wait(90) == 0
         result = cli("wait", sandbox, "--for", "Running", "--timeout", "20s")
         assert result.returncode not in (0, 124) and result.stderr
         assert cli("wait", sandbox, "--for", "Sideways").returncode == 64
@@ -160,7 +160,7 @@ def test_logs_follow_over_connections_that_break(server, api, box):
             if lines[-1] in (1, 500, 501, 1500):
                 cutter.cut()
         assert process.stderr.read() == b"bad\n"
-        assert process.wait(30) == 6 and lines == list(range(1, 2001))
+        assert process.wait(90) == 6 and lines == list(range(1, 2001))
         process.stdout.close(), process.stderr.close()
 
 
@@ -170,7 +170,7 @@ def test_leaving_logs_leaves_the_program(server, api, box):
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout.readline() == b"on\n"
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
+    assert process.wait(90) == 130
     process.stdout.close(), process.stderr.close()
     assert api.execution(box, execution)["status"] == "running"
     api.cancel(box, execution)

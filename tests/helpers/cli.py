@@ -15,7 +15,7 @@ def environment(server=None, **more):
     return variables
 
 
-def run_cli(*args, server=None, stdin=b"", env=None, timeout=60, binaries=None):
+def run_cli(*args, server=None, stdin=b"", env=None, timeout=180, binaries=None):
     """Run `secureagent ARGS`; the result has returncode, stdout and stderr as bytes."""
     program = (binaries or servers.BIN) / "secureagent"
     return subprocess.run([program, *map(str, args)], input=stdin, capture_output=True,

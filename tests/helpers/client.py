@@ -3,6 +3,7 @@ api/openapi/ on its way through."""
 import contextlib
 import json
 import socket
+import sqlite3
 import time
 import urllib.parse
 
@@ -20,6 +21,17 @@ def wait_until(what, condition, timeout=60.0, every=0.02):
             return value
         assert time.monotonic() < deadline, f"waited {timeout} s in vain for: {what}"
         time.sleep(every)
+
+
+def wait_recorded(server, *sandboxes):
+    """Wait for their records: those are written a moment after the answer, and whoever is killed
+    before that leaves none."""
+    where = next(server.data_dir.rglob("*.db")).as_uri() + "?mode=ro"
+
+    def there():
+        with contextlib.closing(sqlite3.connect(where, uri=True, timeout=60)) as db:
+            return set(sandboxes) <= {row[0] for row in db.execute("SELECT id FROM sandboxes")}
+    wait_until("the records", there)
 
 
 class Api:
@@ -152,7 +164,7 @@ class Api:
 
     # ---- raw ----
 
-    def connect(self, timeout=30):
+    def connect(self, timeout=120):
         s = socket.create_connection((self.host, self.port), timeout=timeout)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
@@ -166,7 +178,7 @@ class Api:
             all_lines.append(f"Authorization: Bearer {self.key}")
         return ("\r\n".join(all_lines + list(lines)) + "\r\n\r\n").encode("latin-1")
 
-    def raw(self, data, timeout=30):
+    def raw(self, data, timeout=120):
         """Send bytes and read until the server closes; what came."""
         with self.connect(timeout) as s:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):

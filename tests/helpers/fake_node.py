@@ -39,7 +39,7 @@ class Runtime:
 
     def __init__(self, sock):
         self.sock, self.unread = sock, b""
-        sock.settimeout(20)
+        sock.settimeout(90)
         self.send(hello())
 
     def send(self, data):
@@ -126,7 +126,7 @@ class FakeNode:
         return kind
 
     def serve_until(self, kind):
-        self.sock.settimeout(20)
+        self.sock.settimeout(90)
         while (got := self.serve_one()) != kind:
             assert got is not None, self.log()
 
@@ -144,4 +144,4 @@ class FakeNode:
             while self.serve_one() is not None:
                 pass
         self.sock.close()
-        return self.process.wait(20)
+        return self.process.wait(90)

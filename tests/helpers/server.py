@@ -16,8 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("SECUREAGENT_BIN", ROOT / "build" / "bin")).resolve()
 # Sanitizers keep freed memory for a while: allowances for growth are wider then.
 SANITIZED = b"__asan_init" in (BIN / "agent-api").read_bytes() if (BIN / "agent-api").exists() else False
-START_S = 60 if SANITIZED else 30
-STOP_S = 30
+START_S = 120
+STOP_S = 90
 
 
 def _stat(pid):

@@ -63,7 +63,7 @@ class Terminal:
     def text(self):
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
 
-    def until(self, condition, timeout=30):
+    def until(self, condition, timeout=90):
         """Until a text is on the screen, or a function of it is true."""
         if isinstance(condition, str):
             wanted = condition
@@ -75,7 +75,7 @@ class Terminal:
             assert self.read(min(left, 1)) or condition(self.text), f"ended:\n{self.text}"
         return self.text
 
-    def wait(self, timeout=30):
+    def wait(self, timeout=90):
         """The exit status, once everything was read."""
         deadline = time.monotonic() + timeout
         while self.read(0.2):

@@ -49,7 +49,7 @@ def close_frame(code=1000, reason=b""):
 
 
 class WebSocket:
-    def __init__(self, url, path="/", headers=(), key=None, protocols=None, timeout=30,
+    def __init__(self, url, path="/", headers=(), key=None, protocols=None, timeout=120,
                  receive_buffer=None, early=b""):
         parts = urllib.parse.urlsplit(url)
         self.sock = socket.socket(socket.AF_INET)

@@ -351,7 +351,7 @@ void expect_refused(const struct fixture *f, const char *request, size_t length,
 
 void wait_for(atomic_int *counter, int value)
 {
-    for (int64_t end = sa_monotonic_ms() + 5000; *counter != value; usleep(500))
+    for (int64_t end = sa_monotonic_ms() + 60000; *counter != value; usleep(500))
         if (sa_monotonic_ms() > end)
             fail_msg("the counter is %d and not %d", (int)*counter, value);
 }

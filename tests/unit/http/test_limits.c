@@ -24,7 +24,7 @@ static void test_slow_head(void **state)
     }
     struct reply r = client_read(&c, false);
     assert_int_equal(r.status, 408);
-    assert_in_range(sa_monotonic_ms() - start, 200, 1500);
+    assert_in_range(sa_monotonic_ms() - start, 200, 30000);
     assert_non_null(strstr(r.body.data, "\"code\":\"timeout\""));
     client_assert_closed(&c);
     reply_deinit(&r);
@@ -35,11 +35,11 @@ static void test_slow_head(void **state)
 static void test_slow_body(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_start(&(struct sa_http_options){.body_timeout_ms = 200}, NULL);
+    struct fixture *f = fixture_start(&(struct sa_http_options){.body_timeout_ms = 1500}, NULL);
     const char *head = "PUT /sink HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n";
     struct client c = client_open(f);
     client_send(&c, head);
-    for (int i = 0; i < 10; i++, usleep(50000))
+    for (int i = 0; i < 8; i++, usleep(250000))
         client_send(&c, "x"); /* slow, but it comes */
     struct reply r = client_read(&c, false);
     assert_int_equal(r.status, 408);
@@ -50,7 +50,7 @@ static void test_slow_body(void **state)
     /* A handler that is slow to read is no fault of the client. */
     c = client_open(f);
     client_send(&c, GET("/wait"));
-    usleep(400000);
+    usleep(2000000);
     assert_int_equal(fixture_counters(f)->closed, 1);
     client_close(&c);
     wait_for(&fixture_counters(f)->closed, 2);
@@ -60,13 +60,14 @@ static void test_slow_body(void **state)
 static void test_idle(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_start(&(struct sa_http_options){.keepalive_timeout_ms = 200}, NULL);
+    struct fixture *f =
+        fixture_start(&(struct sa_http_options){.keepalive_timeout_ms = 1500}, NULL);
     struct client silent = client_open(f), used = client_open(f);
     client_expect(&used, GET("/hello"), 200, "hello");
     int64_t start = sa_monotonic_ms();
     client_assert_closed(&silent);
     client_assert_closed(&used);
-    assert_true(sa_monotonic_ms() - start < 1500);
+    assert_true(sa_monotonic_ms() - start < 30000);
     client_close(&silent);
     client_close(&used);
     fixture_stop(f);
@@ -75,7 +76,7 @@ static void test_idle(void **state)
 static void test_write_stall(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_start(&(struct sa_http_options){.write_timeout_ms = 300}, NULL);
+    struct fixture *f = fixture_start(&(struct sa_http_options){.write_timeout_ms = 2000}, NULL);
     struct client c = client_open(f);
     client_send(&c, GET("/down?n=100000000"));
     wait_for(&fixture_counters(f)->closed, 1);
@@ -105,7 +106,7 @@ static void test_connections(void **state)
     }
     expect_refused(f, GET("/hello"), strlen(GET("/hello")), 503);
     client_close(&c[0]);
-    for (int i = 0; i < 100; i++) { /* once the server has noticed, there is room again */
+    for (int i = 0; i < 5000; i++) { /* once the server has noticed, there is room again */
         usleep(2000);
         c[0] = client_open(f);
         client_send(&c[0], GET("/hello"));

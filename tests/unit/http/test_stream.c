@@ -227,7 +227,7 @@ static void test_vanish(void **state)
     assert_int_equal(c->closed, ROUNDS); /* each handler was told, once */
     assert_int_equal(c->cleaned, ROUNDS);
     assert_int_equal(c->incomplete, ROUNDS);
-    for (int i = 0; i < 1000 && open_descriptors() != before; i++)
+    for (int i = 0; i < 60000 && open_descriptors() != before; i++)
         usleep(1000);
     assert_int_equal(open_descriptors(), before);
 }

@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 15000 };
+enum { PATIENCE_MS = 60000 };
 
 static void copy_program(const char *from, const char *folder, const char *name)
 {
@@ -124,7 +124,7 @@ void node_forget(struct node *node)
 int node_wait(struct node *node)
 {
     int status = -1;
-    for (int i = 0; i < 1000 && waitpid(node->pid, &status, WNOHANG) == 0; i++)
+    for (int i = 0; i < 6000 && waitpid(node->pid, &status, WNOHANG) == 0; i++)
         usleep(10000);
     return status != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }

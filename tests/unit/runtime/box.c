@@ -237,7 +237,7 @@ void box_start(struct box *box, const struct box_options *options)
     struct sa_link_options link_options = {
         .role = SA_LINK_CONTROL, .name = "box", .events = &events, .owner = box};
     box->link = sa_link_new(&link_options);
-    if (!box_run(box, 5000, is_ready, box))
+    if (!box_run(box, 60000, is_ready, box))
         fail_msg("no HELLO from the runtime");
 }
 
@@ -336,8 +336,8 @@ bool reply_wait_for(struct reply *r, int timeout_ms)
 
 void reply_wait(struct reply *r)
 {
-    if (!reply_wait_for(r, 20000))
-        fail_msg("%s", r->box->closed ? "the link was closed" : "no END within 20 s");
+    if (!reply_wait_for(r, 60000))
+        fail_msg("%s", r->box->closed ? "the link was closed" : "no END within 60 s");
 }
 
 struct bytes {
@@ -355,7 +355,7 @@ static bool has_bytes(void *arg)
 void reply_wait_bytes(struct reply *r, int channel, size_t bytes)
 {
     struct bytes b = {r, channel, bytes};
-    if (!box_run(r->box, 20000, has_bytes, &b))
+    if (!box_run(r->box, 60000, has_bytes, &b))
         fail_msg("%zu bytes on channel %d, expected %zu", r->got[channel], channel, bytes);
 }
 

@@ -72,7 +72,7 @@ bool box_run(struct box *box, int timeout_ms, bool (*done)(void *arg), void *arg
 
 struct reply *box_open(struct box *box, int method, const struct sa_buf *body);
 void reply_free(struct reply *reply);
-/* Run until END, fails the test when it does not come within 20 s. */
+/* Run until END, fails the test when it does not come within 60 s. */
 void reply_wait(struct reply *reply);
 bool reply_wait_for(struct reply *reply, int timeout_ms);
 /* Until that many bytes came on a channel. */

@@ -149,7 +149,7 @@ static void test_read_what_is_no_file(void **state)
     expect_failure_of(ask(SA_METHOD_FILE_WRITE, "p"), SA_EINVALID, "is a fifo");
     expect_failure_of(ask(SA_METHOD_FILE_WRITE, "d"), SA_EINVALID, "is a directory");
     expect_failure_of(ask(SA_METHOD_FILE_READ, "nope"), SA_ENOTFOUND, "no such");
-    assert_in_range(sa_monotonic_ms() - begin, 0, 1000);
+    assert_in_range(sa_monotonic_ms() - begin, 0, 30000);
 }
 
 /* Reading must not even open a FIFO: a writer that waits for a reader would notice. */

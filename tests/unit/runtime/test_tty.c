@@ -58,7 +58,7 @@ static bool is_shown(void *arg)
 static void expect(struct reply *r, const char *text)
 {
     struct shown s = {r, text};
-    if (!box_run(&box, 20000, is_shown, &s))
+    if (!box_run(&box, 60000, is_shown, &s))
         fail_msg("\"%s\" is not shown: %s", text, r->out[1].data ? r->out[1].data : "");
     struct sa_buf *out = &r->out[SA_CHANNEL_OUT];
     sa_buf_consume(out, (size_t)(strstr(out->data, text) - out->data) + strlen(text));
