@@ -33,9 +33,10 @@ struct sa_policy_sandbox { /* about which, or in which */
 
 /* ---- profile: security level and overrides -> the complete security context ---- */
 struct sa_policy_limits {
-    int64_t pids, open_files; /* processes and threads; descriptors of each */
-    int64_t file_size_bytes;  /* of one file; 0: only the disk's size */
-    int64_t core_bytes;       /* of a core dump; 0: none */
+    int64_t pids;            /* processes and threads; 0: what the sandbox asks for */
+    int64_t open_files;      /* descriptors of each process */
+    int64_t file_size_bytes; /* of one file; 0: only the disk's size */
+    int64_t core_bytes;      /* of a core dump; 0: none */
 };
 struct sa_policy_landlock {
     bool enabled;
@@ -67,7 +68,7 @@ struct sa_policy_filter {
 };
 struct sa_policy_seccomp_input {
     struct sa_policy_who who;
-    const char *language;           /* "python", "node", "go", "bash", "default" */
+    const char *language;           /* "base", "default", "python", "node", "go", "bash" */
     const char *level;              /* context.seccomp */
     struct sa_policy_filter filter; /* target */
 };

@@ -28,8 +28,8 @@ const struct sa_policy_field sa_fields_sandbox[] = {
 /* ---- profile ---- */
 
 static const struct sa_policy_field limits[] = {
-    SA_ROW(sa_policy_limits, pids, "pids", "processes and threads", .flags = BOTH, .low = 1,
-           .high = 4194304),
+    SA_ROW(sa_policy_limits, pids, "pids", "processes and threads; 0: what the sandbox asks for",
+           .flags = BOTH, .high = 4194304),
     SA_ROW(sa_policy_limits, open_files, "openFiles", "descriptors of each process", .flags = BOTH,
            .low = 16, .high = 1048576),
     SA_ROW(sa_policy_limits, file_size_bytes, "fileSizeBytes",
@@ -94,7 +94,8 @@ const struct sa_policy_field sa_fields_filter[] = {
     SA_ROWS_END};
 const struct sa_policy_field sa_fields_seccomp[] = {
     SA_ROWS_WHO,
-    SA_ROW(sa_policy_seccomp_input, language, "language", "python, node, go, bash or default"),
+    SA_ROW(sa_policy_seccomp_input, language, "language",
+           "base (all that runs in a sandbox), default, python, node, go, bash"),
     SA_ROW(sa_policy_seccomp_input, level, "level", "the seccomp level of the security context"),
     SA_ROW(sa_policy_seccomp_input, filter, "filter", "the allow-list so far",
            .fields = sa_fields_filter),

@@ -33,7 +33,7 @@
 ---@field writable? string[] folders that may be written; the rest is readable at most
 
 ---@class sa.Limits
----@field pids? integer processes and threads
+---@field pids? integer processes and threads; 0: what the sandbox asks for
 ---@field openFiles? integer descriptors of each process
 ---@field fileSizeBytes? integer bytes of one file; 0: only the disk's size
 ---@field coreBytes? integer bytes of a core dump; 0: none
@@ -100,7 +100,7 @@
 ---@field now number the time, in seconds since 1970, UTC
 ---@field scope sa.Scope what chooses parameters (params.lua)
 ---@field user sa.User who asks
----@field language? string python, node, go, bash or default
+---@field language? string base (all that runs in a sandbox), default, python, node, go, bash
 ---@field level? string the seccomp level of the security context
 ---@field filter sa.Filter the allow-list so far
 

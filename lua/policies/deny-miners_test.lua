@@ -1,0 +1,29 @@
+local function command(...)
+  return { kind = "command", argv = { ... } }
+end
+
+return {
+  { name = "honest code", input = { kind = "code", code = "print('determined to mine data')", argv = {} }, expect = { verdict = "allow" } },
+  { name = "honest commands", input = command("grep", "-r", "miner", "/workspace"), expect = { verdict = "allow" } },
+  { name = "a honest line", input = command("cd /tmp && make -j2 | tail"), expect = { verdict = "allow" } },
+  { name = "a terminal says nothing yet", input = { kind = "terminal" }, expect = { verdict = "allow" } },
+  {
+    name = "by its name",
+    input = command("/tmp/XMRig", "-o", "pool:3333"),
+    expect = { verdict = "deny", rule = "deny-miners/program", reason = "/tmp/XMRig mines: mining is not allowed here" },
+  },
+  { name = "behind another program", input = command("nice", "-n", "19", "./xmrig"), expect = { verdict = "deny", rule = "deny-miners/program" } },
+  { name = "in a shell line", input = command("cd /tmp; ./minerd --url x"), expect = { verdict = "deny", rule = "deny-miners/program" } },
+  {
+    name = "by its words, in code",
+    input = { kind = "code", argv = {}, code = "POOL = 'Stratum+TCP://pool.example.com:3333'" },
+    expect = { verdict = "deny", rule = "deny-miners/words" },
+  },
+  { name = "by its words, in a command", input = command("./a", "-o", "stratum+ssl://p:1"), expect = { verdict = "deny", rule = "deny-miners/words" } },
+  {
+    name = "names are the operator's",
+    input = command("doom"),
+    params = { names = { "doom" } },
+    expect = { verdict = "deny", rule = "deny-miners/program" },
+  },
+}
