@@ -9,8 +9,10 @@
  * another follows it.
  *
  * A worker that dies is started anew on the same generation, at once and then with growing pauses
- * (50 ms to 5 s; reset by 10 s of health). Meanwhile questions wait, up to `wait_ms` and 1024 of
- * them; then they fail with SA_EUNAVAILABLE, and the decision point's default applies.
+ * (50 ms to 5 s; reset by 10 s of health, or a few answers). Meanwhile questions wait, up to
+ * `wait_ms` and 16,384 of them (in 32 MiB, with those in flight); then they fail with
+ * SA_EUNAVAILABLE, and the decision point's default applies. A question goes to one worker, once,
+ * and so is decided by one generation.
  *
  * One loop thread.
  */
@@ -70,7 +72,9 @@ uint64_t sa_engine_generation(const struct sa_engine *engine);
 /* Has the generation in force rules for the point? */
 bool sa_engine_has_rules(const struct sa_engine *engine, unsigned point);
 
-/* `report`: see sa_engine_print_reload(). Several may wait for the same reload. */
+/* What it found, also when it failed: sa_engine_print_reload(). Several may wait for the same
+ * reload. `done` comes from the loop and may be NULL. A digest that is in force already is a
+ * success without a swap. */
 typedef void (*sa_engine_reload_cb)(void *user, const struct sa_error *err);
 void sa_engine_reload(struct sa_engine *engine, sa_engine_reload_cb done, void *user);
 /* Back to an earlier generation (0: the one before this). It becomes a new number, and stays until
@@ -78,13 +82,19 @@ void sa_engine_reload(struct sa_engine *engine, sa_engine_reload_cb done, void *
 void sa_engine_rollback(struct sa_engine *engine, uint64_t generation, sa_engine_reload_cb done,
                         void *user);
 void sa_engine_reload_forget(struct sa_engine *engine, void *user);
+/* The members of lastReload (below) into an open object. */
+void sa_engine_print_reload(const struct sa_engine *engine, struct sa_json_w *w);
 
 /* As JSON members of an open object: generation, digest, loadedAt, source ("files", "rollback",
  * "lastGood"), rules [{name, version, point, file, description, params, tests, calls, denials}],
- * lastReload {at, ok, generation?, durationMs, errors [{file, line, message}], tests {passed,
- * failed, failures}, canary {inputs, changed, diff [{point, decision, before, after}]}}, history
- * [{generation, digest, loadedAt, rules}], worker {pid, restarts, residentBytes}. */
+ * lastReload {at, ok, changed, generation?, durationMs, errors [{file?, path?, line?, test?,
+ * message}], tests {passed, failed, failures [{file, name, line?, message}]}, canary {inputs,
+ * changed, errors, diff [{point, decision, before, after}]}}, history [{generation, digest,
+ * loadedAt, rules}], worker {pid?, restarts, residentBytes?}. In errors, `file` is the bundle's
+ * name ("policies/x.lua"), `path` where it was read from; failed tests are among them. */
 void sa_engine_print(const struct sa_engine *engine, struct sa_json_w *w);
+/* The files in force; NULL before the first generation. Valid until the loop goes on. */
+const struct sa_bundle *sa_engine_bundle(const struct sa_engine *engine);
 
 /* ---- the record of decisions: the last 4096 in at most 8 MiB; denials outlast the others ---- */
 
@@ -95,7 +105,7 @@ struct sa_decision {
     int64_t at_ms, micros;          /* wall clock */
     struct sa_value input, verdict; /* verdict NIL: the default applied */
     const char *error;              /* why, or NULL */
-    bool denied;
+    bool denied;                    /* "deny", by a rule or as the point's default */
 };
 /* NULL when it is not kept any more. Valid until the loop goes on. */
 const struct sa_decision *sa_engine_decision(const struct sa_engine *engine, const char *id);

@@ -1,6 +1,7 @@
 /* The encoding of values: writing, the check, and reading what has passed it. */
 #include "lua/value.h"
 
+#include <endian.h>
 #include <math.h>
 #include <string.h>
 
@@ -69,8 +70,8 @@ void sa_value_number(struct sa_buf *out, double value)
     if (!isfinite(value))
         value = 0;
     memcpy(&bits, &value, sizeof bits);
-    for (unsigned i = 0; i < 8; i++)
-        bytes[1 + i] = (uint8_t)(bits >> (8 * i));
+    bits = htole64(bits);
+    memcpy(bytes + 1, &bits, sizeof bits);
     sa_buf_add(out, bytes, sizeof bytes);
 }
 
@@ -137,8 +138,8 @@ void sa_value_put_bool(struct sa_buf *out, const char *key, bool value)
 
 /* ---- the check ---- */
 
-/* False: there is no whole varint of 64 bits. */
-static bool take_varint(const uint8_t **next, const uint8_t *end, uint64_t *value)
+/* False: there is no whole varint of 64 bits. Nearly all are of one byte. */
+static bool take_long_varint(const uint8_t **next, const uint8_t *end, uint64_t *value)
 {
     const uint8_t *p = *next;
     uint64_t v = 0;
@@ -156,12 +157,20 @@ static bool take_varint(const uint8_t **next, const uint8_t *end, uint64_t *valu
     return false;
 }
 
+static inline bool take_varint(const uint8_t **next, const uint8_t *end, uint64_t *value)
+{
+    if (*next == end || **next >= 0x80)
+        return take_long_varint(next, end, value);
+    *value = *(*next)++;
+    return true;
+}
+
 static double number_at(const uint8_t *p)
 {
-    uint64_t bits = 0;
+    uint64_t bits;
     double value;
-    for (unsigned i = 0; i < 8; i++)
-        bits |= (uint64_t)p[i] << (8 * i);
+    memcpy(&bits, p, sizeof bits);
+    bits = le64toh(bits);
     memcpy(&value, &bits, sizeof value);
     return value;
 }
@@ -260,7 +269,7 @@ int sa_value_check(const void *data, size_t length, struct sa_error *err)
 
 /* ---- reading what has passed it ---- */
 
-static uint64_t varint_at(const uint8_t **next)
+static uint64_t long_varint_at(const uint8_t **next)
 {
     const uint8_t *p = *next;
     uint64_t v = *p & 0x7f;
@@ -268,6 +277,11 @@ static uint64_t varint_at(const uint8_t **next)
         v |= (uint64_t)(*p & 0x7f) << shift;
     *next = p;
     return v;
+}
+
+static inline uint64_t varint_at(const uint8_t **next)
+{
+    return **next < 0x80 ? *(*next)++ : long_varint_at(next);
 }
 
 /* The end of what is in a collection, i.e. where its END is. */
@@ -331,7 +345,13 @@ static struct sa_value take_value(const uint8_t **next)
 struct sa_value sa_value_of(const void *data, size_t length)
 {
     const uint8_t *next = data;
-    return length ? take_value(&next) : (struct sa_value){.type = SA_VALUE_NIL};
+    if (!length)
+        return (struct sa_value){.type = SA_VALUE_NIL};
+    if (*next != SA_VALUE_LIST && *next != SA_VALUE_MAP)
+        return take_value(&next);
+    /* Its end is known: the last byte. */
+    return (struct sa_value){
+        .type = (enum sa_value_type) * next, .data = (const char *)next + 1, .length = length - 2};
 }
 
 struct sa_value_reader sa_value_enter(const struct sa_value *collection)

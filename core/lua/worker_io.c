@@ -104,8 +104,16 @@ static void on_end(struct sa_worker *worker)
     }
 }
 
+/* All calls up to that one are answered: nothing more can have come that belongs here. */
+static bool answered(const struct sa_worker *worker, uint32_t last)
+{
+    return worker->state != SA_WORKER_STARTING &&
+           (!worker->oldest || (int32_t)(worker->oldest->id - last) > 0);
+}
+
 bool sa_worker_receive(struct sa_worker *worker)
 {
+    uint32_t last = worker->last_id;
     for (int i = 0; i < PACKETS_A_TURN && worker->state != SA_WORKER_GONE; i++) {
         ssize_t n = recv(worker->socket, worker->in, SA_WIRE_PACKET_MAX, MSG_DONTWAIT | MSG_TRUNC);
         if (n < 0 && errno == EINTR)
@@ -117,8 +125,8 @@ bool sa_worker_receive(struct sa_worker *worker)
             break;
         }
         sa_worker_packet(worker, worker->in, (size_t)n);
-        if (!worker->in_flight && worker->state != SA_WORKER_STARTING)
-            break; /* more would be out of order: the next turn will do */
+        if (answered(worker, last))
+            break;
     }
     return worker->state != SA_WORKER_GONE;
 }

@@ -131,17 +131,11 @@ void begin_ready(struct fixture *f, const struct sa_worker_limits *limits)
     assert_int_equal(f->start_error.code, SA_OK);
 }
 
-struct asked {
-    struct fixture *fixture;
-    int index;
-};
-
 static void on_done(void *user, const struct sa_error *err, const struct sa_value *verdict)
 {
     struct asked asked = *(struct asked *)user;
     struct fixture *f = asked.fixture;
     struct answer *answer = &f->answers[asked.index];
-    free(user);
     assert_true(!err == !!verdict);
     answer->times++;
     answer->order = ++f->answered;
@@ -157,14 +151,11 @@ static void on_done(void *user, const struct sa_error *err, const struct sa_valu
 struct sa_worker_call *ask_json(struct fixture *f, int index, const char *json)
 {
     sa_autobuf input = SA_BUF_INIT;
-    struct asked *asked = sa_alloc(sizeof *asked);
     int before = f->answered;
-    *asked = (struct asked){f, index};
+    f->asked[index] = (struct asked){f, index};
     assert_int_equal(sa_value_from_json(json, strlen(json), &input, NULL), 0);
     struct sa_worker_call *call =
-        sa_worker_ask(f->worker, 0, 0, &input, on_done, asked, &f->answers[index].err);
-    if (!call)
-        free(asked);
+        sa_worker_ask(f->worker, 0, 0, &input, on_done, &f->asked[index], &f->answers[index].err);
     assert_int_equal(f->answered, before); /* not from within */
     return call;
 }

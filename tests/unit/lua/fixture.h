@@ -6,6 +6,11 @@
 
 enum { ANSWERS_MAX = 8192 };
 
+struct fixture;
+struct asked {
+    struct fixture *fixture;
+    int index;
+};
 struct answer {
     unsigned times; /* `done` was called */
     int order;      /* among all answers, from 1 */
@@ -23,6 +28,7 @@ struct fixture {
     char compiled[512], tested[512];
     int answered;
     struct answer answers[ANSWERS_MAX];
+    struct asked asked[ANSWERS_MAX]; /* what calls carry */
     void (*on_answer)(struct fixture *f, int index);
 };
 

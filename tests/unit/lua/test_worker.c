@@ -116,7 +116,6 @@ static void forgotten_calls_are_not_answered(void **state)
     struct sa_worker_call *calls[3];
     for (int i = 0; i < 3; i++)
         calls[i] = ask(f, i, "ok");
-    /* What belongs to the call is its owner's again; here it is told by asking for it. */
     sa_worker_forget(calls[1]);
     until_answered(f, 2);
     assert_int_equal(f->answers[0].times, 1);

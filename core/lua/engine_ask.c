@@ -1,0 +1,299 @@
+/*
+ * Questions.
+ *
+ *     WAITING --a worker takes it--> ASKED --answer, death--> finished
+ *        |                                                       ^
+ *        `--time is up--> SETTLED (also: no rule, no room) ------'   on the next turn of the loop
+ *
+ * A question goes to one worker once, and so to one generation; it is never asked twice.
+ */
+#include "lua/engine_internal.h"
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/id.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+enum call_state { WAITING, ASKED, SETTLED };
+
+struct sa_engine_call {
+    struct sa_engine_call *prev, *next;
+    struct sa_engine *engine;
+    enum call_state state;
+    unsigned point, flags;
+    sa_engine_cb done; /* NULL: forgotten */
+    void *user;
+    int64_t asked_us, until_ms;
+    struct sa_generation *generation; /* ASKED */
+    struct sa_worker_call *at_worker;
+    struct sa_error *failure; /* SETTLED; NULL: there is no rule */
+    size_t length;
+    char input[];
+};
+
+static struct sa_engine_call **list_of(struct sa_engine_call *call)
+{
+    struct engine_calls *calls = &call->engine->calls;
+    return call->state == WAITING ? &calls->waiting
+           : call->state == ASKED ? &calls->asked
+                                  : &calls->settled;
+}
+
+static void leave(struct sa_engine_call *call)
+{
+    struct sa_engine_call **list = list_of(call);
+    DL_DELETE(*list, call);
+    if (call->state == WAITING)
+        call->engine->calls.waiting_count--;
+}
+
+static void enter(struct sa_engine_call *call, enum call_state state)
+{
+    call->state = state;
+    struct sa_engine_call **list = list_of(call);
+    DL_APPEND(*list, call);
+    if (state == WAITING)
+        call->engine->calls.waiting_count++;
+}
+
+static void call_free(struct sa_engine_call *call)
+{
+    leave(call);
+    call->engine->calls.bytes -= call->length;
+    engine_generation_unref(call->generation);
+    free(call->failure);
+    free(call);
+}
+
+/* ---- the end of a question ---- */
+
+static void count(struct sa_engine *engine, unsigned point, const struct sa_decision *decision)
+{
+    const struct engine_point *p = &engine->points[point];
+    char verdict[NAME_MAX_BYTES] = "error", rule[2 * NAME_MAX_BYTES] = "default";
+    struct sa_value text = sa_value_get(&decision->verdict, "verdict");
+    if (decision->verdict.type == SA_VALUE_MAP)
+        snprintf(verdict, sizeof verdict, "%.*s",
+                 text.type == SA_VALUE_STRING ? (int)text.length : 0, text.data ? text.data : "");
+    sa_counter_add(sa_metric_series(engine->metrics.decisions, SA_VALUES(p->name, verdict)), 1);
+    sa_histogram_observe(p->seconds, (double)decision->micros / 1e6);
+    if (!decision->denied)
+        return;
+    text = sa_value_get(&decision->verdict, "rule");
+    if (text.type == SA_VALUE_STRING)
+        snprintf(rule, sizeof rule, "%.*s", (int)text.length, text.data);
+    sa_counter_add(sa_metric_series(engine->metrics.denials, SA_VALUES(p->name, rule)), 1);
+}
+
+static bool is_denied(const struct sa_engine_call *call, const struct sa_value *verdict)
+{
+    struct sa_value text =
+        verdict ? sa_value_get(verdict, "verdict") : (struct sa_value){.type = SA_VALUE_NIL};
+    return call->engine->points[call->point].denies && (!verdict || sa_value_is(&text, "deny"));
+}
+
+static void finish(struct sa_engine_call *call, const struct sa_error *err,
+                   const struct sa_value *verdict)
+{
+    struct sa_engine *engine = call->engine;
+    struct sa_verdict_meta meta = {.generation = call->generation ? call->generation->number : 0,
+                                   .micros = sa_monotonic_us() - call->asked_us};
+    sa_id_new("dec-", meta.id);
+    struct sa_decision decision = {.id = meta.id,
+                                   .generation = meta.generation,
+                                   .point = call->point,
+                                   .at_ms = sa_wall_ms(),
+                                   .micros = meta.micros,
+                                   .verdict = {.type = SA_VALUE_NIL},
+                                   .error = err ? err->message : NULL,
+                                   .denied = is_denied(call, verdict)};
+    if (verdict)
+        decision.verdict = *verdict;
+    if (verdict && call->generation)
+        engine_generation_count(call->generation, verdict, decision.denied);
+    count(engine, call->point, &decision);
+    sa_record_add(engine->record, &decision, call->input, call->length);
+    sa_engine_cb done = call->done;
+    void *user = call->user;
+    struct sa_error copy;
+    if (err)
+        copy = *err; /* it may be the call's */
+    call_free(call);
+    if (done)
+        done(user, err ? &copy : NULL, verdict, &meta);
+}
+
+/* ---- settled here ---- */
+
+static void settle(struct sa_engine_call *call, const struct sa_error *failure)
+{
+    if (failure) {
+        call->failure = sa_alloc(sizeof *failure);
+        *call->failure = *failure;
+    }
+    enter(call, SETTLED);
+    uv_idle_start(&call->engine->idle, engine_on_idle);
+}
+
+/* Those that are settled meanwhile have their turn next time. */
+void engine_on_idle(uv_idle_t *idle)
+{
+    struct sa_engine *engine = idle->data;
+    struct sa_engine_call *call, *last = engine->calls.settled ? engine->calls.settled->prev : NULL;
+    for (bool more = last != NULL; more && !engine->stopping && (call = engine->calls.settled);) {
+        more = call != last;
+        const struct sa_buf *unasked = &engine->points[call->point].unasked;
+        struct sa_value verdict = sa_value_of(unasked->data, unasked->length);
+        finish(call, call->failure, call->failure ? NULL : &verdict);
+    }
+    if (!engine->stopping && engine->compared)
+        engine_canary_end(engine->compared);
+    if (!engine->stopping && !engine->calls.settled && !engine->compared)
+        uv_idle_stop(idle);
+}
+
+/* ---- asking the worker ---- */
+
+static void on_answer(void *user, const struct sa_error *err, const struct sa_value *verdict)
+{
+    struct sa_engine_call *call = user;
+    struct sa_engine *engine = call->engine;
+    struct sa_error wrong;
+    call->at_worker = NULL;
+    if (verdict && verdict->type != SA_VALUE_MAP) {
+        sa_error_set(&wrong, SA_EPROTOCOL, "the worker answered with something else than a map");
+        err = &wrong;
+        verdict = NULL;
+    }
+    if (call->generation == engine->current && verdict)
+        engine->health.answers++;
+    finish(call, err, verdict);
+    if (!engine->stopping)
+        engine_calls_flush(engine);
+}
+
+/* False: the worker takes no more now. The call is in no list, or in the one it leaves here. */
+static bool ask(struct sa_engine_call *call, bool listed)
+{
+    struct sa_generation *g = call->engine->current;
+    struct sa_buf input = {call->input, call->length, call->length};
+    struct sa_error err;
+    if (!g || !g->ready)
+        return false;
+    call->at_worker =
+        sa_worker_ask(g->worker, call->point, call->flags, &input, on_answer, call, &err);
+    if (!call->at_worker && (err.code == SA_EQUOTA || err.code == SA_EUNAVAILABLE))
+        return false;
+    if (listed)
+        leave(call);
+    if (call->at_worker) {
+        call->generation = engine_generation_ref(g);
+        enter(call, ASKED);
+    } else {
+        settle(call, &err);
+    }
+    return true;
+}
+
+static void set_wait_timer(struct sa_engine *engine)
+{
+    const struct sa_engine_call *oldest = engine->calls.waiting;
+    int64_t left = oldest ? oldest->until_ms - sa_monotonic_ms() : 0;
+    if (!oldest)
+        uv_timer_stop(&engine->wait_timer);
+    else if (!uv_is_active((uv_handle_t *)&engine->wait_timer))
+        uv_timer_start(&engine->wait_timer, engine_on_wait_timer, left > 0 ? (uint64_t)left : 0, 0);
+}
+
+/* What waits for a worker may find, on the way, that the new rules have nothing to say. */
+void engine_calls_flush(struct sa_engine *engine)
+{
+    struct sa_engine_call *call;
+    if (!engine->calls.waiting)
+        return;
+    while ((call = engine->calls.waiting)) {
+        if (engine->current && !engine->current->has_rules[call->point]) {
+            leave(call);
+            settle(call, NULL);
+        } else if (!ask(call, true)) {
+            break;
+        }
+    }
+    set_wait_timer(engine);
+}
+
+void engine_on_wait_timer(uv_timer_t *timer)
+{
+    struct sa_engine *engine = timer->data;
+    struct sa_error err;
+    struct sa_engine_call *call;
+    int64_t now = sa_monotonic_ms();
+    sa_error_set(&err, SA_EUNAVAILABLE, "the rules cannot be asked now: their worker is not up");
+    while ((call = engine->calls.waiting) && call->until_ms <= now) {
+        leave(call);
+        settle(call, &err);
+    }
+    set_wait_timer(engine);
+}
+
+static void begin(struct sa_engine_call *call)
+{
+    struct sa_engine *engine = call->engine;
+    struct sa_error err;
+    if (engine->current && !engine->current->has_rules[call->point]) {
+        settle(call, NULL);
+    } else if (engine->calls.bytes > INPUTS_MAX_BYTES ||
+               engine->calls.waiting_count >= WAITING_MAX) {
+        sa_error_set(&err, SA_EUNAVAILABLE, "too many questions wait for the rules");
+        settle(call, &err);
+    } else if (engine->calls.waiting || !ask(call, false)) {
+        enter(call, WAITING);
+        set_wait_timer(engine);
+    }
+}
+
+struct sa_engine_call *sa_engine_ask(struct sa_engine *engine, unsigned point, unsigned flags,
+                                     const struct sa_buf *input, sa_engine_cb done, void *user)
+{
+    struct sa_engine_call *call = sa_alloc(sizeof *call + input->length);
+    *call = (struct sa_engine_call){.engine = engine,
+                                    .point = point,
+                                    .flags = flags,
+                                    .done = done,
+                                    .user = user,
+                                    .asked_us = sa_monotonic_us(),
+                                    .until_ms = sa_monotonic_ms() + engine->options.wait_ms,
+                                    .length = input->length};
+    if (input->length)
+        memcpy(call->input, input->data, input->length);
+    engine->calls.bytes += call->length;
+    begin(call);
+    return call;
+}
+
+/* It is decided and recorded all the same: what was asked is asked. */
+void sa_engine_forget(struct sa_engine_call *call)
+{
+    call->done = NULL;
+}
+
+static void drop(struct sa_engine_call *list)
+{
+    struct sa_engine_call *call, *next;
+    DL_FOREACH_SAFE (list, call, next) {
+        if (call->at_worker)
+            sa_worker_forget(call->at_worker);
+        call_free(call);
+    }
+}
+
+void engine_calls_drop(struct sa_engine *engine)
+{
+    drop(engine->calls.waiting);
+    drop(engine->calls.asked);
+    drop(engine->calls.settled);
+}
