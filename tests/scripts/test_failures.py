@@ -54,7 +54,7 @@ NINJA = "FAILED: core/a.c.o \ncc -Werror -c a.c\na.c:1:2: error: expected ';'\nn
     ("error: " + "x" * 400 + "\n", ["error: " + "x" * 193]),
     ("".join(f"a.c:{i}: error: no\n" for i in range(12)),
      [*(f"a.c:{i}: error: no" for i in range(10)), "... and 2 more"]),
-])
+], ids=["cmocka", "pytest", "escape", "ninja", "other", "long", "many"])
 def test_failures(tmp_path, log, expected):
     path = tmp_path / "log"
     path.write_text(log)
