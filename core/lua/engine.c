@@ -119,9 +119,9 @@ void sa_engine_stop(struct sa_engine *engine)
     engine->stopping = true;
     sa_watch_stop(engine->watch);
     engine_jobs_drop(engine);
+    engine_calls_drop(engine); /* which ends workers of former generations */
     if (engine->current && engine->current->worker)
         sa_worker_kill(engine->current->worker);
-    engine_calls_drop(engine);
     uv_close((uv_handle_t *)&engine->wait_timer, on_closed);
     uv_close((uv_handle_t *)&engine->respawn_timer, on_closed);
     uv_close((uv_handle_t *)&engine->tick, on_closed);

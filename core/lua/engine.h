@@ -9,10 +9,11 @@
  * another follows it.
  *
  * A worker that dies is started anew on the same generation, at once and then with growing pauses
- * (50 ms to 5 s; reset by 10 s of health, or a few answers). Meanwhile questions wait, up to
- * `wait_ms` and 16,384 of them (in 32 MiB, with those in flight); then they fail with
- * SA_EUNAVAILABLE, and the decision point's default applies. A question goes to one worker, once,
- * and so is decided by one generation.
+ * (50 ms to 5 s; reset by 10 s of health, or a few answers). What was in flight is asked again,
+ * once and each question alone; the one that kills its worker then fails. New questions wait behind
+ * those, up to `wait_ms` and 16,384 of them (in 32 MiB, with those in flight); then they fail with
+ * SA_EUNAVAILABLE, and the decision point's default applies. An answer comes from one worker, and
+ * so from one generation.
  *
  * One loop thread.
  */

@@ -1,11 +1,14 @@
 /*
  * Questions.
  *
- *     WAITING --a worker takes it--> ASKED --answer, death--> finished
- *        |                                                       ^
- *        `--time is up--> SETTLED (also: no rule, no room) ------'   on the next turn of the loop
+ *     WAITING --a worker takes it--> ASKED --answer--> finished
+ *        |  ^                          |                  ^
+ *        |  `----AGAIN <----death------'                  |
+ *        `--time is up--> SETTLED (also: no rule, no room)  on the next turn of the loop
  *
- * A question goes to one worker once, and so to one generation; it is never asked twice.
+ * What was in flight when a worker died is asked again, once, and each question alone: so the one
+ * that kills workers is found, and fails, and those that were merely near it get their answers.
+ * Rules are pure; an answer comes from one worker, and so from one generation.
  */
 #include "lua/engine_internal.h"
 
@@ -18,13 +21,14 @@
 #include <string.h>
 #include <utlist.h>
 
-enum call_state { WAITING, ASKED, SETTLED };
+enum call_state { WAITING, AGAIN, ASKED, SETTLED };
 
 struct sa_engine_call {
     struct sa_engine_call *prev, *next;
     struct sa_engine *engine;
     enum call_state state;
     unsigned point, flags;
+    bool tried;        /* a worker died with it in flight */
     sa_engine_cb done; /* NULL: forgotten */
     void *user;
     int64_t asked_us, until_ms;
@@ -39,15 +43,22 @@ static struct sa_engine_call **list_of(struct sa_engine_call *call)
 {
     struct engine_calls *calls = &call->engine->calls;
     return call->state == WAITING ? &calls->waiting
+           : call->state == AGAIN ? &calls->again
            : call->state == ASKED ? &calls->asked
                                   : &calls->settled;
+}
+
+/* The next to be asked. */
+static struct sa_engine_call *first_waiting(const struct sa_engine *engine)
+{
+    return engine->calls.again ? engine->calls.again : engine->calls.waiting;
 }
 
 static void leave(struct sa_engine_call *call)
 {
     struct sa_engine_call **list = list_of(call);
     DL_DELETE(*list, call);
-    if (call->state == WAITING)
+    if (call->state == WAITING || call->state == AGAIN)
         call->engine->calls.waiting_count--;
 }
 
@@ -56,7 +67,7 @@ static void enter(struct sa_engine_call *call, enum call_state state)
     call->state = state;
     struct sa_engine_call **list = list_of(call);
     DL_APPEND(*list, call);
-    if (state == WAITING)
+    if (state == WAITING || state == AGAIN)
         call->engine->calls.waiting_count++;
 }
 
@@ -158,12 +169,43 @@ void engine_on_idle(uv_idle_t *idle)
 
 /* ---- asking the worker ---- */
 
+static void set_wait_timer(struct sa_engine *engine)
+{
+    const struct sa_engine_call *waiting = engine->calls.waiting, *again = engine->calls.again;
+    int64_t until = waiting ? waiting->until_ms : INT64_MAX, now = sa_monotonic_ms();
+    if (again && again->until_ms < until)
+        until = again->until_ms;
+    if (until == INT64_MAX)
+        uv_timer_stop(&engine->wait_timer);
+    else if (!uv_is_active((uv_handle_t *)&engine->wait_timer))
+        uv_timer_start(&engine->wait_timer, engine_on_wait_timer,
+                       until > now ? (uint64_t)(until - now) : 0, 0);
+}
+
+static void ask_again(struct sa_engine_call *call)
+{
+    leave(call);
+    engine_generation_unref(call->generation);
+    call->generation = NULL;
+    call->tried = true;
+    call->until_ms = sa_monotonic_ms() + call->engine->options.wait_ms;
+    enter(call, AGAIN);
+    set_wait_timer(call->engine);
+}
+
 static void on_answer(void *user, const struct sa_error *err, const struct sa_value *verdict)
 {
     struct sa_engine_call *call = user;
     struct sa_engine *engine = call->engine;
     struct sa_error wrong;
     call->at_worker = NULL;
+    if (engine->calls.alone == call)
+        engine->calls.alone = NULL;
+    if (err && err->code == SA_EUNAVAILABLE && !call->tried) {
+        ask_again(call);
+        engine_calls_flush(engine); /* there may be another generation by now */
+        return;
+    }
     if (verdict && verdict->type != SA_VALUE_MAP) {
         sa_error_set(&wrong, SA_EPROTOCOL, "the worker answered with something else than a map");
         err = &wrong;
@@ -176,13 +218,21 @@ static void on_answer(void *user, const struct sa_error *err, const struct sa_va
         engine_calls_flush(engine);
 }
 
+/* Somebody is, or is to be, in flight alone. */
+static bool must_wait(const struct sa_engine_call *call)
+{
+    const struct sa_generation *g = call->engine->current;
+    return !g || !g->ready || call->engine->calls.alone ||
+           (call->tried && sa_worker_in_flight(g->worker) > 0);
+}
+
 /* False: the worker takes no more now. The call is in no list, or in the one it leaves here. */
 static bool ask(struct sa_engine_call *call, bool listed)
 {
     struct sa_generation *g = call->engine->current;
     struct sa_buf input = {call->input, call->length, call->length};
     struct sa_error err;
-    if (!g || !g->ready)
+    if (must_wait(call))
         return false;
     call->at_worker =
         sa_worker_ask(g->worker, call->point, call->flags, &input, on_answer, call, &err);
@@ -192,6 +242,7 @@ static bool ask(struct sa_engine_call *call, bool listed)
         leave(call);
     if (call->at_worker) {
         call->generation = engine_generation_ref(g);
+        call->engine->calls.alone = call->tried ? call : NULL;
         enter(call, ASKED);
     } else {
         settle(call, &err);
@@ -199,23 +250,11 @@ static bool ask(struct sa_engine_call *call, bool listed)
     return true;
 }
 
-static void set_wait_timer(struct sa_engine *engine)
-{
-    const struct sa_engine_call *oldest = engine->calls.waiting;
-    int64_t left = oldest ? oldest->until_ms - sa_monotonic_ms() : 0;
-    if (!oldest)
-        uv_timer_stop(&engine->wait_timer);
-    else if (!uv_is_active((uv_handle_t *)&engine->wait_timer))
-        uv_timer_start(&engine->wait_timer, engine_on_wait_timer, left > 0 ? (uint64_t)left : 0, 0);
-}
-
 /* What waits for a worker may find, on the way, that the new rules have nothing to say. */
 void engine_calls_flush(struct sa_engine *engine)
 {
     struct sa_engine_call *call;
-    if (!engine->calls.waiting)
-        return;
-    while ((call = engine->calls.waiting)) {
+    while ((call = first_waiting(engine))) {
         if (engine->current && !engine->current->has_rules[call->point]) {
             leave(call);
             settle(call, NULL);
@@ -226,17 +265,23 @@ void engine_calls_flush(struct sa_engine *engine)
     set_wait_timer(engine);
 }
 
-void engine_on_wait_timer(uv_timer_t *timer)
+static void expire(struct sa_engine_call **list, int64_t now)
 {
-    struct sa_engine *engine = timer->data;
     struct sa_error err;
     struct sa_engine_call *call;
-    int64_t now = sa_monotonic_ms();
     sa_error_set(&err, SA_EUNAVAILABLE, "the rules cannot be asked now: their worker is not up");
-    while ((call = engine->calls.waiting) && call->until_ms <= now) {
+    while ((call = *list) && call->until_ms <= now) {
         leave(call);
         settle(call, &err);
     }
+}
+
+void engine_on_wait_timer(uv_timer_t *timer)
+{
+    struct sa_engine *engine = timer->data;
+    int64_t now = sa_monotonic_ms();
+    expire(&engine->calls.waiting, now);
+    expire(&engine->calls.again, now);
     set_wait_timer(engine);
 }
 
@@ -250,7 +295,7 @@ static void begin(struct sa_engine_call *call)
                engine->calls.waiting_count >= WAITING_MAX) {
         sa_error_set(&err, SA_EUNAVAILABLE, "too many questions wait for the rules");
         settle(call, &err);
-    } else if (engine->calls.waiting || !ask(call, false)) {
+    } else if (first_waiting(engine) || !ask(call, false)) {
         enter(call, WAITING);
         set_wait_timer(engine);
     }
@@ -294,6 +339,7 @@ static void drop(struct sa_engine_call *list)
 void engine_calls_drop(struct sa_engine *engine)
 {
     drop(engine->calls.waiting);
+    drop(engine->calls.again);
     drop(engine->calls.asked);
     drop(engine->calls.settled);
 }

@@ -87,6 +87,8 @@ void engine_history_add(struct sa_engine *engine, struct sa_generation *generati
 
 struct engine_calls {
     struct sa_engine_call *waiting; /* for a worker */
+    struct sa_engine_call *again;   /* the same; a worker died with them in flight */
+    struct sa_engine_call *alone;   /* one of those, in flight alone; or NULL */
     struct sa_engine_call *asked;
     struct sa_engine_call *settled; /* answered on the next turn of the loop */
     size_t waiting_count, bytes;

@@ -203,6 +203,7 @@ static void swap(struct engine_job *job)
     g->loaded_ms = sa_wall_ms();
     g->ready = true;
     engine->current = g;
+    engine->calls.alone = NULL; /* with the old worker, it keeps nobody waiting */
     if (old) {
         uv_timer_stop(&engine->respawn_timer);
         if (old->worker && old->ready)

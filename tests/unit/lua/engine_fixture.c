@@ -50,6 +50,8 @@ int engine_fixture_setup(void **state)
     folder_make(&f->state);
     snprintf(f->state_path, sizeof f->state_path, "%s/rules", f->state.path);
     assert_int_equal(sa_value_from_json(points, strlen(points), &f->points, NULL), 0);
+    f->program = SA_TEST_FAKE_RULES;
+    f->point_names = point_names;
     *state = f;
     return 0;
 }
@@ -99,13 +101,13 @@ void engine_begin(struct engine_fixture *f)
     const char *dirs[] = {f->rules.path};
     struct sa_engine_options options = {.loop = f->loop,
                                         .metrics = f->metrics,
-                                        .program = SA_TEST_FAKE_RULES,
+                                        .program = f->program,
                                         .dirs = dirs,
                                         .dir_count = 1,
                                         .state_path = f->keep ? f->state_path : NULL,
                                         .watch = f->watch,
                                         .points = &f->points,
-                                        .point_names = point_names,
+                                        .point_names = f->point_names,
                                         .limits = f->limits,
                                         .wait_ms = 2000,
                                         .changed = on_changed,

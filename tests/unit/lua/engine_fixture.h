@@ -24,6 +24,7 @@ struct engine_fixture {
     struct folder rules, state;
     char state_path[192];
     struct sa_buf points;
+    const char *program, *const *point_names; /* may be replaced before the start */
     bool watch, keep;
     struct sa_worker_limits limits;
     unsigned ready, changed, reloaded, answered;
