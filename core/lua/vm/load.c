@@ -329,10 +329,17 @@ static int make_params(lua_State *L)
 
 /* ---- all of it ---- */
 
-static int by_name(const void *a, const void *b)
+/* They come in order. Not qsort(3): for more than a few it asks how much memory there is, which the
+ * filter ends. */
+static void sort_files(struct sa_vm *vm)
 {
-    const struct sa_vm_file *one = a, *two = b;
-    return strcmp(one->name, two->name);
+    for (size_t i = 1; i < vm->file_count; i++) {
+        struct sa_vm_file file = vm->files[i];
+        size_t at = i;
+        for (; at > 0 && strcmp(vm->files[at - 1].name, file.name) > 0; at--)
+            vm->files[at] = vm->files[at - 1];
+        vm->files[at] = file;
+    }
 }
 
 static void run_steps(struct sa_vm *vm)
@@ -406,8 +413,7 @@ static int print_rules(lua_State *L)
 void sa_load_compile(struct sa_vm *vm, struct sa_buf *out)
 {
     size_t start = out->length;
-    if (vm->file_count)
-        qsort(vm->files, vm->file_count, sizeof *vm->files, by_name);
+    sort_files(vm);
     vm->rules = sa_arena_alloc(vm->arena, (vm->file_count + 1) * sizeof *vm->rules);
     run_steps(vm);
     order_rules(vm);
