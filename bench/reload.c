@@ -10,6 +10,7 @@
  */
 #include "base/arena.h"
 #include "base/clock.h"
+#include "log/log.h"
 #include "loop/loop.h"
 #include "lua/engine.h"
 #include "policy/schema.h"
@@ -268,6 +269,7 @@ int main(int argc, char **argv)
     mkdir(path, 0700);
     for (int i = 0; i < bench.files; i++)
         write_rule(i, 1);
+    sa_log_init(SA_LOG_WARN, SA_LOG_TEXT, STDERR_FILENO, NULL);
     start();
     while (!bench.over)
         uv_run(bench.loop, UV_RUN_ONCE);
