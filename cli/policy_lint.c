@@ -36,6 +36,7 @@ struct run {
     size_t dir_count;
     struct sa_buf out;
     size_t findings;
+    bool *readable; /* of each file: it is Lua, and ours to judge */
 };
 
 static bool ends(const char *text, const char *end)
@@ -110,12 +111,14 @@ static int point_of(struct run *run, const struct sa_bundle_file *test, struct s
                : -1;
 }
 
-static void read_file(struct run *run, const struct sa_bundle_file *file)
+/* False: it is no Lua, as the worker has said. */
+static bool read_file(struct run *run, const struct sa_bundle_file *file)
 {
     struct sa_arena *arena = sa_arena_new();
     struct sa_lua_chunk chunk;
     struct sa_lint lint = {.path = file->origin, .out = &run->out};
-    if (sa_luascan(file->text, file->length, arena, &chunk, NULL) == 0) {
+    bool readable = sa_luascan(file->text, file->length, arena, &chunk, NULL) == 0;
+    if (readable) {
         if (ends(file->name, "_test.lua"))
             sa_lint_tests(&lint, &chunk, point_of(run, file, arena));
         else if (strchr(file->name, '/'))
@@ -123,6 +126,7 @@ static void read_file(struct run *run, const struct sa_bundle_file *file)
     }
     run->findings += lint.findings;
     sa_arena_free(arena);
+    return readable;
 }
 
 /* ---- luacheck ---- */
@@ -144,7 +148,7 @@ static char **luacheck_arguments(const struct run *run)
     for (; n < SA_COUNT(fixed); n++)
         list[n] = sa_strdup(fixed[n]);
     for (size_t i = 0; i < sa_bundle_count(run->bundle); i++)
-        if (is_subject(run, sa_bundle_file(run->bundle, i)))
+        if (run->readable[i])
             list[n++] = sa_strdup(sa_bundle_file(run->bundle, i)->origin);
     return list;
 }
@@ -171,14 +175,17 @@ static int lint(const struct sa_config *config, struct sa_error *err)
     run.bundle = sa_policy_bundle(run.dirs, run.dir_count, err);
     if (!run.bundle)
         return -1;
+    size_t count = sa_bundle_count(run.bundle);
+    run.readable = sa_alloc((count + 1) * sizeof *run.readable);
     int rc = check_compiled(&run, err);
-    for (size_t i = 0; rc == 0 && i < sa_bundle_count(run.bundle); i++)
+    for (size_t i = 0; rc == 0 && i < count; i++)
         if (is_subject(&run, sa_bundle_file(run.bundle, i)))
-            read_file(&run, sa_bundle_file(run.bundle, i));
+            run.readable[i] = read_file(&run, sa_bundle_file(run.bundle, i));
     if (run.out.length)
         fwrite(run.out.data, 1, run.out.length, stdout);
     if (rc == 0 && sa_config_bool(config, "luacheck"))
         run_luacheck(&run);
+    free(run.readable);
     sa_buf_deinit(&run.out);
     sa_bundle_unref(run.bundle);
     return rc < 0 ? -1 : run.findings ? 1 : 0;

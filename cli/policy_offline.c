@@ -55,7 +55,8 @@ struct sa_bundle *sa_policy_bundle(char *const *dirs, size_t count, struct sa_er
         return NULL;
     }
     sa_autofree const char **all = sa_alloc((count + 1) * sizeof *all);
-    all[0] = shipped;
+    sa_autofree char *real = realpath(shipped, NULL); /* as it is read in messages */
+    all[0] = real ? real : shipped;
     for (size_t i = 0; i < count; i++) {
         if (check_dir(dirs[i], err) < 0)
             return NULL;

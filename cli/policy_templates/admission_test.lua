@@ -10,4 +10,9 @@ return {
     input = { operation = "CREATE", kind = "Sandbox", object = { metadata = { labels = { team = "a" } }, spec = {} } },
     expect = { verdict = "allow" },
   },
+  {
+    name = "it may end without",
+    input = { operation = "DELETE", kind = "Sandbox", old = { metadata = {}, spec = {} } },
+    expect = { verdict = "allow" },
+  },
 }

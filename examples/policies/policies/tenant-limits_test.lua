@@ -4,6 +4,11 @@ end
 
 return {
   { name = "small ones are made", input = asks({ resources = { memory = "512Mi", cpu = "500m" }, timeout = 600 }), expect = { verdict = "allow" } },
+  {
+    name = "what is too large may still end",
+    input = { operation = "DELETE", kind = "Sandbox", old = { spec = { timeout = 86400 } } },
+    expect = { verdict = "allow" },
+  },
   { name = "nothing said is nothing exceeded", input = asks({}), expect = { verdict = "allow" } },
   {
     name = "memory",

@@ -1,6 +1,6 @@
 -- Crypto-miners by name: as the program, as a word of a shell line, and by the protocol that they speak.
 return {
-  name = "deny-miners",
+  name = "no-mining",
   version = 1,
   point = "execute",
   description = "Crypto-miners do not run.",
