@@ -98,6 +98,18 @@ static struct sa_vm_file *file_of(struct sa_vm *vm, const char *name)
     return NULL;
 }
 
+/* In the order of names. (glibc's qsort asks the kernel how much memory there is.) */
+static struct sa_vm_file *insert(struct sa_vm *vm, const char *name)
+{
+    size_t at = vm->file_count;
+    while (at && strcmp(vm->files[at - 1].name, name) > 0)
+        at--;
+    memmove(&vm->files[at + 1], &vm->files[at], (vm->file_count - at) * sizeof *vm->files);
+    vm->file_count++;
+    vm->files[at] = (struct sa_vm_file){.name = name};
+    return &vm->files[at];
+}
+
 int sa_load_file(struct sa_vm *vm, const struct sa_value *map, struct sa_error *err)
 {
     struct sa_value name = sa_value_get(map, "name"), text = sa_value_get(map, "text");
@@ -117,8 +129,7 @@ int sa_load_file(struct sa_vm *vm, const struct sa_value *map, struct sa_error *
         add_error(vm, copy, 0, "it is there twice");
         return 0;
     }
-    struct sa_vm_file *file = &vm->files[vm->file_count++];
-    file->name = copy;
+    struct sa_vm_file *file = insert(vm, copy);
     file->text = sa_strndup(text.data, text.length);
     file->length = text.length;
     vm->file_bytes += text.length;
@@ -329,19 +340,6 @@ static int make_params(lua_State *L)
 
 /* ---- all of it ---- */
 
-/* They come in order. Not qsort(3): for more than a few it asks how much memory there is, which the
- * filter ends. */
-static void sort_files(struct sa_vm *vm)
-{
-    for (size_t i = 1; i < vm->file_count; i++) {
-        struct sa_vm_file file = vm->files[i];
-        size_t at = i;
-        for (; at > 0 && strcmp(vm->files[at - 1].name, file.name) > 0; at--)
-            vm->files[at] = vm->files[at - 1];
-        vm->files[at] = file;
-    }
-}
-
 static void run_steps(struct sa_vm *vm)
 {
     struct sa_vm_file *file, *end = vm->files + vm->file_count;
@@ -413,7 +411,6 @@ static int print_rules(lua_State *L)
 void sa_load_compile(struct sa_vm *vm, struct sa_buf *out)
 {
     size_t start = out->length;
-    sort_files(vm);
     vm->rules = sa_arena_alloc(vm->arena, (vm->file_count + 1) * sizeof *vm->rules);
     run_steps(vm);
     order_rules(vm);

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { KEPT_MAX = 64, KEY_BYTES = 512 };
+enum { KEPT_MAX = 1024, KEY_BYTES = 512 };
 
 static void call_declare(lua_State *L, const char *function, int count)
 {
@@ -91,6 +91,27 @@ static bool push_override(lua_State *L, const struct sa_vm_override *o,
     return false;
 }
 
+/* The rule's parameters are at `params`, those over it above: put the frozen sum there, and keep
+ * it. */
+static void make_scoped(lua_State *L, const struct sa_vm_rule *rule, int params, const char *key)
+{
+    struct sa_vm *vm = sa_vm_of(L);
+    for (int next = params + 1, last = lua_gettop(L); next <= last; next++) {
+        lua_pushvalue(L, params);
+        lua_pushvalue(L, next);
+        call_declare(L, "over", 2);
+        lua_replace(L, params);
+    }
+    lua_settop(L, params);
+    sa_frozen_make(L);
+    if (vm->kept == KEPT_MAX)
+        return;
+    vm->kept++;
+    sa_vm_push(L, rule->scoped);
+    lua_pushvalue(L, params);
+    lua_setfield(L, -2, key);
+}
+
 /* Push the parameters with all overrides that match: computed once for each set of them. */
 static void push_scoped(lua_State *L, const struct sa_vm_rule *rule, int scope)
 {
@@ -112,24 +133,13 @@ static void push_scoped(lua_State *L, const struct sa_vm_rule *rule, int scope)
     if (count == 1)
         return;
     sa_vm_push(L, rule->scoped);
-    lua_pushlstring(L, key, length);
-    lua_rawget(L, -2);
+    lua_getfield(L, -1, key);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 2);
-        for (int i = 1; i < count; i++) {
-            lua_pushvalue(L, base + 1);
-            lua_pushvalue(L, base + 1 + i);
-            call_declare(L, "over", 2);
-            lua_replace(L, base + 1);
-        }
-        lua_settop(L, base + 1);
-        sa_frozen_make(L);
-        sa_vm_push(L, rule->scoped);
-        lua_pushlstring(L, key, length);
-        lua_pushvalue(L, base + 1);
-        lua_rawset(L, -3);
+        make_scoped(L, rule, base + 1, key);
+    } else {
+        lua_replace(L, base + 1);
     }
-    lua_replace(L, base + 1);
     lua_settop(L, base + 1);
 }
 
@@ -142,12 +152,9 @@ void sa_params_push(lua_State *L, const struct sa_vm_rule *rule, int input)
         return;
     }
     lua_getfield(L, input, "scope");
-    if (!sa_frozen_data(L, -1)) {
-        lua_settop(L, top);
+    if (!sa_frozen_data(L, -1))
         lua_newtable(L);
-    }
     lua_replace(L, top + 1);
-    lua_settop(L, top + 1);
     push_scoped(L, rule, top + 1);
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);

@@ -57,6 +57,18 @@ const char *sa_vm_kind_name(enum sa_vm_kind kind)
     return names[kind];
 }
 
+/* Push "file:line: " of the innermost function of a rule file, or "". */
+static void push_place(lua_State *L)
+{
+    lua_Debug ar;
+    for (int level = 0; lua_getstack(L, level, &ar); level++)
+        if (lua_getinfo(L, "Sl", &ar) && ar.source[0] == '@' && ar.currentline > 0) {
+            lua_pushfstring(L, "%s:%d: ", ar.source + 1, ar.currentline);
+            return;
+        }
+    lua_pushliteral(L, "");
+}
+
 int sa_vm_raise(lua_State *L, enum sa_vm_kind kind, const char *fmt, ...)
 {
     char text[400];
@@ -65,7 +77,7 @@ int sa_vm_raise(lua_State *L, enum sa_vm_kind kind, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     sa_vm_of(L)->kind = kind;
-    luaL_where(L, 1);
+    push_place(L);
     lua_pushstring(L, text);
     lua_concat(L, 2);
     lua_error(L);

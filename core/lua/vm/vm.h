@@ -73,7 +73,7 @@ struct sa_vm {
     struct sa_vm_rule *rules;
     size_t rule_count;
     struct sa_vm_override *overrides;
-    size_t override_count;
+    size_t override_count, kept; /* kept: sums of overrides and parameters: params.c */
     bool compiled;
     struct sa_buf errors; /* of COMPILE: values, one after the other */
     size_t error_count;
