@@ -43,8 +43,8 @@ def test_all_errors_of_all_files_are_told(worker):
         ("policies/e_test.lua", 1, 'test "n": it has either `expect` or `expect_error`'),
         ("policies/g_test.lua", None, "there is no rule file of that name without _test"),
     ]
-    assert sorted(found[7:]) == [("params.lua", 1, 'rules.ok.there is no parameter "x"'),
-                                 ("params.lua", 1, 'rules.there is no rule "other"')]
+    assert sorted(found[7:]) == [("params.lua", 1, 'rules.ok: there is no parameter "x"'),
+                                 ("params.lua", 1, 'rules: there is no rule "other"')]
 
 
 @pytest.mark.parametrize("text, message", [
@@ -138,8 +138,8 @@ def test_parameters_are_overridden_by_scope(worker):
 
 
 @pytest.mark.parametrize("text, message", [
-    ("return 1", "returns a table"), ("return { rules = 1 }", "rules.expected a table"), ("return { x = 1 }", 'no member "x"'),
-    ("return { rules = { r = 1 } }", "rules.r.expected a table"), ("return { rules = { r = { max = 11 } } }", "rules.r.max: 11 is more than 10"),
+    ("return 1", "returns a table"), ("return { rules = 1 }", "rules: expected a table"), ("return { x = 1 }", 'no member "x"'),
+    ("return { rules = { r = 1 } }", "rules.r: expected a table"), ("return { rules = { r = { max = 11 } } }", "rules.r.max: 11 is more than 10"),
     ("return { rules = { r = { max = 'x' } } }", "max: expected integer"), ("return { overrides = 1 }", "overrides: expected"),
     ("return { overrides = { 1 } }", "overrides[1]: expected a table"), ("return { overrides = { { x = 1 } } }", 'no member "x"'),
     ("return { overrides = { { tenant = 1 } } }", "tenant: expected a text"),

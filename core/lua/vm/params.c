@@ -175,7 +175,7 @@ void sa_params_over(lua_State *L, const struct sa_vm_rule *rule, int input)
     }
     sa_vm_push(L, rule->declared);
     lua_insert(L, -2);
-    lua_pushliteral(L, "params.");
+    lua_pushliteral(L, "params");
     lua_pushcfunction(L, refuse);
     call_declare(L, "values", 4);
     call_declare(L, "over", 2);

@@ -194,17 +194,17 @@ end
 function declare.values(declared, given, where, report)
   local values = {}
   if type(given) ~= "table" then
-    report(where .. "expected a table, got " .. type(given))
+    report(where .. ": expected a table, got " .. type(given))
     return values
   end
   for name, value in pairs(given) do
     local param = declared[name]
     if not param then
-      report(where .. 'there is no parameter "' .. tostring(name) .. '"', tostring(name))
+      report(where .. ': there is no parameter "' .. tostring(name) .. '"', tostring(name))
     else
       local checked, why = check(param, value)
       if checked == nil then
-        report(where .. name .. ": " .. mismatch(param, value, why), name)
+        report(where .. "." .. name .. ": " .. mismatch(param, value, why), name)
       end
       values[name] = checked
     end
@@ -245,14 +245,14 @@ end
 local function rule_values(given, rules, where, report)
   local values = {}
   if type(given) ~= "table" then
-    report(where .. "expected a table, got " .. type(given))
+    report(where .. ": expected a table, got " .. type(given))
     return values
   end
   for name, params in pairs(given) do
     if not rules[name] then
-      report(where .. 'there is no rule "' .. tostring(name) .. '"', tostring(name))
+      report(where .. ': there is no rule "' .. tostring(name) .. '"', tostring(name))
     else
-      values[name] = declare.values(rules[name], params, where .. name .. ".", report)
+      values[name] = declare.values(rules[name], params, where .. "." .. name, report)
     end
   end
   return values
@@ -266,20 +266,20 @@ function declare.settings(settings, rules, report)
     return result
   end
   check_members(settings, { "rules", "overrides" }, "", report)
-  result.rules = rule_values(settings.rules or {}, rules, "rules.", report)
+  result.rules = rule_values(settings.rules or {}, rules, "rules", report)
   if type(settings.overrides or {}) ~= "table" or #(settings.overrides or {}) > 1024 then
     report("overrides: expected a list of at most 1024", "overrides")
     return result
   end
   for i, override in ipairs(settings.overrides or {}) do
-    local where = "overrides[" .. i .. "]: "
+    local where = "overrides[" .. i .. "]"
     if type(override) ~= "table" then
-      report(where .. "expected a table, got " .. type(override), "overrides")
+      report(where .. ": expected a table, got " .. type(override), "overrides")
     else
-      check_members(override, { "tenant", "namespace", "pool", "rules" }, where, report)
-      check_scope(override, where, report)
+      check_members(override, { "tenant", "namespace", "pool", "rules" }, where .. ": ", report)
+      check_scope(override, where .. ".", report)
       local copy_ = { tenant = override.tenant, namespace = override.namespace, pool = override.pool }
-      copy_.rules = rule_values(override.rules or {}, rules, where, report)
+      copy_.rules = rule_values(override.rules or {}, rules, where .. ".rules", report)
       result.overrides[i] = copy_
     end
   end
@@ -316,7 +316,7 @@ function declare.tests(tests, declared, report)
         report(where .. 'with: only "all" is known', "with")
       end
       if test.params ~= nil then
-        declare.values(declared, test.params, where .. "params.", report)
+        declare.values(declared, test.params, where .. "params", report)
       end
     end
   end
