@@ -12,7 +12,7 @@ static const char *const io[] = {
     "lseek",     "pipe",        "pipe2",           "pread64",   "preadv",     "preadv2",
     "pwrite64",  "pwritev",     "pwritev2",        "read",      "readahead",  "readv",
     "sendfile",  "splice",      "sync_file_range", "syncfs",    "sync",       "tee",
-    "vmsplice",  "write",       "writev"};
+    "write",     "writev"};
 
 static const char *const files[] = {
     "access",    "chdir",      "chmod",     "chown",  "creat",    "faccessat", "faccessat2",
@@ -27,64 +27,24 @@ static const char *const xattr[] = {"fgetxattr",    "flistxattr", "fremovexattr"
                                     "getxattr",     "lgetxattr",  "listxattr",    "llistxattr",
                                     "lremovexattr", "lsetxattr",  "removexattr",  "setxattr"};
 
-static const char *const memory[] = {"brk",     "madvise",    "membarrier", "memfd_create",
-                                     "mincore", "mlock",      "mlock2",     "mlockall",
-                                     "mmap",    "mprotect",   "mremap",     "msync",
-                                     "munlock", "munlockall", "munmap",     "remap_file_pages"};
+static const char *const memory[] = {"brk",    "madvise", "membarrier", "memfd_create", "mincore",
+                                     "mlock",  "mlock2",  "mlockall",   "mmap",         "mprotect",
+                                     "mremap", "msync",   "munlock",    "munlockall",   "munmap"};
 
-static const char *const numa[] = {"get_mempolicy", "mbind",         "move_pages",
-                                   "set_mempolicy", "migrate_pages", "set_mempolicy_home_node"};
+static const char *const numa[] = {"get_mempolicy", "mbind", "set_mempolicy"};
 
 static const char *const pkeys[] = {"pkey_alloc", "pkey_free", "pkey_mprotect"};
 
 /* clone, personality, prlimit64 and setrlimit are allowed by their arguments (seccomp.c). */
-static const char *const process[] = {"arch_prctl",
-                                      "capget",
-                                      "capset",
-                                      "clone",
-                                      "execve",
-                                      "execveat",
-                                      "exit",
-                                      "exit_group",
-                                      "fork",
-                                      "getegid",
-                                      "geteuid",
-                                      "getgid",
-                                      "getgroups",
-                                      "getpgid",
-                                      "getpgrp",
-                                      "getpid",
-                                      "getppid",
-                                      "getpriority",
-                                      "getresgid",
-                                      "getresuid",
-                                      "getrlimit",
-                                      "getrusage",
-                                      "getsid",
-                                      "gettid",
-                                      "getuid",
-                                      "getcpu",
-                                      "getrandom",
-                                      "ioprio_get",
-                                      "ioprio_set",
-                                      "personality",
-                                      "pidfd_open",
-                                      "prctl",
-                                      "prlimit64",
-                                      "set_thread_area",
-                                      "get_thread_area",
-                                      "set_tid_address",
-                                      "setpgid",
-                                      "setpriority",
-                                      "setrlimit",
-                                      "setsid",
-                                      "sysinfo",
-                                      "times",
-                                      "uname",
-                                      "vfork",
-                                      "wait4",
-                                      "waitid",
-                                      "waitpid"};
+static const char *const process[] = {
+    "arch_prctl", "capget",     "capset",    "clone",           "execve",     "execveat",
+    "exit",       "exit_group", "fork",      "getegid",         "geteuid",    "getgid",
+    "getgroups",  "getpgid",    "getpgrp",   "getpid",          "getppid",    "getpriority",
+    "getresgid",  "getresuid",  "getrlimit", "getrusage",       "getsid",     "gettid",
+    "getuid",     "getcpu",     "getrandom", "ioprio_get",      "ioprio_set", "personality",
+    "pidfd_open", "prctl",      "prlimit64", "set_tid_address", "setpgid",    "setpriority",
+    "setrlimit",  "setsid",     "sysinfo",   "times",           "uname",      "vfork",
+    "wait4",      "waitid"};
 
 static const char *const ids[] = {"setfsgid",  "setfsuid",  "setgid",   "setgroups", "setregid",
                                   "setresgid", "setresuid", "setreuid", "setuid"};
@@ -125,10 +85,9 @@ static const char *const sched[] = {
     "sched_rr_get_interval",  "sched_setaffinity",      "sched_setattr",
     "sched_setparam",         "sched_setscheduler",     "sched_yield"};
 
-static const char *const poll_[] = {"_newselect",     "epoll_create", "epoll_create1", "epoll_ctl",
-                                    "epoll_ctl_old",  "epoll_pwait",  "epoll_pwait2",  "epoll_wait",
-                                    "epoll_wait_old", "eventfd",      "eventfd2",      "poll",
-                                    "ppoll",          "pselect6",     "select"};
+static const char *const poll_[] = {"epoll_create", "epoll_create1", "epoll_ctl", "epoll_pwait",
+                                    "epoll_pwait2", "epoll_wait",    "eventfd",   "eventfd2",
+                                    "poll",         "ppoll",         "pselect6",  "select"};
 
 /* socket is allowed by its arguments (seccomp.c). */
 static const char *const net[] = {

@@ -1,0 +1,186 @@
+#include "api/security_rules.h"
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "policy/policy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *const sa_languages[SA_LANGUAGE_COUNT] = {"default", "python", "node", "bash", "go"};
+
+enum { TRIES = 4 }; /* a reload in between is rare, and two are hardly so */
+
+struct sa_rules_call {
+    struct sa_policy *policy;
+    sa_rules_cb done;
+    void *user;
+    struct sa_policy_who who; /* texts are `texts`' */
+    const char *level, *runtime, *profile, *overrides;
+    struct sa_arena *texts;
+    struct sa_arena *arena; /* of the answers so far */
+    struct sa_rules_answer answer;
+    struct question {
+        struct sa_rules_call *call;
+        struct sa_policy_call *asked; /* NULL: answered */
+        size_t index;
+    } profile_question, filters[SA_LANGUAGE_COUNT];
+    size_t left;
+    int tries;
+};
+
+static void ask_profile(struct sa_rules_call *call);
+
+static void call_free(struct sa_rules_call *call)
+{
+    sa_policy_forget(call->profile_question.asked);
+    for (size_t i = 0; i < SA_LANGUAGE_COUNT; i++)
+        sa_policy_forget(call->filters[i].asked);
+    sa_arena_free(call->arena);
+    sa_arena_free(call->texts);
+    free(call);
+}
+
+static void finish(struct sa_rules_call *call, const struct sa_error *err)
+{
+    call->done(call->user, err, err ? NULL : &call->answer);
+    call_free(call);
+}
+
+/* ---- keeping what is valid during a call only ---- */
+
+static struct sa_json_strings copy_list(struct sa_arena *arena, const struct sa_json_strings *from)
+{
+    struct sa_json_strings to = {.count = from->count};
+    to.items = sa_arena_alloc(arena, (from->count + 1) * sizeof *to.items);
+    for (size_t i = 0; i < from->count; i++)
+        to.items[i] = sa_arena_strdup(arena, from->items[i]);
+    return to;
+}
+
+static void copy_context(struct sa_arena *arena, const struct sa_policy_context *from,
+                         struct sa_policy_context *to)
+{
+    *to = *from;
+    to->runtime_class = sa_arena_strdup(arena, from->runtime_class);
+    to->seccomp = sa_arena_strdup(arena, from->seccomp);
+    to->capabilities = copy_list(arena, &from->capabilities);
+    to->landlock.writable = copy_list(arena, &from->landlock.writable);
+    to->writable_paths = copy_list(arena, &from->writable_paths);
+    to->devices = copy_list(arena, &from->devices);
+    to->required_controls = copy_list(arena, &from->required_controls);
+}
+
+/* ---- answers ---- */
+
+/* Denied, or of another generation than the first: then everything is asked anew. True: go on. */
+static bool take(struct sa_rules_call *call, const struct sa_policy_verdict *verdict,
+                 const void *result)
+{
+    struct sa_error err = {0};
+    if (!verdict->allowed || !result) {
+        sa_policy_error(verdict, &err);
+        finish(call, &err);
+        return false;
+    }
+    if (!call->answer.generation)
+        call->answer.generation = verdict->meta.generation;
+    if (call->answer.generation == verdict->meta.generation)
+        return true;
+    if (++call->tries == TRIES) {
+        sa_error_set(&err, SA_EUNAVAILABLE, "the policies are being changed; try again");
+        finish(call, &err);
+        return false;
+    }
+    for (size_t i = 0; i < SA_LANGUAGE_COUNT; i++) {
+        sa_policy_forget(call->filters[i].asked);
+        call->filters[i].asked = NULL;
+    }
+    ask_profile(call);
+    return false;
+}
+
+static void on_filter(void *user, const struct sa_policy_verdict *verdict,
+                      const struct sa_policy_filter *filter)
+{
+    struct question *q = user;
+    struct sa_rules_call *call = q->call;
+    q->asked = NULL;
+    if (!take(call, verdict, filter))
+        return;
+    call->answer.filters[q->index].allow = copy_list(call->arena, &filter->allow);
+    call->answer.filters[q->index].telling = copy_list(call->arena, &filter->telling);
+    if (--call->left == 0)
+        finish(call, NULL);
+}
+
+static void on_profile(void *user, const struct sa_policy_verdict *verdict,
+                       const struct sa_policy_context *context)
+{
+    struct question *q = user;
+    struct sa_rules_call *call = q->call;
+    q->asked = NULL;
+    if (!take(call, verdict, context))
+        return;
+    copy_context(call->arena, context, &call->answer.context);
+    call->left = SA_LANGUAGE_COUNT;
+    for (size_t i = 0; i < SA_LANGUAGE_COUNT; i++) {
+        const struct sa_policy_seccomp_input input = {.who = call->who,
+                                                      .language = sa_languages[i],
+                                                      .level = call->answer.context.seccomp};
+        call->filters[i] = (struct question){.call = call, .index = i};
+        call->filters[i].asked =
+            sa_policy_seccomp(call->policy, &input, on_filter, &call->filters[i]);
+    }
+}
+
+static void ask_profile(struct sa_rules_call *call)
+{
+    const struct sa_policy_profile_input input = {.who = call->who,
+                                                  .level = call->level,
+                                                  .runtime = call->runtime,
+                                                  .profile = call->profile,
+                                                  .overrides = call->overrides};
+    sa_arena_free(call->arena);
+    call->arena = sa_arena_new();
+    call->answer = (struct sa_rules_answer){0};
+    call->profile_question = (struct question){.call = call};
+    call->profile_question.asked =
+        sa_policy_profile(call->policy, &input, on_profile, &call->profile_question);
+}
+
+static const char *kept(struct sa_rules_call *call, const char *text)
+{
+    return text ? sa_arena_strdup(call->texts, text) : NULL;
+}
+
+struct sa_rules_call *sa_rules_ask(struct sa_policy *policy, const struct sa_security_ask *ask,
+                                   int64_t minute, sa_rules_cb done, void *user)
+{
+    struct sa_rules_call *call = sa_alloc(sizeof *call);
+    call->policy = policy;
+    call->done = done;
+    call->user = user;
+    call->texts = sa_arena_new();
+    call->level = kept(call, ask->level);
+    call->runtime = kept(call, ask->runtime);
+    call->profile = kept(call, ask->profile);
+    call->overrides = kept(call, ask->overrides);
+    call->who = (struct sa_policy_who){
+        .now = (double)minute * 60,
+        .scope = {kept(call, ask->namespace_), kept(call, ask->tenant), kept(call, ask->pool)},
+        .user = {kept(call, ask->user), kept(call, ask->role)}};
+    ask_profile(call);
+    return call;
+}
+
+void sa_rules_forget(struct sa_rules_call *call)
+{
+    if (call)
+        call_free(call);
+}
+
+uint64_t sa_rules_generation(struct sa_policy *policy)
+{
+    return sa_engine_generation(sa_policy_engine(policy));
+}

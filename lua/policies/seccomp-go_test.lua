@@ -1,0 +1,7 @@
+return {
+  {
+    name = "what all may",
+    input = { language = "go", level = "standard", filter = { allow = { "read" }, telling = {} } },
+    expect = { verdict = "allow" },
+  },
+}

@@ -1,0 +1,22 @@
+import fcntl, glob, json, mmap, os, pathlib, shutil, stat, tarfile, tempfile, zipfile
+os.chdir(tempfile.mkdtemp())
+p = pathlib.Path("a.txt"); p.write_text("one\ntwo\n"); p.chmod(0o640); os.utime(p, (1, 2)); p.rename("b.txt")
+os.link("b.txt", "c.txt"); os.symlink("b.txt", "d.txt"); os.readlink("d.txt"); os.unlink("c.txt")
+os.makedirs("x/y/z"); shutil.copy2("b.txt", "x/y"); shutil.copytree("x", "w"); shutil.move("w", "v"); shutil.rmtree("v")
+with open("b.txt", "r+b") as f:
+    fcntl.flock(f, fcntl.LOCK_EX); fcntl.lockf(f, fcntl.LOCK_SH); f.truncate(4096); os.fsync(f.fileno()); os.fdatasync(f.fileno())
+    m = mmap.mmap(f.fileno(), 4096); m[:3] = b"ONE"; m.flush(); m.resize(8192); m.close()
+    os.posix_fallocate(f.fileno(), 0, 16384); os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+    os.pwrite(f.fileno(), b"x", 5); os.pread(f.fileno(), 4, 2); os.lseek(f.fileno(), 0, os.SEEK_DATA)
+    os.preadv(f.fileno(), [bytearray(3)], 0); os.pwritev(f.fileno(), [b"a", b"b"], 0); os.writev(f.fileno(), [b"q"])
+with tarfile.open("t.tgz", "w:gz") as t: t.add("x")
+with zipfile.ZipFile("t.zip", "w") as z: z.write("b.txt")
+with tarfile.open("t.tgz") as t: t.extractall("out")
+list(os.scandir(".")); glob.glob("**/*", recursive=True); list(os.walk(".")); os.statvfs("."); os.access("b.txt", os.R_OK)
+fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY); os.stat("b.txt", dir_fd=fd); os.fchdir(fd); os.fstat(fd); os.close(fd)
+os.mkfifo("fifo"); os.umask(0o22); os.getcwd(); os.truncate("b.txt", 10); os.sendfile
+s, d = open("b.txt", "rb"), open("e.txt", "wb"); os.sendfile(d.fileno(), s.fileno(), 0, 4); os.copy_file_range(s.fileno(), d.fileno(), 4)
+try: os.setxattr("b.txt", "user.a", b"1"); os.getxattr("b.txt", "user.a"); os.listxattr("b.txt"); os.removexattr("b.txt", "user.a")
+except OSError as e: print(e)
+json.dump({}, open("j.json", "w")); os.replace("j.json", "k.json"); os.sync(); os.chown("k.json", -1, -1); os.fchmod(s.fileno(), 0o600)
+r, w = os.pipe(); os.set_blocking(r, False); os.dup2(r, 50); os.close(50); os.isatty(r); os.memfd_create("m")
