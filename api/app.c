@@ -2,6 +2,7 @@
 #include "api/app_run.h"
 #include "api/context.h"
 #include "api/openapi_json.h"
+#include "api/policies.h"
 #include "api/port.h"
 #include "api/privilege.h"
 #include "api/ws_stream.h"
@@ -108,7 +109,7 @@ static void dispatch(struct sa_http_request *request, void *user)
 {
     struct sa_app *app = user;
     struct sa_error error;
-    if (sa_port_dispatch_host(app, request))
+    if (app->policies_ready && sa_port_dispatch_host(app, request))
         return;
     const struct sa_route *found = sa_router_find(app->router, request);
     if (!found)
@@ -133,6 +134,11 @@ static void dispatch(struct sa_http_request *request, void *user)
         return;
     }
     if (check_query(request, entry->query, &error) < 0) {
+        sa_http_respond_error(request, &error);
+        return;
+    }
+    if (!app->policies_ready) {
+        sa_error_set(&error, SA_EUNAVAILABLE, "the server is starting");
         sa_http_respond_error(request, &error);
         return;
     }
@@ -201,6 +207,7 @@ static void part_stopped(struct sa_app_run *run)
     sa_ws_free(app->ws);
     sa_talk_names_free(app->talk_names);
     sa_sandboxes_free(app->sandboxes);
+    sa_policies_stop(app);
     sa_executions_free(app->executions);
     sa_idempotency_free(app->idempotency);
     sa_http_server_free(app->server);
@@ -234,6 +241,7 @@ void sa_app_stop(struct sa_app_run *run, int exit_status)
     app->draining = true;
     run->exit_status = exit_status;
     run->parts_open = 3;
+    sa_policy_follows_end(app);
     sa_http_server_drain(app->server, DRAIN_MS, on_drained, run);
     sa_ws_stop(app->ws, DRAIN_MS / 2, on_ws_stopped, run);
     sa_sandboxes_stop(app->sandboxes, "ServerStopped", DRAIN_MS, on_sandboxes_stopped, run);
@@ -259,6 +267,12 @@ static void on_sandbox_ended(void *owner, const char *id)
     sa_executions_forget(run->app.executions, id);
 }
 
+static int64_t count_running(void *owner, const char *id)
+{
+    struct sa_app_run *run = owner;
+    return sa_executions_running(run->app.executions, id);
+}
+
 static int add_key(struct sa_app *app, const char *given, struct sa_error *err)
 {
     struct sa_key_info info;
@@ -281,6 +295,43 @@ static int listen_at(struct sa_http_server *server, const char *address, struct 
     return -1;
 }
 
+static void on_part_answer(struct sa_app_run *run, const struct sa_error *err)
+{
+    if ((err || --run->parts_awaited == 0) && run->ready && !run->app.draining)
+        run->ready(run, err);
+}
+
+static void on_node_answer(void *user, const struct sa_error *err)
+{
+    struct sa_error error;
+    if (err) {
+        error = *err;
+        sa_error_wrap(&error, "the sandbox-node cannot make sandboxes");
+    }
+    on_part_answer(user, err ? &error : NULL);
+}
+
+static void on_policies(void *owner, const struct sa_error *err)
+{
+    struct sa_error error;
+    if (err) {
+        error = *err;
+        sa_error_wrap(&error, "there are no policies to serve with");
+    }
+    on_part_answer(owner, err ? &error : NULL);
+}
+
+static int start_policies(struct sa_app_run *run, const struct sa_app_options *options,
+                          struct sa_error *err)
+{
+    const struct sa_policies_options policies = {.dirs = options->policy_dirs,
+                                                 .dir_count = options->policy_dir_count,
+                                                 .data_dir = options->data_dir,
+                                                 .ready = on_policies,
+                                                 .owner = run};
+    return sa_policies_start(&run->app, &policies, err);
+}
+
 static int open_parts(struct sa_app_run *run, const struct sa_app_options *options,
                       struct sa_error *err)
 {
@@ -300,7 +351,7 @@ static int open_parts(struct sa_app_run *run, const struct sa_app_options *optio
     if (!app->store || (options->bootstrap_key && add_key(app, options->bootstrap_key, err) < 0))
         return -1;
     app->signer = sa_signer_open(options->data_dir, err);
-    if (!app->signer)
+    if (!app->signer || start_policies(run, options, err) < 0)
         return -1;
     sa_autofree char *spool = sa_printf("%s/spool", options->data_dir);
     app->executions = sa_executions_new(
@@ -327,17 +378,12 @@ static int open_parts(struct sa_app_run *run, const struct sa_app_options *optio
                                                         .metrics = app->metrics,
                                                         .node_fd = options->node_fd,
                                                         .max_running = options->max_sandboxes,
+                                                        .policy = app->policy,
+                                                        .running = count_running,
                                                         .ended = on_sandbox_ended,
                                                         .node_lost = on_node_lost,
                                                         .owner = run});
     return 0;
-}
-
-static void on_node_answer(void *user, const struct sa_error *err)
-{
-    struct sa_app_run *run = user;
-    if (run->ready && !run->app.draining)
-        run->ready(run, err);
 }
 
 static void on_failed_server_closed(void *user)
@@ -350,6 +396,9 @@ static void on_failed_server_closed(void *user)
 static void add_route(struct sa_app *app, const struct sa_api_route *route)
 {
     struct entry *entry = sa_arena_alloc(app->entries, sizeof *entry);
+    if (route->gate == SA_GATE_NONE &&
+        strncmp(route->pattern, SA_SANDBOX_PATH, sizeof SA_SANDBOX_PATH - 1) == 0)
+        abort(); /* whoever adds a route has to think of the policies */
     *entry = (struct entry){route, described_query(route)};
     sa_router_add(app->router, route->method, route->pattern, NULL, entry);
 }
@@ -368,6 +417,7 @@ int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options, s
     if (open_parts(run, options, err) < 0) {
         if (app->server)
             sa_http_server_drain(app->server, 0, on_failed_server_closed, app);
+        sa_policies_stop(app);
         sa_executions_free(app->executions);
         sa_idempotency_free(app->idempotency);
         if (app->store)
@@ -377,6 +427,7 @@ int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options, s
         return -1;
     }
     run->ready = options->ready;
+    run->parts_awaited = 2;
     sa_sandboxes_ask_node(app->sandboxes, on_node_answer, run);
     run->retention_ms = options->retention_ms;
     run->prune_timer.data = run;

@@ -14,6 +14,9 @@
 #include "http/server.h"
 #include "store/keys.h"
 
+struct sa_policy;
+struct sa_policy_events;
+struct sa_policy_follow;
 struct sa_ports;
 
 struct sa_app {
@@ -29,7 +32,13 @@ struct sa_app {
     struct sa_http_server *server;
     struct sa_signer *signer; /* api/sign.h */
     struct sa_ports *ports;   /* api/port.h */
-    const char *domain;       /* of the names of ports */
+    struct sa_policy *policy; /* policy/policy.h; asked through api/gate.h */
+    struct sa_policy_events *policy_events;
+    struct sa_policy_follow *policy_follows; /* streams of decisions */
+    bool policies_ready;                     /* before that nobody is served */
+    void (*policies_told)(void *owner, const struct sa_error *err);
+    void *policies_owner;
+    const char *domain; /* of the names of ports */
     struct sa_ws *ws;
     struct sa_talk_names *talk_names; /* api/ws_stream.h */
     const char *const *allow_origins; /* of pages that may open WebSockets; they live on */
@@ -49,9 +58,24 @@ enum sa_permission {
     SA_PERM_KEYS_READ,
     SA_PERM_KEYS_WRITE,
     SA_PERM_OPERATIONS_READ,
+    SA_PERM_POLICIES_READ,
+    SA_PERM_POLICIES_WRITE,
     SA_PERM_COUNT
 };
 const char *sa_permission_name(enum sa_permission permission); /* "sandboxes.read" */
+
+/* Which of the policies a route asks (api/gate.h), or why none. One that concerns a sandbox must
+ * say so: a program with a route that does not does not start. */
+enum sa_gate_point {
+    SA_GATE_NONE,   /* it concerns no sandbox */
+    SA_GATE_READS,  /* it looks at what the server knows, and touches nothing */
+    SA_GATE_STEERS, /* it holds or ends what was allowed, or serves what was */
+    SA_GATE_ADMISSION,
+    SA_GATE_EXECUTE,
+    SA_GATE_FILES,
+    SA_GATE_PACKAGES
+};
+const char *sa_gate_point_name(enum sa_gate_point point); /* "files" */
 
 struct sa_principal {
     char key_id[SA_ID_BYTES];
@@ -73,12 +97,13 @@ struct sa_api_route {
     const char *method, *pattern;
     enum sa_permission permission;
     sa_api_handler *handler;
+    enum sa_gate_point gate;
 };
 /* Tables that end with a route without a method: one for each area of api/openapi/. */
 extern const struct sa_api_route sa_routes_sandboxes[], sa_routes_lifecycle[],
     sa_routes_execution[], sa_routes_contexts[], sa_routes_files[], sa_routes_ports[],
     sa_routes_packages[], sa_routes_identity[], sa_routes_operations[], sa_routes_streams[],
-    sa_routes_terminal[], sa_routes_tunnel[];
+    sa_routes_terminal[], sa_routes_tunnel[], sa_routes_policies[];
 extern const struct sa_api_route *const sa_api_routes[]; /* all of them; NULL at the end */
 #define SA_SANDBOX_PATH "/api/v1/sandboxes/{id}"
 

@@ -18,11 +18,13 @@ struct sa_app_options {
     size_t max_sandboxes;
     const char *domain; /* ports are <port>-<id>.<domain>; must outlive the run */
     size_t spool_bytes,
-        spool_total_bytes;      /* output kept of one execution, and of all; 0: defaults */
-    int64_t retention_ms;       /* how long records of ended sandboxes are kept */
-    const char *package_mirror; /* the directory that sandboxes install from; NULL: none */
-    int64_t run_as;             /* user to become; -1: stay */
-    /* The node answers: the API can serve (err is NULL), or the node cannot. */
+        spool_total_bytes;          /* output kept of one execution, and of all; 0: defaults */
+    int64_t retention_ms;           /* how long records of ended sandboxes are kept */
+    const char *package_mirror;     /* the directory that sandboxes install from; NULL: none */
+    const char *const *policy_dirs; /* rules of the operator; live on */
+    size_t policy_dir_count;
+    int64_t run_as; /* user to become; -1: stay */
+    /* Node and policies are there: the API can serve (err is NULL), or one of them cannot. */
     void (*ready)(struct sa_app_run *run, const struct sa_error *err);
 };
 
@@ -31,6 +33,7 @@ struct sa_app_run {
     uv_timer_t prune_timer;
     int64_t retention_ms;
     int parts_open;
+    int parts_awaited; /* before it is ready */
     int exit_status;
     void (*ready)(struct sa_app_run *run, const struct sa_error *err);
     int64_t ready_fd; /* of the caller */

@@ -1,12 +1,12 @@
 /*
- * Archives as streams of entries, on a worker (api/worker.h): tar (ustar, pax, GNU), tar.gz and
+ * Archives as streams of entries, on a worker (api/thread.h): tar (ustar, pax, GNU), tar.gz and
  * zip, by libarchive, in bounded memory. Entries travel as bodies of SA_FILE_NAME, TYPE, SIZE,
  * MODE, MODIFIED_MS and TARGET (SA_MESSAGE_ENTRY), each followed by its bytes (SA_MESSAGE_BYTES).
  */
 #ifndef SA_API_ARCHIVE_H
 #define SA_API_ARCHIVE_H
 
-#include "api/worker.h"
+#include "api/thread.h"
 #include "link/fields.h"
 
 #include <stdint.h>
@@ -27,8 +27,8 @@ enum {
  * write: gets entries and bytes, then END; puts bytes, then END, or ERROR.
  * read: gets bytes, then END; puts entries and bytes, then END, or ERROR whose path names the
  * entry. An ERROR's data is a struct sa_error. */
-void sa_archive_write(struct sa_worker *worker, enum sa_archive_format format);
-void sa_archive_read(struct sa_worker *worker, enum sa_archive_format format);
+void sa_archive_write(struct sa_thread *worker, enum sa_archive_format format);
+void sa_archive_read(struct sa_thread *worker, enum sa_archive_format format);
 
 /* "tar", "tar.gz", "zip". */
 int sa_archive_format_parse(const char *text, enum sa_archive_format *format, struct sa_error *err);

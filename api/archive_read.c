@@ -21,7 +21,7 @@ struct seen {
 };
 
 struct reader {
-    struct sa_worker *worker;
+    struct sa_thread *worker;
     struct archive *archive;
     struct sa_message *message; /* what libarchive looks at */
     bool ended, stopped;
@@ -82,7 +82,7 @@ static la_ssize_t read_bytes(struct archive *archive, void *user, const void **d
     struct reader *r = user;
     (void)archive;
     free(r->message);
-    r->message = r->ended ? NULL : sa_worker_get(r->worker);
+    r->message = r->ended ? NULL : sa_thread_get(r->worker);
     r->stopped |= !r->message && !r->ended;
     if (!r->message || r->message->kind == SA_MESSAGE_END) {
         r->ended = true;
@@ -162,7 +162,7 @@ static bool put_entry(struct reader *r, struct archive_entry *entry, const char 
         sa_fields_add_int(&body, SA_FILE_MODIFIED_MS, (int64_t)archive_entry_mtime(entry) * 1000);
     if (!strcmp(type, "symlink"))
         sa_fields_add_text(&body, SA_FILE_TARGET, archive_entry_symlink(entry));
-    return sa_worker_put(r->worker, SA_MESSAGE_ENTRY, body.data, body.length);
+    return sa_thread_put(r->worker, SA_MESSAGE_ENTRY, body.data, body.length);
 }
 
 static int read_content(struct reader *r, struct sa_error *err)
@@ -177,7 +177,7 @@ static int read_content(struct reader *r, struct sa_error *err)
         at += (la_int64_t)size;
         if (check_size(r, size, err) < 0)
             return -1;
-        if (size && !sa_worker_put(r->worker, SA_MESSAGE_BYTES, data, size)) {
+        if (size && !sa_thread_put(r->worker, SA_MESSAGE_BYTES, data, size)) {
             r->stopped = true;
             return -1;
         }
@@ -240,7 +240,7 @@ static void drain(struct reader *r)
         read_bytes(r->archive, r, &data);
 }
 
-void sa_archive_read(struct sa_worker *worker, enum sa_archive_format format)
+void sa_archive_read(struct sa_thread *worker, enum sa_archive_format format)
 {
     struct reader r = {.worker = worker, .archive = archive_read_new()};
     struct sa_error error;
@@ -251,9 +251,9 @@ void sa_archive_read(struct sa_worker *worker, enum sa_archive_format format)
     if (rc == 0)
         drain(&r);
     else if (r.whole && !r.stopped)
-        sa_worker_put(worker, SA_MESSAGE_ENTRY, NULL, 0);
+        sa_thread_put(worker, SA_MESSAGE_ENTRY, NULL, 0);
     if (!r.stopped)
-        sa_worker_put(worker, rc < 0 ? SA_MESSAGE_ERROR : SA_MESSAGE_END, &error,
+        sa_thread_put(worker, rc < 0 ? SA_MESSAGE_ERROR : SA_MESSAGE_END, &error,
                       rc < 0 ? sizeof error : 0);
     archive_read_free(r.archive);
     free(r.message);

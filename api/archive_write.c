@@ -12,7 +12,7 @@
 enum { ZEROES_MAX = 256 * 1024 * 1024 /* when compressed, still more than a block */ };
 
 struct writer {
-    struct sa_worker *worker;
+    struct sa_thread *worker;
     struct archive *archive;
     bool stopped;    /* what is written goes nowhere */
     bool fails_once; /* the next write does */
@@ -26,7 +26,7 @@ static la_ssize_t write_bytes(struct archive *archive, void *user, const void *d
     bool fails = w->fails_once;
     (void)archive;
     w->fails_once = false;
-    w->stopped = w->stopped || !sa_worker_put(w->worker, SA_MESSAGE_BYTES, data, length);
+    w->stopped = w->stopped || !sa_thread_put(w->worker, SA_MESSAGE_BYTES, data, length);
     return fails ? -1 : (la_ssize_t)length;
 }
 
@@ -131,7 +131,7 @@ static int write_all(struct writer *w, enum sa_archive_format format, struct sa_
     if (set_up(w, format, err) < 0)
         return -1;
     for (;;) {
-        struct sa_message *m = sa_worker_get(w->worker);
+        struct sa_message *m = sa_thread_get(w->worker);
         w->stopped |= !m;
         if (!m || m->kind == SA_MESSAGE_END) {
             free(m);
@@ -158,7 +158,7 @@ static void abandon(struct writer *w, enum sa_archive_format format)
     w->fails_once = format != SA_ARCHIVE_ZIP && w->left > ZEROES_MAX && !w->left_out;
 }
 
-void sa_archive_write(struct sa_worker *worker, enum sa_archive_format format)
+void sa_archive_write(struct sa_thread *worker, enum sa_archive_format format)
 {
     struct writer w = {.worker = worker, .archive = archive_write_new()};
     struct sa_error error;
@@ -166,7 +166,7 @@ void sa_archive_write(struct sa_worker *worker, enum sa_archive_format format)
     locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
     int rc = write_all(&w, format, &error);
     if (!w.stopped)
-        sa_worker_put(worker, rc < 0 ? SA_MESSAGE_ERROR : SA_MESSAGE_END, &error,
+        sa_thread_put(worker, rc < 0 ? SA_MESSAGE_ERROR : SA_MESSAGE_END, &error,
                       rc < 0 ? sizeof error : 0);
     if (rc < 0)
         abandon(&w, format);

@@ -22,6 +22,8 @@ static const struct {
     [SA_PERM_KEYS_READ] = {"keys.read", SA_ROLE_ADMIN},
     [SA_PERM_KEYS_WRITE] = {"keys.write", SA_ROLE_ADMIN},
     [SA_PERM_OPERATIONS_READ] = {"operations.read", SA_ROLE_OPERATOR},
+    [SA_PERM_POLICIES_READ] = {"policies.read", SA_ROLE_OPERATOR}, /* has what others run */
+    [SA_PERM_POLICIES_WRITE] = {"policies.write", SA_ROLE_ADMIN},
 };
 
 const char *sa_permission_name(enum sa_permission permission)

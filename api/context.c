@@ -94,6 +94,7 @@ static void copy_spec(struct sa_context *c, const struct sa_context_spec *spec)
 {
     struct sa_arena *a = c->arena;
     c->spec = (struct sa_context_spec){.language = c->language->name,
+                                       .limits = spec->limits,
                                        .env.count = spec->env.count,
                                        .imports.count = spec->imports.count};
     c->spec.cwd = spec->cwd ? sa_arena_strdup(a, spec->cwd) : NULL;
@@ -203,6 +204,11 @@ struct sa_context *sa_context_first(struct sa_contexts *all, const struct sa_san
 struct sa_context *sa_context_next(struct sa_context *context)
 {
     return context->next;
+}
+
+const char *sa_context_language_of(const struct sa_context *context)
+{
+    return context->language->name;
 }
 
 void sa_context_print(const struct sa_context *c, struct sa_json_w *w)

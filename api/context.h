@@ -33,7 +33,8 @@ struct sa_context_spec {  /* copied */
     const char *language; /* "python", "node", "bash" */
     const char *cwd;      /* NULL: the default */
     struct sa_json_map env;
-    struct sa_json_strings imports; /* modules to be there from the start */
+    struct sa_json_strings imports;  /* modules to be there from the start */
+    struct sa_execute_limits limits; /* of its process */
 };
 /* NULL at the end. */
 const char *sa_context_language(size_t index);
@@ -57,6 +58,8 @@ struct sa_context *sa_context_find(struct sa_contexts *all, const struct sa_sand
 /* Oldest first; NULL at the end. */
 struct sa_context *sa_context_first(struct sa_contexts *all, const struct sa_sandbox *sandbox);
 struct sa_context *sa_context_next(struct sa_context *context);
+/* Its name, static. */
+const char *sa_context_language_of(const struct sa_context *context);
 void sa_context_print(const struct sa_context *context, struct sa_json_w *w);
 
 /* End it, and what runs and waits in it as canceled. */

@@ -7,6 +7,7 @@
  *             started, at once the first time, after a pause when it happens again and again
  */
 #include "api/context_private.h"
+#include "api/exec_source.h"
 
 #include "base/cleanup.h"
 
@@ -191,6 +192,7 @@ static void encode(const struct sa_context *c, struct sa_buf *body)
     }
     if (c->spec.cwd)
         sa_fields_add_text(body, SA_EXEC_CWD, c->spec.cwd);
+    sa_encode_limits(&c->spec.limits, body);
     sa_fields_add_text(body, SA_EXEC_FILTER, c->language->name);
     sa_fields_add_int(body, SA_EXEC_CONTROL, 1);
     sa_fields_add_int(body, SA_EXEC_GRACE_MS, GRACE_MS);

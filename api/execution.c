@@ -153,6 +153,13 @@ struct sa_execution *sa_execution_find(struct sa_executions *all, const char *sa
     return e && strcmp(e->sandbox_id, sandbox_id) == 0 ? e : NULL;
 }
 
+int64_t sa_executions_running(struct sa_executions *all, const char *sandbox_id)
+{
+    const struct exec_box *box;
+    HASH_FIND_STR(all->boxes, sandbox_id, box);
+    return box ? (int64_t)box->running : 0;
+}
+
 /* ---- one of them ---- */
 
 int sa_executions_check(struct sa_executions *all, struct sa_sandbox *sandbox, struct sa_error *err)

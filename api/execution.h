@@ -113,6 +113,8 @@ void sa_execution_finish(struct sa_execution *execution, const struct sa_exec_re
 struct sa_execution *sa_execution_start(struct sa_executions *all, struct sa_sandbox *sandbox,
                                         const struct sa_execute *execute, int64_t output_max,
                                         struct sa_error *err);
+/* How many run in the sandbox. */
+int64_t sa_executions_running(struct sa_executions *all, const char *sandbox_id);
 /* By id, of one sandbox; also ended ones that are still kept. NULL: look in the store. */
 struct sa_execution *sa_execution_find(struct sa_executions *all, const char *sandbox_id,
                                        const char *id);

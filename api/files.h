@@ -22,15 +22,29 @@ void sa_file_entry_print(const struct sa_file_entry *entry, struct sa_json_w *w)
 /* Quoted, as in the header. */
 void sa_file_etag(const struct sa_file_entry *entry, char out[SA_FILE_ETAG_BYTES]);
 
+/* What is done, in the words of the policies and of the runtime; paths as the client gave them. */
+struct sa_file_what {
+    const char *operation; /* "read" ... (policy/points.h) */
+    enum sa_link_method method;
+    const char *path, *to; /* `to` NULL: there is none */
+    int64_t bytes;         /* of a write, if known; else -1 */
+};
+
 /* The request's end and the call's end may come in any order. In the request's arena. */
 struct sa_file_op {
     struct sa_app *app;
     struct sa_http_request *request;
     const struct sa_principal *principal;
-    void *user;           /* of the handler */
-    struct sa_call *call; /* NULL once ended */
-    size_t held;          /* credit kept back because the client is slow */
+    void *user; /* of the handler */
+    enum sa_link_method method;
+    const char *path, *to; /* normal: what was asked about, and is used */
+    struct sa_buf body;    /* the call's other fields */
+    const struct sa_call_events *events;
+    void (*opened)(struct sa_file_op *op); /* NULL: nothing to do then */
+    struct sa_call *call;                  /* NULL once ended */
+    size_t held;                           /* credit kept back because the client is slow */
     bool writable;
+    int format; /* of an archive, until its own part begins */
     bool noted; /* the entry of a file has come */
     size_t listed;
     struct sa_buf list;
@@ -39,14 +53,13 @@ struct sa_file_op {
 
 struct sa_file_op *sa_file_op_new(struct sa_app *app, struct sa_http_request *request,
                                   const struct sa_principal *principal);
-/* Its first call as well; NULL: answered with what is wrong. */
-struct sa_file_op *sa_file_op_start(struct sa_app *app, struct sa_http_request *request,
-                                    const struct sa_principal *principal,
-                                    enum sa_link_method method, const struct sa_buf *body,
-                                    const struct sa_call_events *events);
-/* Open a call; another one only when none is open. -1: answered with what is wrong. */
-int sa_file_op_call(struct sa_file_op *op, enum sa_link_method method, const struct sa_buf *body,
-                    const struct sa_call_events *events);
+/* Ask the policies, and open the call when they allow it: then `opened` comes. All else is answered
+ * here. `body` are the fields besides the paths; it is copied. */
+void sa_file_op_open(struct sa_file_op *op, const struct sa_file_what *what,
+                     const struct sa_buf *body, const struct sa_call_events *events,
+                     void (*opened)(struct sa_file_op *op));
+/* The call once more, with other fields; when none is open. */
+void sa_file_op_again(struct sa_file_op *op, const struct sa_buf *body);
 /* The answer is known before the call's end: take the request out of it. */
 void sa_file_op_leave(struct sa_file_op *op);
 /* The call ended: answer an error. True when there was one. */
@@ -65,6 +78,10 @@ void sa_file_op_answer_entry(void *user, const struct sa_error *error, struct sa
 int sa_file_event_print(const struct sa_field *event, struct sa_json_w *out);
 /* "644", "0755" to permission bits; -1: malformed. */
 int sa_file_mode_parse(const char *text, int64_t *mode);
+/* The path as it is used: absolute, without empty components and "."; relative ones begin at
+ * /workspace. Of the arena. SA_EINVALID at `field`: it is empty, too long, or holds "..". */
+int sa_file_path_normal(const char *path, const char *field, struct sa_arena *arena,
+                        const char **normal, struct sa_error *err);
 /* The path parameter of the route, absolute. */
 const char *sa_file_route_path(struct sa_http_request *request);
 

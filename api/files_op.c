@@ -1,5 +1,6 @@
 /* One call to a runtime in the name of one request: how it begins and how it fails. */
 #include "api/files.h"
+#include "api/gate.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,6 +9,7 @@ static void op_cleanup(void *user)
 {
     struct sa_file_op *op = user;
     sa_buf_deinit(&op->list);
+    sa_buf_deinit(&op->body);
 }
 
 static void on_client_gone(struct sa_http_request *request, void *user)
@@ -28,20 +30,60 @@ const char *sa_file_route_path(struct sa_http_request *request)
     return sa_arena_printf(sa_http_request_arena(request), "/%s", path);
 }
 
-int sa_file_op_call(struct sa_file_op *op, enum sa_link_method method, const struct sa_buf *body,
-                    const struct sa_call_events *events)
+static int call(struct sa_file_op *op)
 {
     struct sa_error error;
     struct sa_sandbox *sandbox = sa_route_sandbox(op->app, op->request, op->principal);
     if (!sandbox)
         return -1;
     struct sa_runtime_conn *conn = sa_sandbox_conn(sandbox, &error);
-    if (!conn || !(op->call = sa_call_open(conn, method, body, events, op, &error))) {
+    sa_fields_add_text(&op->body, SA_FILE_PATH, op->path);
+    if (op->to)
+        sa_fields_add_text(&op->body, SA_FILE_TO, op->to);
+    if (!conn || !(op->call = sa_call_open(conn, op->method, &op->body, op->events, op, &error))) {
         sa_http_respond_error(op->request, &error);
         return -1;
     }
     sa_http_request_on_closed(op->request, on_client_gone, op);
     return 0;
+}
+
+static void on_allowed(void *user)
+{
+    struct sa_file_op *op = user;
+    if (call(op) == 0 && op->opened)
+        op->opened(op);
+}
+
+void sa_file_op_open(struct sa_file_op *op, const struct sa_file_what *what,
+                     const struct sa_buf *body, const struct sa_call_events *events,
+                     void (*opened)(struct sa_file_op *op))
+{
+    struct sa_arena *arena = sa_http_request_arena(op->request);
+    struct sa_error error;
+    struct sa_sandbox *sandbox = sa_route_sandbox(op->app, op->request, op->principal);
+    if (!sandbox)
+        return;
+    if (sa_file_path_normal(what->path, "path", arena, &op->path, &error) < 0 ||
+        (what->to && sa_file_path_normal(what->to, "to", arena, &op->to, &error) < 0)) {
+        sa_http_respond_error(op->request, &error);
+        return;
+    }
+    op->method = what->method;
+    op->events = events;
+    op->opened = opened;
+    sa_buf_add(&op->body, body->data, body->length);
+    sa_gate_then(
+        sa_gate_file(&(struct sa_gate_who){op->app, op->principal, sandbox},
+                     &(struct sa_gate_file){what->operation, op->path, op->to, what->bytes}),
+        op->request, on_allowed, op);
+}
+
+void sa_file_op_again(struct sa_file_op *op, const struct sa_buf *body)
+{
+    op->body.length = 0;
+    sa_buf_add(&op->body, body->data, body->length);
+    call(op);
 }
 
 struct sa_file_op *sa_file_op_new(struct sa_app *app, struct sa_http_request *request,
@@ -53,15 +95,6 @@ struct sa_file_op *sa_file_op_new(struct sa_app *app, struct sa_http_request *re
     op->principal = principal;
     sa_http_request_set_cleanup(request, op_cleanup, op);
     return op;
-}
-
-struct sa_file_op *sa_file_op_start(struct sa_app *app, struct sa_http_request *request,
-                                    const struct sa_principal *principal,
-                                    enum sa_link_method method, const struct sa_buf *body,
-                                    const struct sa_call_events *events)
-{
-    struct sa_file_op *op = sa_file_op_new(app, request, principal);
-    return sa_file_op_call(op, method, body, events) < 0 ? NULL : op;
 }
 
 void sa_file_op_leave(struct sa_file_op *op)

@@ -1,6 +1,7 @@
 /* Contexts: create, list, look at, delete, restart, interrupt. */
 #include "api/app.h"
 #include "api/context.h"
+#include "api/gate.h"
 
 #include <string.h>
 
@@ -11,6 +12,7 @@ struct creation {
     struct sa_http_request *request;
     const struct sa_principal *principal;
     struct sa_context *context;
+    struct sa_context_spec spec;
 };
 
 static void respond_context(struct sa_http_request *request, int status,
@@ -41,7 +43,7 @@ static int check_imports(struct sa_json_obj *root, const struct sa_context_spec 
 
 static int decode_root(struct sa_json_obj *root, struct sa_context_spec *spec, struct sa_error *err)
 {
-    *spec = (struct sa_context_spec){0};
+    *spec = (struct sa_context_spec){.limits = SA_EXECUTE_LIMITS_NONE};
     if (sa_json_opt_string(root, "language", 32, &spec->language, NULL, err) < 0 ||
         sa_json_opt_string(root, "cwd", 4096, &spec->cwd, NULL, err) < 0 ||
         sa_json_opt_map(root, "env", ENV_MAX, ENV_BYTES, &spec->env, NULL, err) < 0 ||
@@ -97,20 +99,33 @@ static void on_client_gone(struct sa_http_request *request, void *user)
     sa_context_delete(c->context);
 }
 
+static void create(void *user)
+{
+    struct creation *c = user;
+    struct sa_error error;
+    struct sa_sandbox *sandbox = sa_route_sandbox(c->app, c->request, c->principal);
+    if (!sandbox)
+        return;
+    c->context = sa_context_create(c->app->contexts, sandbox, &c->spec, on_created, c, &error);
+    if (c->context)
+        sa_http_request_on_closed(c->request, on_client_gone, c);
+    else
+        sa_http_respond_error(c->request, &error);
+}
+
 static void on_body(struct sa_http_request *request, const char *body, size_t length, void *user)
 {
     struct creation *c = user;
-    struct sa_context_spec spec;
     struct sa_error error;
     struct sa_sandbox *sandbox = sa_route_sandbox(c->app, request, c->principal);
     if (!sandbox)
         return;
-    if (decode(body, length, sandbox, sa_http_request_arena(request), &spec, &error) == 0)
-        c->context = sa_context_create(c->app->contexts, sandbox, &spec, on_created, c, &error);
-    if (c->context)
-        sa_http_request_on_closed(request, on_client_gone, c);
-    else
+    if (decode(body, length, sandbox, sa_http_request_arena(request), &c->spec, &error) < 0)
         sa_http_respond_error(request, &error);
+    else
+        sa_gate_then(
+            sa_gate_context(&(struct sa_gate_who){c->app, c->principal, sandbox}, &c->spec),
+            request, create, c);
 }
 
 static void handle_create(struct sa_app *app, struct sa_http_request *request,
@@ -200,10 +215,11 @@ static void handle_interrupt(struct sa_app *app, struct sa_http_request *request
 
 #define CONTEXTS SA_SANDBOX_PATH "/contexts"
 const struct sa_api_route sa_routes_contexts[] = {
-    {"POST", CONTEXTS, SA_PERM_SANDBOXES_EXECUTE, handle_create},
-    {"GET", CONTEXTS, SA_PERM_SANDBOXES_READ, handle_list},
-    {"GET", CONTEXTS "/{cid}", SA_PERM_SANDBOXES_READ, handle_get},
-    {"DELETE", CONTEXTS "/{cid}", SA_PERM_SANDBOXES_EXECUTE, handle_delete},
-    {"POST", CONTEXTS "/{cid}/restart", SA_PERM_SANDBOXES_EXECUTE, handle_restart},
-    {"POST", CONTEXTS "/{cid}/interrupt", SA_PERM_SANDBOXES_EXECUTE, handle_interrupt},
+    {"POST", CONTEXTS, SA_PERM_SANDBOXES_EXECUTE, handle_create, SA_GATE_EXECUTE},
+    {"GET", CONTEXTS, SA_PERM_SANDBOXES_READ, handle_list, SA_GATE_READS},
+    {"GET", CONTEXTS "/{cid}", SA_PERM_SANDBOXES_READ, handle_get, SA_GATE_READS},
+    {"DELETE", CONTEXTS "/{cid}", SA_PERM_SANDBOXES_EXECUTE, handle_delete, SA_GATE_STEERS},
+    {"POST", CONTEXTS "/{cid}/restart", SA_PERM_SANDBOXES_EXECUTE, handle_restart, SA_GATE_STEERS},
+    {"POST", CONTEXTS "/{cid}/interrupt", SA_PERM_SANDBOXES_EXECUTE, handle_interrupt,
+     SA_GATE_STEERS},
     {0}};

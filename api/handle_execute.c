@@ -3,6 +3,7 @@
 #include "api/app.h"
 #include "api/exec_record.h"
 #include "api/exec_reply.h"
+#include "api/gate.h"
 #include "api/idempotency.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@ struct run {
     const char *sandbox_id, *key;
     struct sa_execute execute;
     enum sa_reply_form form;
+    struct sa_gate *gate; /* being asked */
     /* with a key */
     struct sa_claim *claim;
     struct sa_store_read *read;
@@ -47,17 +49,53 @@ static struct sa_execution *start(struct run *run, struct sa_sandbox *sandbox, s
                               whole ? SA_EXECUTION_WHOLE_MAX : SA_EXECUTION_STREAM_MAX, err);
 }
 
-static void start_and_reply(struct run *run)
+/* ---- the start, once the policies have allowed it ---- */
+
+static void on_answer(void *user, const struct sa_denial *denial)
 {
+    struct run *run = user;
     struct sa_error error;
-    struct sa_sandbox *sandbox = sa_route_sandbox(run->app, run->request, run->principal);
-    if (!sandbox)
-        return;
-    struct sa_execution *execution = start(run, sandbox, &error);
-    if (execution)
-        reply(run, execution);
-    else
+    struct sa_claim *claim = run->claim;
+    struct sa_sandbox *sandbox = sa_route_sandbox_peek(run->app, run->request, run->principal);
+    struct sa_execution *execution = sandbox && !denial ? start(run, sandbox, &error) : NULL;
+    sa_http_request_on_closed(run->request, NULL, NULL);
+    if (execution && claim)
+        sa_execution_keep_answer(execution);
+    if (denial)
+        sa_respond_denial(run->request, denial);
+    else if (!sandbox)
+        sa_respond_not_living(run->app, run->request, run->principal);
+    else if (!execution)
         sa_http_respond_error(run->request, &error);
+    else
+        reply(run, execution);
+    if (claim && execution)
+        sa_claim_settle(claim, sa_execution_id(execution));
+    else if (claim)
+        sa_claim_abandon(claim);
+}
+
+static void on_asker_gone(struct sa_http_request *request, void *user)
+{
+    struct run *run = user;
+    (void)request;
+    sa_gate_forget(run->gate);
+    if (run->claim)
+        sa_claim_abandon(run->claim);
+}
+
+/* With a claim this is the first request of its key: what it starts, the others get. */
+static void ask(struct run *run)
+{
+    struct sa_sandbox *sandbox = sa_route_sandbox_peek(run->app, run->request, run->principal);
+    if (!sandbox) {
+        on_answer(run, NULL);
+        return;
+    }
+    run->gate = sa_gate_execute(&(struct sa_gate_who){run->app, run->principal, sandbox}, NULL,
+                                &run->execute);
+    sa_gate_on(run->gate, on_answer, run);
+    sa_http_request_on_closed(run->request, on_asker_gone, run);
 }
 
 /* ---- what the store has of an execution that is not here any more ---- */
@@ -153,33 +191,12 @@ static void reply_known(struct run *run, const char *id)
         &error);
 }
 
-static void start_claimed(struct run *run)
-{
-    struct sa_error error;
-    struct sa_claim *claim = run->claim;
-    struct sa_sandbox *sandbox = sa_route_sandbox_peek(run->app, run->request, run->principal);
-    struct sa_execution *execution = sandbox ? start(run, sandbox, &error) : NULL;
-    run->claim = NULL;
-    sa_http_request_on_closed(run->request, NULL, NULL);
-    if (!sandbox) {
-        sa_respond_not_living(run->app, run->request, run->principal);
-    } else if (!execution) {
-        sa_http_respond_error(run->request, &error);
-    } else {
-        sa_execution_keep_answer(execution);
-        reply(run, execution);
-        sa_claim_settle(claim, sa_execution_id(execution));
-        return;
-    }
-    sa_claim_abandon(claim);
-}
-
 static void on_claim(void *user, enum sa_claim_outcome outcome, const char *resource,
                      const struct sa_error *err)
 {
     struct run *run = user;
     if (outcome == SA_CLAIM_NEW) {
-        start_claimed(run);
+        ask(run);
         return;
     }
     run->claim = NULL;
@@ -216,7 +233,7 @@ static void on_body(struct sa_http_request *request, const char *body, size_t le
     else if (run->key)
         claim(run, body, length);
     else
-        start_and_reply(run);
+        ask(run);
 }
 
 void sa_handle_execute(struct sa_app *app, struct sa_http_request *request,

@@ -156,12 +156,18 @@ void sa_handle_execution_output(struct sa_app *app, struct sa_http_request *requ
 
 #define EXECUTIONS SA_SANDBOX_PATH "/executions"
 const struct sa_api_route sa_routes_execution[] = {
-    {"POST", SA_SANDBOX_PATH "/execute", SA_PERM_SANDBOXES_EXECUTE, sa_handle_execute},
-    {"GET", EXECUTIONS, SA_PERM_SANDBOXES_READ, sa_handle_list_executions},
-    {"GET", EXECUTIONS "/{eid}", SA_PERM_SANDBOXES_READ, sa_handle_get_execution},
-    {"GET", EXECUTIONS "/{eid}/output", SA_PERM_SANDBOXES_READ, sa_handle_execution_output},
-    {"POST", EXECUTIONS "/{eid}/cancel", SA_PERM_SANDBOXES_EXECUTE, sa_handle_cancel_execution},
-    {"POST", EXECUTIONS "/{eid}/signal", SA_PERM_SANDBOXES_EXECUTE, sa_handle_signal_execution},
-    {"POST", EXECUTIONS "/{eid}/stdin", SA_PERM_SANDBOXES_EXECUTE, sa_handle_execution_stdin},
-    {"POST", EXECUTIONS "/{eid}/resize", SA_PERM_SANDBOXES_EXECUTE, sa_handle_resize_execution},
+    {"POST", SA_SANDBOX_PATH "/execute", SA_PERM_SANDBOXES_EXECUTE, sa_handle_execute,
+     SA_GATE_EXECUTE},
+    {"GET", EXECUTIONS, SA_PERM_SANDBOXES_READ, sa_handle_list_executions, SA_GATE_READS},
+    {"GET", EXECUTIONS "/{eid}", SA_PERM_SANDBOXES_READ, sa_handle_get_execution, SA_GATE_READS},
+    {"GET", EXECUTIONS "/{eid}/output", SA_PERM_SANDBOXES_READ, sa_handle_execution_output,
+     SA_GATE_READS},
+    {"POST", EXECUTIONS "/{eid}/cancel", SA_PERM_SANDBOXES_EXECUTE, sa_handle_cancel_execution,
+     SA_GATE_STEERS},
+    {"POST", EXECUTIONS "/{eid}/signal", SA_PERM_SANDBOXES_EXECUTE, sa_handle_signal_execution,
+     SA_GATE_STEERS},
+    {"POST", EXECUTIONS "/{eid}/stdin", SA_PERM_SANDBOXES_EXECUTE, sa_handle_execution_stdin,
+     SA_GATE_STEERS},
+    {"POST", EXECUTIONS "/{eid}/resize", SA_PERM_SANDBOXES_EXECUTE, sa_handle_resize_execution,
+     SA_GATE_STEERS},
     {0}};

@@ -23,6 +23,11 @@ static void on_upload_done(struct sa_http_request *request, void *user)
         sa_call_eof(op->call);
 }
 
+static void on_upload_opened(struct sa_file_op *op)
+{
+    sa_http_request_body(op->request, on_upload_data, on_upload_done, op);
+}
+
 static void on_upload_writable(void *user)
 {
     struct sa_file_op *op = user;
@@ -63,16 +68,17 @@ void sa_handle_write_file(struct sa_app *app, struct sa_http_request *request,
         sa_http_respond_error(request, &error);
         return;
     }
-    sa_fields_add_text(&body, SA_FILE_PATH, sa_file_route_path(request));
     sa_fields_add_int(&body, SA_FILE_PARENTS, 1);
     if (mode >= 0)
         sa_fields_add_int(&body, SA_FILE_MODE, mode);
     sa_conditions_read(request, &conditions);
     sa_conditions_add(&conditions, &body);
-    struct sa_file_op *op =
-        sa_file_op_start(app, request, principal, SA_METHOD_FILE_WRITE, &body, &events);
-    if (op)
-        sa_http_request_body(request, on_upload_data, on_upload_done, op);
+    const struct sa_file_what what = {.operation = "write",
+                                      .method = SA_METHOD_FILE_WRITE,
+                                      .path = sa_file_route_path(request),
+                                      .bytes = sa_http_request_content_length(request)};
+    sa_file_op_open(sa_file_op_new(app, request, principal), &what, &body, &events,
+                    on_upload_opened);
 }
 
 /* ---- DELETE /files/{path} ---- */
@@ -97,25 +103,40 @@ void sa_handle_delete_file(struct sa_app *app, struct sa_http_request *request,
         sa_http_respond_error(request, &error);
         return;
     }
-    sa_fields_add_text(&body, SA_FILE_PATH, sa_file_route_path(request));
     sa_fields_add_int(&body, SA_FILE_RECURSIVE, recursive);
     sa_conditions_read(request, &conditions);
     sa_conditions_add(&conditions, &body);
-    sa_file_op_start(app, request, principal, SA_METHOD_FILE_REMOVE, &body, &events);
+    const struct sa_file_what what = {.operation = "delete",
+                                      .method = SA_METHOD_FILE_REMOVE,
+                                      .path = sa_file_route_path(request),
+                                      .bytes = -1};
+    sa_file_op_open(sa_file_op_new(app, request, principal), &what, &body, &events, NULL);
 }
 
 const struct sa_api_route sa_routes_files[] = {
-    {"GET", SA_SANDBOX_PATH "/files", SA_PERM_SANDBOXES_FILES, sa_handle_list_files},
-    {"GET", SA_SANDBOX_PATH "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_read_file},
-    {"HEAD", SA_SANDBOX_PATH "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_stat_file},
-    {"PUT", SA_SANDBOX_PATH "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_write_file},
-    {"DELETE", SA_SANDBOX_PATH "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_delete_file},
-    {"POST", SA_SANDBOX_PATH "/files/move", SA_PERM_SANDBOXES_FILES, sa_handle_move_file},
-    {"POST", SA_SANDBOX_PATH "/files/copy", SA_PERM_SANDBOXES_FILES, sa_handle_copy_file},
-    {"POST", SA_SANDBOX_PATH "/files/chmod", SA_PERM_SANDBOXES_FILES, sa_handle_chmod_file},
-    {"POST", SA_SANDBOX_PATH "/files/mkdir", SA_PERM_SANDBOXES_FILES, sa_handle_mkdir},
-    {"GET", SA_SANDBOX_PATH "/files/archive", SA_PERM_SANDBOXES_FILES, sa_handle_export_files},
-    {"POST", SA_SANDBOX_PATH "/files/archive", SA_PERM_SANDBOXES_FILES, sa_handle_import_files},
-    {"GET", SA_SANDBOX_PATH "/files/watch", SA_PERM_SANDBOXES_FILES, sa_handle_watch_files},
-    {"POST", SA_SANDBOX_PATH "/files/signed-url", SA_PERM_SANDBOXES_FILES, sa_handle_sign_file},
+    {"GET", SA_SANDBOX_PATH "/files", SA_PERM_SANDBOXES_FILES, sa_handle_list_files, SA_GATE_FILES},
+    {"GET", SA_SANDBOX_PATH "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_read_file,
+     SA_GATE_FILES},
+    {"HEAD", SA_SANDBOX_PATH "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_stat_file,
+     SA_GATE_FILES},
+    {"PUT", SA_SANDBOX_PATH "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_write_file,
+     SA_GATE_FILES},
+    {"DELETE", SA_SANDBOX_PATH "/files/{path...}", SA_PERM_SANDBOXES_FILES, sa_handle_delete_file,
+     SA_GATE_FILES},
+    {"POST", SA_SANDBOX_PATH "/files/move", SA_PERM_SANDBOXES_FILES, sa_handle_move_file,
+     SA_GATE_FILES},
+    {"POST", SA_SANDBOX_PATH "/files/copy", SA_PERM_SANDBOXES_FILES, sa_handle_copy_file,
+     SA_GATE_FILES},
+    {"POST", SA_SANDBOX_PATH "/files/chmod", SA_PERM_SANDBOXES_FILES, sa_handle_chmod_file,
+     SA_GATE_FILES},
+    {"POST", SA_SANDBOX_PATH "/files/mkdir", SA_PERM_SANDBOXES_FILES, sa_handle_mkdir,
+     SA_GATE_FILES},
+    {"GET", SA_SANDBOX_PATH "/files/archive", SA_PERM_SANDBOXES_FILES, sa_handle_export_files,
+     SA_GATE_FILES},
+    {"POST", SA_SANDBOX_PATH "/files/archive", SA_PERM_SANDBOXES_FILES, sa_handle_import_files,
+     SA_GATE_FILES},
+    {"GET", SA_SANDBOX_PATH "/files/watch", SA_PERM_SANDBOXES_FILES, sa_handle_watch_files,
+     SA_GATE_FILES},
+    {"POST", SA_SANDBOX_PATH "/files/signed-url", SA_PERM_SANDBOXES_FILES, sa_handle_sign_file,
+     SA_GATE_FILES},
     {0}};

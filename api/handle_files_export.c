@@ -15,11 +15,11 @@ static const char *const media_types[] = {"application/x-tar", "application/gzip
 struct export
 {
     struct sa_file_op *op;    /* NULL: the client has its answer, or is gone */
-    struct sa_worker *worker; /* NULL: not yet, or no more */
+    struct sa_thread *worker; /* NULL: not yet, or no more */
     enum sa_archive_format format;
 };
 
-static void on_run(struct sa_worker *worker, void *user)
+static void on_run(struct sa_thread *worker, void *user)
 {
     sa_archive_write(worker, ((struct export *)user)->format);
 }
@@ -29,7 +29,7 @@ static void leave(struct export *x)
 {
     x->op = NULL;
     if (x->worker)
-        sa_worker_stop(x->worker);
+        sa_thread_stop(x->worker);
     else
         free(x);
 }
@@ -68,7 +68,7 @@ static void pump(struct export *x)
 {
     struct sa_message *m;
     struct sa_error error;
-    while (x->op && x->worker && x->op->writable && (m = sa_worker_receive(x->worker))) {
+    while (x->op && x->worker && x->op->writable && (m = sa_thread_receive(x->worker))) {
         if (m->kind == SA_MESSAGE_BYTES) {
             x->op->writable = sa_http_response_write(x->op->request, m->data, m->length);
         } else if (m->kind == SA_MESSAGE_END) {
@@ -79,7 +79,7 @@ static void pump(struct export *x)
         }
         free(m);
     }
-    if (x->op && x->worker && x->op->held && x->op->call && sa_worker_has_room(x->worker)) {
+    if (x->op && x->worker && x->op->held && x->op->call && sa_thread_has_room(x->worker)) {
         sa_call_consume(x->op->call, x->op->held);
         x->op->held = 0;
     }
@@ -106,12 +106,12 @@ static bool begin(struct export *x)
     struct sa_http_request *request = x->op->request;
     if (x->worker)
         return true;
-    const struct sa_worker_options options = {.owner = x->op->principal->key_id,
+    const struct sa_thread_options options = {.owner = x->op->principal->key_id,
                                               .run = on_run,
                                               .wake = on_wake,
                                               .done = on_worker_gone,
                                               .user = x};
-    x->worker = sa_worker_start(x->op->app->loop, &options, &error);
+    x->worker = sa_thread_start(x->op->app->loop, &options, &error);
     if (!x->worker) {
         end_with(x, &error);
         return false;
@@ -127,7 +127,7 @@ static void on_note(void *user, struct sa_fields *fields)
     struct sa_file_op *op = user;
     struct export *x = op->user;
     if (begin(x) &&
-        !sa_worker_send(x->worker, SA_MESSAGE_ENTRY, (const char *)fields->next, fields->left))
+        !sa_thread_send(x->worker, SA_MESSAGE_ENTRY, (const char *)fields->next, fields->left))
         op->held += sa_call_keep_note(op->call);
 }
 
@@ -138,7 +138,7 @@ static void on_data(void *user, enum sa_link_channel channel, const void *data, 
     (void)channel;
     if (!begin(x))
         return;
-    if (sa_worker_send(x->worker, SA_MESSAGE_BYTES, data, length))
+    if (sa_thread_send(x->worker, SA_MESSAGE_BYTES, data, length))
         sa_call_consume(op->call, length);
     else
         op->held += length;
@@ -153,7 +153,7 @@ static void on_ended(void *user, const struct sa_error *error, struct sa_fields 
     if (error)
         end_with(x, error);
     else if (begin(x))
-        sa_worker_send(x->worker, SA_MESSAGE_END, NULL, 0);
+        sa_thread_send(x->worker, SA_MESSAGE_END, NULL, 0);
 }
 
 static bool accepts(const struct sa_http_request *request, const char *type)
@@ -172,6 +172,16 @@ static int read_format(const struct sa_http_request *request, enum sa_archive_fo
     return text ? sa_archive_format_parse(text, format, err) : 0;
 }
 
+static void on_opened(struct sa_file_op *op)
+{
+    struct export *x = sa_alloc(sizeof *x);
+    *x = (struct export){.op = op, .format = (enum sa_archive_format)op->format};
+    op->user = x;
+    op->writable = true;
+    sa_http_request_on_closed(op->request, on_client_gone, op);
+    sa_http_response_on_writable(op->request, on_writable, op);
+}
+
 void sa_handle_export_files(struct sa_app *app, struct sa_http_request *request,
                             const struct sa_principal *principal)
 {
@@ -185,15 +195,11 @@ void sa_handle_export_files(struct sa_app *app, struct sa_http_request *request,
         sa_http_respond_error(request, &error);
         return;
     }
-    sa_fields_add_text(&body, SA_FILE_PATH, path ? path : "/workspace");
-    struct sa_file_op *op =
-        sa_file_op_start(app, request, principal, SA_METHOD_FILE_EXPORT, &body, &events);
-    if (!op)
-        return;
-    struct export *x = sa_alloc(sizeof *x);
-    *x = (struct export){.op = op, .format = format};
-    op->user = x;
-    op->writable = true;
-    sa_http_request_on_closed(request, on_client_gone, op);
-    sa_http_response_on_writable(request, on_writable, op);
+    const struct sa_file_what what = {.operation = "export",
+                                      .method = SA_METHOD_FILE_EXPORT,
+                                      .path = path ? path : "/workspace",
+                                      .bytes = -1};
+    struct sa_file_op *op = sa_file_op_new(app, request, principal);
+    op->format = (int)format;
+    sa_file_op_open(op, &what, &body, &events, on_opened);
 }

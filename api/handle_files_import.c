@@ -12,7 +12,7 @@
 
 struct import {
     struct sa_file_op *op;    /* NULL: the client has its answer, or is gone */
-    struct sa_worker *worker; /* NULL: no more */
+    struct sa_thread *worker; /* NULL: no more */
     enum sa_archive_format format;
     struct sa_message *message; /* on its way to the runtime, */
     size_t sent;                /* so much of it is through */
@@ -21,7 +21,7 @@ struct import {
     struct sa_error error;
 };
 
-static void on_run(struct sa_worker *worker, void *user)
+static void on_run(struct sa_thread *worker, void *user)
 {
     sa_archive_read(worker, ((struct import *)user)->format);
 }
@@ -36,7 +36,7 @@ static void leave(struct import *m)
 {
     m->op = NULL;
     if (m->worker)
-        sa_worker_stop(m->worker);
+        sa_thread_stop(m->worker);
     else
         free_import(m);
 }
@@ -87,7 +87,7 @@ static void pump(struct import *m)
 {
     while (m->op && m->op->call && !m->failed) {
         if (!m->message && m->worker)
-            m->message = sa_worker_receive(m->worker);
+            m->message = sa_thread_receive(m->worker);
         if (!m->message)
             break;
         if (!forward(m))
@@ -96,7 +96,7 @@ static void pump(struct import *m)
         m->message = NULL;
         m->sent = 0;
     }
-    if (m->op && m->worker && m->paused && sa_worker_has_room(m->worker)) {
+    if (m->op && m->worker && m->paused && sa_thread_has_room(m->worker)) {
         m->paused = false;
         sa_http_request_resume(m->op->request);
     }
@@ -145,7 +145,7 @@ static void on_ended(void *user, const struct sa_error *error, struct sa_fields 
 static size_t on_body(struct sa_http_request *request, const void *data, size_t length, void *user)
 {
     struct import *m = ((struct sa_file_op *)user)->user;
-    if (m->worker && !sa_worker_send(m->worker, SA_MESSAGE_BYTES, data, length)) {
+    if (m->worker && !sa_thread_send(m->worker, SA_MESSAGE_BYTES, data, length)) {
         m->paused = true;
         sa_http_request_pause(request);
     }
@@ -157,7 +157,7 @@ static void on_body_done(struct sa_http_request *request, void *user)
     struct import *m = ((struct sa_file_op *)user)->user;
     (void)request;
     if (m->worker)
-        sa_worker_send(m->worker, SA_MESSAGE_END, NULL, 0);
+        sa_thread_send(m->worker, SA_MESSAGE_END, NULL, 0);
 }
 
 int sa_archive_format_parse(const char *text, enum sa_archive_format *format, struct sa_error *err)
@@ -192,6 +192,28 @@ static int read_format(const struct sa_http_request *request, enum sa_archive_fo
                        "application/x-tar, application/gzip or application/zip");
 }
 
+static void on_opened(struct sa_file_op *op)
+{
+    struct import *m = sa_alloc(sizeof *m);
+    struct sa_error error;
+    *m = (struct import){.op = op, .format = (enum sa_archive_format)op->format};
+    op->user = m;
+    const struct sa_thread_options options = {.owner = op->principal->key_id,
+                                              .run = on_run,
+                                              .wake = on_wake,
+                                              .done = on_worker_gone,
+                                              .user = m};
+    m->worker = sa_thread_start(op->app->loop, &options, &error);
+    if (!m->worker) {
+        sa_file_op_leave(op);
+        free(m);
+        sa_http_respond_error(op->request, &error);
+        return;
+    }
+    sa_http_request_on_closed(op->request, on_client_gone, op);
+    sa_http_request_body(op->request, on_body, on_body_done, op);
+}
+
 void sa_handle_import_files(struct sa_app *app, struct sa_http_request *request,
                             const struct sa_principal *principal)
 {
@@ -204,26 +226,11 @@ void sa_handle_import_files(struct sa_app *app, struct sa_http_request *request,
         sa_http_respond_error(request, &error);
         return;
     }
-    sa_fields_add_text(&body, SA_FILE_PATH, path ? path : "/workspace");
-    struct sa_file_op *op =
-        sa_file_op_start(app, request, principal, SA_METHOD_FILE_IMPORT, &body, &events);
-    if (!op)
-        return;
-    struct import *m = sa_alloc(sizeof *m);
-    *m = (struct import){.op = op, .format = format};
-    op->user = m;
-    const struct sa_worker_options options = {.owner = principal->key_id,
-                                              .run = on_run,
-                                              .wake = on_wake,
-                                              .done = on_worker_gone,
-                                              .user = m};
-    m->worker = sa_worker_start(app->loop, &options, &error);
-    if (!m->worker) {
-        sa_file_op_leave(op);
-        free(m);
-        sa_http_respond_error(request, &error);
-        return;
-    }
-    sa_http_request_on_closed(request, on_client_gone, op);
-    sa_http_request_body(request, on_body, on_body_done, op);
+    const struct sa_file_what what = {.operation = "import",
+                                      .method = SA_METHOD_FILE_IMPORT,
+                                      .path = path ? path : "/workspace",
+                                      .bytes = sa_http_request_content_length(request)};
+    struct sa_file_op *op = sa_file_op_new(app, request, principal);
+    op->format = (int)format;
+    sa_file_op_open(op, &what, &body, &events, on_opened);
 }

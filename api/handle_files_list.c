@@ -74,7 +74,6 @@ static int read_cursor(const char *text, struct sa_buf *out, struct sa_error *er
 /* The query to the fields of the call. */
 static int read_query(struct sa_http_request *request, struct sa_buf *body, struct sa_error *err)
 {
-    const char *path = sa_http_request_query(request, "path");
     const char *glob = sa_http_request_query(request, "glob");
     const char *cursor = sa_http_request_query(request, "cursor");
     sa_autobuf after = SA_BUF_INIT;
@@ -89,7 +88,6 @@ static int read_query(struct sa_http_request *request, struct sa_buf *body, stru
     if (glob && (!glob[0] || strlen(glob) > GLOB_BYTES_MAX))
         return sa_error_at(err, SA_EINVALID, "glob", "glob: expected 1 to %d bytes",
                            GLOB_BYTES_MAX);
-    sa_fields_add_text(body, SA_FILE_PATH, path ? path : "/workspace");
     sa_fields_add_int(body, SA_FILE_RECURSIVE, recursive);
     sa_fields_add_int(body, SA_FILE_LIMIT, limit);
     if (glob)
@@ -122,8 +120,12 @@ void sa_handle_list_files(struct sa_app *app, struct sa_http_request *request,
         sa_http_respond_error(request, &error);
         return;
     }
-    struct sa_file_op *op =
-        sa_file_op_start(app, request, principal, SA_METHOD_FILE_LIST, &body, &events);
-    if (op)
-        sa_http_response_on_writable(request, sa_file_op_writable, op);
+    const char *path = sa_http_request_query(request, "path");
+    const struct sa_file_what what = {.operation = "list",
+                                      .method = SA_METHOD_FILE_LIST,
+                                      .path = path ? path : "/workspace",
+                                      .bytes = -1};
+    struct sa_file_op *op = sa_file_op_new(app, request, principal);
+    sa_http_response_on_writable(request, sa_file_op_writable, op);
+    sa_file_op_open(op, &what, &body, &events, NULL);
 }

@@ -17,8 +17,6 @@ struct read_file {
     bool ranged; /* a range was asked for, and passed on to the runtime */
 };
 
-static const struct sa_call_events read_events;
-
 /* Files come from code that nobody has reviewed: a page among them may not act in the name of this
  * server's origin. */
 static void set_headers(struct sa_http_request *request, const struct sa_file_entry *e,
@@ -61,19 +59,14 @@ static bool check_conditions(struct sa_file_op *op, const struct sa_file_entry *
     return false;
 }
 
-static int start_read(struct sa_file_op *op)
+static void add_range(const struct read_file *r, struct sa_buf *body)
 {
-    const struct read_file *r = op->user;
-    sa_autobuf body = SA_BUF_INIT;
-    sa_fields_add_text(&body, SA_FILE_PATH, sa_file_route_path(op->request));
     if (r->ranged && r->range.suffix >= 0)
-        sa_fields_add_int(&body, SA_FILE_SUFFIX, r->range.suffix);
+        sa_fields_add_int(body, SA_FILE_SUFFIX, r->range.suffix);
     if (r->ranged && r->range.first > 0)
-        sa_fields_add_int(&body, SA_FILE_OFFSET, r->range.first);
+        sa_fields_add_int(body, SA_FILE_OFFSET, r->range.first);
     if (r->ranged && r->range.last >= 0)
-        sa_fields_add_int(&body, SA_FILE_LENGTH, r->range.last - r->range.first + 1);
-    op->noted = false;
-    return sa_file_op_call(op, SA_METHOD_FILE_READ, &body, &read_events);
+        sa_fields_add_int(body, SA_FILE_LENGTH, r->range.last - r->range.first + 1);
 }
 
 static void start_part(struct sa_file_op *op, const struct sa_file_entry *e)
@@ -107,8 +100,8 @@ static void on_note(void *user, struct sa_fields *fields)
         return;
     if (r->ranged && !sa_conditions_allow_range(&r->conditions, etag, e.modified_ms / 1000)) {
         sa_file_op_leave(op); /* the client has part of another file: it needs all of this one */
-        r->ranged = false;
-        start_read(op);
+        r->ranged = op->noted = false;
+        sa_file_op_again(op, &(struct sa_buf)SA_BUF_INIT);
         return;
     }
     set_headers(op->request, &e, etag);
@@ -169,16 +162,28 @@ static struct read_file *read_new(struct sa_http_request *request)
     return r;
 }
 
+static void open_read(struct sa_file_op *op, const char *operation, const struct sa_buf *body,
+                      const struct sa_call_events *events)
+{
+    const struct sa_file_what what = {.operation = operation,
+                                      .method = SA_METHOD_FILE_READ,
+                                      .path = sa_file_route_path(op->request),
+                                      .bytes = -1};
+    sa_file_op_open(op, &what, body, events, NULL);
+}
+
 void sa_handle_read_file(struct sa_app *app, struct sa_http_request *request,
                          const struct sa_principal *principal)
 {
     struct sa_file_op *op = sa_file_op_new(app, request, principal);
     struct read_file *r = op->user = read_new(request);
+    sa_autobuf body = SA_BUF_INIT;
     const char *range = sa_http_request_header(request, "range");
     r->ranged = range && sa_range_parse(range, &r->range);
     op->writable = true;
-    if (start_read(op) == 0)
-        sa_http_response_on_writable(request, sa_file_op_writable, op);
+    add_range(r, &body);
+    sa_http_response_on_writable(request, sa_file_op_writable, op);
+    open_read(op, "read", &body, &read_events);
 }
 
 /* HEAD is a read of no bytes: so it says, of links too, what GET would. */
@@ -212,9 +217,8 @@ void sa_handle_stat_file(struct sa_app *app, struct sa_http_request *request,
 {
     static const struct sa_call_events events = {.note = on_stat_note, .ended = on_stat_ended};
     sa_autobuf body = SA_BUF_INIT;
-    sa_fields_add_text(&body, SA_FILE_PATH, sa_file_route_path(request));
     sa_fields_add_int(&body, SA_FILE_LENGTH, 0);
     struct sa_file_op *op = sa_file_op_new(app, request, principal);
     op->user = read_new(request);
-    sa_file_op_call(op, SA_METHOD_FILE_READ, &body, &events);
+    open_read(op, "stat", &body, &events);
 }

@@ -1,5 +1,6 @@
 /* POST …/files/signed-url: one file, for a while, to who has no key. */
 #include "api/files.h"
+#include "api/gate.h"
 
 #include "json/json.h"
 
@@ -48,6 +49,7 @@ static void add_encoded(struct sa_buf *out, const char *text)
 struct sign_request {
     struct sa_app *app;
     const struct sa_principal *principal;
+    struct sa_http_request *request;
     const char *path, *method;
     int64_t expires_in_s;
 };
@@ -87,16 +89,12 @@ static int decode(struct sign_request *r, const char *body, size_t length, struc
     return rc;
 }
 
-static void on_body(struct sa_http_request *request, const char *body, size_t length, void *user)
+static void sign(void *user)
 {
     struct sign_request *r = user;
-    struct sa_error error;
+    struct sa_http_request *request = r->request;
     struct sa_arena *arena = sa_http_request_arena(request);
     sa_autobuf url = SA_BUF_INIT;
-    if (decode(r, body, length, arena, &error) < 0) {
-        sa_http_respond_error(request, &error);
-        return;
-    }
     struct sa_sandbox *sandbox = sa_route_sandbox(r->app, request, r->principal);
     if (!sandbox)
         return;
@@ -107,11 +105,30 @@ static void on_body(struct sa_http_request *request, const char *body, size_t le
     sa_respond_signed_url(r->app, request, r->principal, &grant, url.data, r->expires_in_s);
 }
 
+/* Whoever uses it is asked about, too, as one who reads or writes. */
+static void on_body(struct sa_http_request *request, const char *body, size_t length, void *user)
+{
+    struct sign_request *r = user;
+    struct sa_error error;
+    struct sa_gate_file file = {.operation = "sign", .bytes = -1};
+    struct sa_arena *arena = sa_http_request_arena(request);
+    if (decode(r, body, length, arena, &error) < 0 ||
+        sa_file_path_normal(r->path, "path", arena, &file.path, &error) < 0) {
+        sa_http_respond_error(request, &error);
+        return;
+    }
+    struct sa_sandbox *sandbox = sa_route_sandbox(r->app, request, r->principal);
+    if (sandbox)
+        sa_gate_then(sa_gate_file(&(struct sa_gate_who){r->app, r->principal, sandbox}, &file),
+                     request, sign, r);
+}
+
 void sa_handle_sign_file(struct sa_app *app, struct sa_http_request *request,
                          const struct sa_principal *principal)
 {
     struct sign_request *r = sa_arena_alloc(sa_http_request_arena(request), sizeof *r);
     r->app = app;
+    r->request = request;
     r->principal = principal;
     sa_http_request_collect(request, BODY_MAX, on_body, r);
 }

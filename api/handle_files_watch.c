@@ -138,6 +138,20 @@ int sa_file_event_print(const struct sa_field *event, struct sa_json_w *out)
     return 0;
 }
 
+static void on_opened(struct sa_file_op *op)
+{
+    const char *accept = sa_http_request_header(op->request, "accept");
+    struct watch *w = sa_alloc(sizeof *w);
+    *w = (struct watch){.op = op, .sse = accept && strstr(accept, "text/event-stream")};
+    op->user = w;
+    op->writable = true;
+    uv_timer_init(op->app->loop, &w->beat);
+    w->beat.data = w;
+    uv_timer_start(&w->beat, on_beat, BEAT_MS, BEAT_MS);
+    sa_http_request_on_closed(op->request, on_client_gone, op);
+    sa_http_response_on_writable(op->request, sa_file_op_writable, op);
+}
+
 void sa_handle_watch_files(struct sa_app *app, struct sa_http_request *request,
                            const struct sa_principal *principal)
 {
@@ -146,24 +160,14 @@ void sa_handle_watch_files(struct sa_app *app, struct sa_http_request *request,
     struct sa_error error;
     bool recursive = false;
     const char *path = sa_http_request_query(request, "path");
-    const char *accept = sa_http_request_header(request, "accept");
     if (sa_query_bool(request, "recursive", &recursive, &error) < 0) {
         sa_http_respond_error(request, &error);
         return;
     }
-    sa_fields_add_text(&body, SA_FILE_PATH, path ? path : "/workspace");
     sa_fields_add_int(&body, SA_FILE_RECURSIVE, recursive);
-    struct sa_file_op *op =
-        sa_file_op_start(app, request, principal, SA_METHOD_FILE_WATCH, &body, &events);
-    if (!op)
-        return;
-    struct watch *w = sa_alloc(sizeof *w);
-    *w = (struct watch){.op = op, .sse = accept && strstr(accept, "text/event-stream")};
-    op->user = w;
-    op->writable = true;
-    uv_timer_init(app->loop, &w->beat);
-    w->beat.data = w;
-    uv_timer_start(&w->beat, on_beat, BEAT_MS, BEAT_MS);
-    sa_http_request_on_closed(request, on_client_gone, op);
-    sa_http_response_on_writable(request, sa_file_op_writable, op);
+    const struct sa_file_what what = {.operation = "watch",
+                                      .method = SA_METHOD_FILE_WATCH,
+                                      .path = path ? path : "/workspace",
+                                      .bytes = -1};
+    sa_file_op_open(sa_file_op_new(app, request, principal), &what, &body, &events, on_opened);
 }

@@ -171,7 +171,7 @@ void sa_handle_revoke_key(struct sa_app *app, struct sa_http_request *request,
 }
 
 const struct sa_api_route sa_routes_identity[] = {
-    {"GET", "/api/v1/user/apikeys", SA_PERM_KEYS_READ, sa_handle_list_keys},
-    {"POST", "/api/v1/user/apikeys", SA_PERM_KEYS_WRITE, sa_handle_create_key},
-    {"DELETE", "/api/v1/user/apikeys/{id}", SA_PERM_KEYS_WRITE, sa_handle_revoke_key},
+    {"GET", "/api/v1/user/apikeys", SA_PERM_KEYS_READ, sa_handle_list_keys, SA_GATE_NONE},
+    {"POST", "/api/v1/user/apikeys", SA_PERM_KEYS_WRITE, sa_handle_create_key, SA_GATE_NONE},
+    {"DELETE", "/api/v1/user/apikeys/{id}", SA_PERM_KEYS_WRITE, sa_handle_revoke_key, SA_GATE_NONE},
     {0}};

@@ -52,8 +52,8 @@ void sa_handle_openapi(struct sa_app *app, struct sa_http_request *request,
 }
 
 const struct sa_api_route sa_routes_operations[] = {
-    {"GET", "/healthz", SA_PERM_NONE, sa_handle_healthz},
-    {"GET", "/readyz", SA_PERM_NONE, sa_handle_readyz},
-    {"GET", "/metrics", SA_PERM_OPERATIONS_READ, sa_handle_metrics},
-    {"GET", "/openapi.json", SA_PERM_NONE, sa_handle_openapi},
+    {"GET", "/healthz", SA_PERM_NONE, sa_handle_healthz, SA_GATE_NONE},
+    {"GET", "/readyz", SA_PERM_NONE, sa_handle_readyz, SA_GATE_NONE},
+    {"GET", "/metrics", SA_PERM_OPERATIONS_READ, sa_handle_metrics, SA_GATE_NONE},
+    {"GET", "/openapi.json", SA_PERM_NONE, sa_handle_openapi, SA_GATE_NONE},
     {0}};

@@ -5,6 +5,7 @@
  */
 #include "api/app.h"
 #include "api/exec_reply.h"
+#include "api/gate.h"
 #include "model/packages.h"
 
 #include "base/cleanup.h"
@@ -16,6 +17,8 @@ enum { INSTALLED_MAX = 4096, NAME_MAX_BYTES = 256 };
 struct install {
     struct sa_app *app;
     const struct sa_principal *principal;
+    struct sa_http_request *request;
+    struct sa_packages packages;
 };
 
 /* `installed`, from what the script said. Whatever else runs in the sandbox may have changed it:
@@ -55,9 +58,10 @@ static void more(const struct sa_answer *answer, struct sa_json_w *w)
     sa_arena_free(arena);
 }
 
-static void start(struct install *install, struct sa_http_request *request,
-                  const struct sa_packages *packages, struct sa_sandbox *sandbox)
+static void start(struct install *install, struct sa_sandbox *sandbox)
 {
+    struct sa_http_request *request = install->request;
+    const struct sa_packages *packages = &install->packages;
     struct sa_arena *arena = sa_http_request_arena(request);
     struct sa_error error;
     const bool pip = strcmp(packages->manager, "pip") == 0;
@@ -88,12 +92,21 @@ static void start(struct install *install, struct sa_http_request *request,
         sa_reply_output(request, execution, form, 0, true);
 }
 
+static void on_allowed(void *user)
+{
+    struct install *install = user;
+    struct sa_sandbox *sandbox =
+        sa_route_sandbox(install->app, install->request, install->principal);
+    if (sandbox)
+        start(install, sandbox);
+}
+
 static void on_body(struct sa_http_request *request, const char *body, size_t length, void *user)
 {
     struct install *install = user;
-    struct sa_packages packages;
     struct sa_error error;
-    if (sa_packages_decode(body, length, sa_http_request_arena(request), &packages, &error) < 0) {
+    if (sa_packages_decode(body, length, sa_http_request_arena(request), &install->packages,
+                           &error) < 0) {
         sa_http_respond_error(request, &error);
         return;
     }
@@ -106,7 +119,10 @@ static void on_body(struct sa_http_request *request, const char *body, size_t le
     }
     struct sa_sandbox *sandbox = sa_route_sandbox(install->app, request, install->principal);
     if (sandbox)
-        start(install, request, &packages, sandbox);
+        sa_gate_then(
+            sa_gate_packages(&(struct sa_gate_who){install->app, install->principal, sandbox},
+                             &install->packages),
+            request, on_allowed, install);
 }
 
 static void install_packages(struct sa_app *app, struct sa_http_request *request,
@@ -115,9 +131,11 @@ static void install_packages(struct sa_app *app, struct sa_http_request *request
     if (!sa_route_sandbox(app, request, principal))
         return;
     struct install *install = sa_arena_alloc(sa_http_request_arena(request), sizeof *install);
-    *install = (struct install){.app = app, .principal = principal};
+    *install = (struct install){.app = app, .principal = principal, .request = request};
     sa_http_request_collect(request, SA_PACKAGES_BODY_MAX, on_body, install);
 }
 
-const struct sa_api_route sa_routes_packages[] = {
-    {"POST", SA_SANDBOX_PATH "/packages", SA_PERM_SANDBOXES_EXECUTE, install_packages}, {0}};
+const struct sa_api_route sa_routes_packages[] = {{"POST", SA_SANDBOX_PATH "/packages",
+                                                   SA_PERM_SANDBOXES_EXECUTE, install_packages,
+                                                   SA_GATE_PACKAGES},
+                                                  {0}};

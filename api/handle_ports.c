@@ -3,6 +3,7 @@
  * signed URL (api/sign.h), which in the host form becomes a cookie of that host, so that a page
  * loads what belongs to it.
  */
+#include "api/gate.h"
 #include "api/port.h"
 #include "api/sign.h"
 
@@ -62,6 +63,38 @@ static const char *own_query(struct sa_http_request *request)
     return out.length ? sa_arena_strndup(arena, out.data, out.length) : "";
 }
 
+/* ---- the policies, before either form ---- */
+
+struct passage {
+    struct sa_app *app;
+    struct sa_http_request *request;
+    struct sa_port_target target;
+    char id[SA_ID_BYTES];
+};
+
+static void on_allowed(void *user)
+{
+    struct passage *p = user;
+    struct sa_error error;
+    p->target.sandbox = sa_sandbox_find(p->app->sandboxes, p->id);
+    if (p->target.sandbox) {
+        sa_port_proxy(p->app, p->request, &p->target);
+        return;
+    }
+    sa_error_set(&error, SA_ENOTFOUND, "the sandbox \"%.40s\" has ended", p->id);
+    sa_http_respond_error(p->request, &error);
+}
+
+static void ask_and_proxy(struct sa_app *app, struct sa_http_request *request,
+                          const struct sa_principal *principal, const struct sa_port_target *target)
+{
+    struct passage *p = sa_arena_alloc(sa_http_request_arena(request), sizeof *p);
+    *p = (struct passage){.app = app, .request = request, .target = *target};
+    snprintf(p->id, sizeof p->id, "%s", sa_sandbox_id(target->sandbox));
+    sa_gate_then(sa_gate_port(&(struct sa_gate_who){app, principal, target->sandbox}, target->port),
+                 request, on_allowed, p);
+}
+
 /* ---- the path form ---- */
 
 /* What follows `…/ports/{port}`, as the client sent it. */
@@ -101,7 +134,7 @@ void sa_handle_port(struct sa_app *app, struct sa_http_request *request,
         return;
     }
     const char *rest = rest_of_path(request, &prefix);
-    sa_port_proxy(app, request,
+    ask_and_proxy(app, request, principal,
                   &(struct sa_port_target){
                       .sandbox = sandbox,
                       .port = port,
@@ -271,7 +304,7 @@ bool sa_port_dispatch_host(struct sa_app *app, struct sa_http_request *request)
         return true;
     }
     sa_request_hold(request, sandbox);
-    sa_port_proxy(app, request,
+    ask_and_proxy(app, request, principal,
                   &(struct sa_port_target){
                       .sandbox = sandbox,
                       .port = form.port,
@@ -429,20 +462,20 @@ static void handle_list(struct sa_app *app, struct sa_http_request *request,
 
 #define PORT SA_SANDBOX_PATH "/ports/{port}"
 #define ANY(pattern, handler)                                                                      \
-    {"GET", pattern, SA_PERM_SANDBOXES_PORTS, handler},                                            \
-        {"HEAD", pattern, SA_PERM_SANDBOXES_PORTS, handler},                                       \
-        {"POST", pattern, SA_PERM_SANDBOXES_PORTS, handler},                                       \
-        {"PUT", pattern, SA_PERM_SANDBOXES_PORTS, handler},                                        \
-        {"PATCH", pattern, SA_PERM_SANDBOXES_PORTS, handler},                                      \
-        {"DELETE", pattern, SA_PERM_SANDBOXES_PORTS, handler},                                     \
+    {"GET", pattern, SA_PERM_SANDBOXES_PORTS, handler, SA_GATE_EXECUTE},                           \
+        {"HEAD", pattern, SA_PERM_SANDBOXES_PORTS, handler, SA_GATE_EXECUTE},                      \
+        {"POST", pattern, SA_PERM_SANDBOXES_PORTS, handler, SA_GATE_EXECUTE},                      \
+        {"PUT", pattern, SA_PERM_SANDBOXES_PORTS, handler, SA_GATE_EXECUTE},                       \
+        {"PATCH", pattern, SA_PERM_SANDBOXES_PORTS, handler, SA_GATE_EXECUTE},                     \
+        {"DELETE", pattern, SA_PERM_SANDBOXES_PORTS, handler, SA_GATE_EXECUTE},                    \
     {                                                                                              \
-        "OPTIONS", pattern, SA_PERM_SANDBOXES_PORTS, handler                                       \
+        "OPTIONS", pattern, SA_PERM_SANDBOXES_PORTS, handler, SA_GATE_EXECUTE                      \
     }
 
 const struct sa_api_route sa_routes_ports[] = {
-    {"GET", SA_SANDBOX_PATH "/ports", SA_PERM_SANDBOXES_READ, handle_list},
-    {"POST", PORT "/signed-url", SA_PERM_SANDBOXES_PORTS, handle_sign},
-    {"GET", PORT, SA_PERM_SANDBOXES_PORTS, handle_bare},
+    {"GET", SA_SANDBOX_PATH "/ports", SA_PERM_SANDBOXES_READ, handle_list, SA_GATE_READS},
+    {"POST", PORT "/signed-url", SA_PERM_SANDBOXES_PORTS, handle_sign, SA_GATE_READS},
+    {"GET", PORT, SA_PERM_SANDBOXES_PORTS, handle_bare, SA_GATE_READS},
     ANY(PORT "/", sa_handle_port),
     ANY(PORT "/{path...}", sa_handle_port),
     {0}};

@@ -1,10 +1,12 @@
 /* Sandboxes: create, get, delete. */
+#include "api/gate.h"
 #include "api/idempotency.h"
 #include "api/lookup.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "log/log.h"
+#include "model/admission.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +20,11 @@ struct creation {
     struct sa_app *app;
     const struct sa_principal *principal;
     struct sa_http_request *request;
+    const char *body;
+    size_t length;
     struct sa_sandbox_spec spec;
     struct sa_security_call *security; /* being asked */
+    struct sa_gate *gate; /* being asked */
     bool wait;
     char id[SA_ID_BYTES];
     /* with a key */
@@ -96,7 +101,13 @@ static void refuse(struct creation *c, const struct sa_error *err)
     if (c->claim)
         sa_claim_abandon(c->claim);
     c->claim = NULL;
-    sa_http_respond_error(c->request, err);
+    if (err->code == SA_EPOLICY) { /* its path is the rule's */
+        struct sa_error told = *err;
+        told.path[0] = '\0';
+        sa_http_respond_error_full(c->request, 0, &told, &(struct sa_http_why){.rule = err->path});
+    } else {
+        sa_http_respond_error(c->request, err);
+    }
 }
 
 static void on_security(void *user, const struct sa_error *err,
@@ -111,7 +122,7 @@ static void on_security(void *user, const struct sa_error *err,
         make(c, security);
 }
 
-static void on_asker_gone(struct sa_http_request *request, void *user)
+static void on_security_asker_gone(struct sa_http_request *request, void *user)
 {
     struct creation *c = user;
     (void)request;
@@ -141,6 +152,48 @@ static void create(struct creation *c)
         return;
     }
     c->security = sa_security_ask(security, &ask, on_security, c);
+    sa_http_request_on_closed(c->request, on_security_asker_gone, c);
+}
+
+/* ---- the policies ---- */
+
+static void on_admission(void *user, const struct sa_denial *denial)
+{
+    struct creation *c = user;
+    struct sa_claim *claim = c->claim;
+    sa_http_request_on_closed(c->request, NULL, NULL);
+    if (!denial) {
+        create(c);
+        return;
+    }
+    sa_respond_denial(c->request, denial);
+    if (claim)
+        sa_claim_abandon(claim);
+}
+
+static void on_asker_gone(struct sa_http_request *request, void *user)
+{
+    struct creation *c = user;
+    (void)request;
+    sa_gate_forget(c->gate);
+    if (c->claim)
+        sa_claim_abandon(c->claim);
+}
+
+static void ask(struct creation *c)
+{
+    sa_autobuf object = SA_BUF_INIT;
+    struct sa_error error;
+    if (sa_admission_of_body(c->body, c->length, &object, &error) < 0) {
+        refuse(c, &error);
+        return;
+    }
+    const struct sa_gate_admission admission = {.operation = "CREATE",
+                                                .object = object.data,
+                                                .arena = sa_http_request_arena(c->request),
+                                                .spec = &c->spec};
+    c->gate = sa_gate_admission(&(struct sa_gate_who){c->app, c->principal, NULL}, &admission);
+    sa_gate_on(c->gate, on_admission, c);
     sa_http_request_on_closed(c->request, on_asker_gone, c);
 }
 
@@ -200,7 +253,7 @@ static void on_claim(void *user, enum sa_claim_outcome outcome, const char *reso
     struct creation *c = user;
     sa_http_request_on_closed(c->request, NULL, NULL);
     if (outcome == SA_CLAIM_NEW)
-        create(c);
+        ask(c);
     else if (outcome == SA_CLAIM_KNOWN)
         answer_known(c, resource);
     else
@@ -226,8 +279,10 @@ static void on_create_body(struct sa_http_request *request, const char *body, si
         sa_http_respond_error(request, &error);
         return;
     }
+    c->body = body;
+    c->length = length;
     if (!c->key) {
-        create(c);
+        ask(c);
         return;
     }
     struct sa_idempotency_what what = {.principal = c->principal->key_id,
@@ -308,25 +363,43 @@ static void on_deleter_gone(struct sa_http_request *request, void *user)
         sa_sandbox_forget(sandbox, request);
 }
 
+static void delete (void *user)
+{
+    struct creation *c = user;
+    struct sa_sandbox *sandbox = sa_route_sandbox(c->app, c->request, c->principal);
+    if (!sandbox)
+        return;
+    snprintf(c->id, sizeof c->id, "%s", sa_sandbox_id(sandbox));
+    sa_http_request_on_closed(c->request, on_deleter_gone, c);
+    sa_sandbox_delete(sandbox, "Deleted", "deleted by request", on_deleted, c->request);
+}
+
 void sa_handle_delete_sandbox(struct sa_app *app, struct sa_http_request *request,
                               const struct sa_principal *principal)
 {
+    sa_autobuf object = SA_BUF_INIT;
     struct sa_sandbox *sandbox = sa_route_sandbox(app, request, principal);
     if (!sandbox)
         return;
     struct creation *c = sa_arena_alloc(sa_http_request_arena(request), sizeof *c);
-    c->app = app;
-    snprintf(c->id, sizeof c->id, "%s", sa_sandbox_id(sandbox));
-    sa_http_request_on_closed(request, on_deleter_gone, c);
-    sa_sandbox_delete(sandbox, "Deleted", "deleted by request", on_deleted, request);
+    *c = (struct creation){.app = app, .principal = principal, .request = request};
+    sa_admission_of_spec(sa_sandbox_spec(sandbox), sa_sandbox_id(sandbox), &object);
+    const struct sa_gate_admission admission = {
+        .operation = "DELETE", .object = object.data, .old = object.data};
+    sa_gate_then(sa_gate_admission(&(struct sa_gate_who){app, principal, sandbox}, &admission),
+                 request, delete, c);
 }
 
 const struct sa_api_route sa_routes_sandboxes[] = {
-    {"POST", "/api/v1/sandboxes", SA_PERM_SANDBOXES_WRITE, sa_handle_create_sandbox},
-    {"GET", "/api/v1/sandboxes", SA_PERM_SANDBOXES_READ, sa_handle_list_sandboxes},
-    {"GET", SA_SANDBOX_PATH, SA_PERM_SANDBOXES_READ, sa_handle_get_sandbox},
-    {"DELETE", SA_SANDBOX_PATH, SA_PERM_SANDBOXES_WRITE, sa_handle_delete_sandbox},
-    {"GET", SA_SANDBOX_PATH "/metrics", SA_PERM_SANDBOXES_READ, sa_handle_sandbox_metrics},
-    {"GET", SA_SANDBOX_PATH "/events", SA_PERM_SANDBOXES_READ, sa_handle_sandbox_events},
-    {"GET", SA_SANDBOX_PATH "/wait", SA_PERM_SANDBOXES_READ, sa_handle_sandbox_wait},
+    {"POST", "/api/v1/sandboxes", SA_PERM_SANDBOXES_WRITE, sa_handle_create_sandbox,
+     SA_GATE_ADMISSION},
+    {"GET", "/api/v1/sandboxes", SA_PERM_SANDBOXES_READ, sa_handle_list_sandboxes, SA_GATE_READS},
+    {"GET", SA_SANDBOX_PATH, SA_PERM_SANDBOXES_READ, sa_handle_get_sandbox, SA_GATE_READS},
+    {"DELETE", SA_SANDBOX_PATH, SA_PERM_SANDBOXES_WRITE, sa_handle_delete_sandbox,
+     SA_GATE_ADMISSION},
+    {"GET", SA_SANDBOX_PATH "/metrics", SA_PERM_SANDBOXES_READ, sa_handle_sandbox_metrics,
+     SA_GATE_READS},
+    {"GET", SA_SANDBOX_PATH "/events", SA_PERM_SANDBOXES_READ, sa_handle_sandbox_events,
+     SA_GATE_READS},
+    {"GET", SA_SANDBOX_PATH "/wait", SA_PERM_SANDBOXES_READ, sa_handle_sandbox_wait, SA_GATE_READS},
     {0}};

@@ -1,5 +1,6 @@
 /* agent-api: options, privilege, start, signals. Usually started by `secureagent up`. */
 #include "api/app_run.h"
+#include "api/policies.h"
 
 #include "base/cleanup.h"
 #include "base/fdio.h"
@@ -94,6 +95,10 @@ static const struct sa_option options[] = {
      .kind = SA_OPTION_PATH,
      .env = "SECUREAGENT_PACKAGE_MIRROR",
      .help = "the directory of packages that the node offers to sandboxes"},
+    {.name = "policy-dir",
+     .kind = SA_OPTION_LIST,
+     .env = "SECUREAGENT_POLICY_DIR",
+     .help = "folder with policies/ and scaling/, rules over the shipped ones; may be repeated"},
     {.name = "log-level",
      .kind = SA_OPTION_STRING,
      .fallback = "info",
@@ -117,7 +122,8 @@ static int print_routes(void)
 {
     for (size_t i = 0; sa_api_routes[i]; i++)
         for (const struct sa_api_route *r = sa_api_routes[i]; r->method; r++)
-            printf("%s %s %s\n", r->method, r->pattern, sa_permission_name(r->permission));
+            printf("%s %s %s %s\n", r->method, r->pattern, sa_permission_name(r->permission),
+                   sa_gate_point_name(r->gate));
     return 0;
 }
 
@@ -171,7 +177,7 @@ static void on_ready(struct sa_app_run *run, const struct sa_error *err)
     const char *url = sa_http_server_url(run->app.server);
     int fd = (int)run->ready_fd;
     if (err) {
-        sa_log_error("the sandbox-node cannot make sandboxes", SA_LOG_ERR(err));
+        sa_log_error("cannot start", SA_LOG_ERR(err));
         sa_app_stop(run, sa_code_exit_status(err->code));
         return;
     }
@@ -189,12 +195,21 @@ static void on_stop_signal(int signum, void *user)
     sa_app_stop(user, 0);
 }
 
+static void on_hangup(uv_signal_t *signal, int signum)
+{
+    struct sa_app_run *run = signal->data;
+    (void)signum;
+    sa_policies_reload(&run->app);
+}
+
 static int serve(const struct sa_config *config, uv_loop_t *loop, struct sa_error *err)
 {
     static struct sa_app_run run;
     char *key = read_key(sa_config_int(config, "key-fd"));
     char *const *origins;
     size_t origin_count = sa_config_list(config, "allow-origin", &origins);
+    char *const *policy_dirs;
+    size_t policy_dir_count = sa_config_list(config, "policy-dir", &policy_dirs);
     struct sa_app_options o = {.loop = loop,
                                .listen = sa_config_string(config, "listen"),
                                .data_dir = sa_config_string(config, "data-dir"),
@@ -211,6 +226,8 @@ static int serve(const struct sa_config *config, uv_loop_t *loop, struct sa_erro
                                    (size_t)sa_config_bytes(config, "spool-total-bytes"),
                                .retention_ms = sa_config_ms(config, "retention"),
                                .package_mirror = sa_config_string(config, "package-mirror"),
+                               .policy_dirs = (const char *const *)policy_dirs,
+                               .policy_dir_count = policy_dir_count,
                                .run_as = sa_config_int(config, "run-as"),
                                .ready = on_ready};
     run.ready_fd = sa_config_int(config, "ready-fd");
@@ -225,8 +242,14 @@ static int serve(const struct sa_config *config, uv_loop_t *loop, struct sa_erro
     struct sa_signals *signals = sa_signals_start(loop, on_stop_signal, &run, err);
     if (!signals)
         return -1;
+    static uv_signal_t hangup;
+    hangup.data = &run;
+    uv_signal_init(loop, &hangup);
+    uv_signal_start(&hangup, on_hangup, SIGHUP);
+    uv_unref((uv_handle_t *)&hangup);
     uv_run(loop, UV_RUN_DEFAULT);
     sa_signals_stop(signals);
+    uv_close((uv_handle_t *)&hangup, NULL);
     return run.exit_status;
 }
 

@@ -26,6 +26,8 @@ struct sa_sandboxes *sa_sandboxes_new(const struct sa_sandboxes_options *options
     all->loop = options->loop;
     all->store = options->store;
     all->max_running = options->max_running ? options->max_running : 1000;
+    all->policy = options->policy;
+    all->running_in = options->running;
     all->ended = options->ended;
     all->node_lost = options->node_lost;
     all->owner = options->owner;
@@ -177,6 +179,7 @@ static void retire(struct sa_sandbox *sandbox)
     sa_node_forget(all->node, sandbox);
     sa_sandbox_withdraw(sandbox);
     sa_buf_deinit(&sandbox->submission.body);
+    sa_sandbox_forget_end(sandbox);
     sa_runtime_conn_free(sandbox->conn, sandbox->message);
     sandbox->conn = NULL;
     if (!sandbox->failure.code)

@@ -13,6 +13,8 @@
 #include "model/sandbox.h"
 #include "store/store.h"
 
+struct sa_policy;
+struct sa_policy_sandbox;
 struct sa_sandboxes;
 struct sa_sandbox;
 
@@ -21,7 +23,9 @@ struct sa_sandboxes_options {
     struct sa_store *store;
     struct sa_metrics *metrics;
     int node_fd;                                /* taken */
-    struct sa_policy *policy;                   /* decides security contexts; outlives them */
+    struct sa_policy *policy;                   /* decides security contexts and ends; outlives them */
+    /* How many executions run in it; NULL: nobody counts. */
+    int64_t (*running)(void *owner, const char *id);
     size_t max_running;                         /* more creates answer SA_EQUOTA; 0: 1000 */
     void (*ended)(void *owner, const char *id); /* nothing of the sandbox is left */
     void (*node_lost)(void *owner);
@@ -81,6 +85,8 @@ enum sa_phase sa_sandbox_phase(const struct sa_sandbox *sandbox);
 const struct sa_sandbox_spec *sa_sandbox_spec(const struct sa_sandbox *sandbox);
 struct sa_sandboxes *sa_sandbox_all(struct sa_sandbox *sandbox);
 void sa_sandbox_view_fill(const struct sa_sandbox *sandbox, struct sa_sandbox_view *view);
+/* What the policies are told of it (policy/points.h); texts are the sandbox's. */
+void sa_sandbox_facts(const struct sa_sandbox *sandbox, struct sa_policy_sandbox *facts);
 int64_t sa_sandbox_oom_kills(const struct sa_sandbox *sandbox);
 
 /* The link of a running sandbox; NULL and SA_ECONFLICT with the phase otherwise. This is a use: a
@@ -120,6 +126,9 @@ int sa_sandbox_resume(struct sa_sandbox *sandbox, sa_sandbox_done done, void *us
  * the timeout begins now. */
 int sa_sandbox_update(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *next,
                       bool timeout_anew, struct sa_error *err);
+
+/* Grows with each update of the settings. */
+uint64_t sa_sandbox_revision(const struct sa_sandbox *sandbox);
 
 /* Be told of what happens to it: a change of phase or settings, an event; the last time when it
  * has ended (the watch is off then). `changed` may take its own watch off, and no other. */

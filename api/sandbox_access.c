@@ -1,6 +1,9 @@
 /* Looking sandboxes up, and looking at one. */
 #include "api/sandbox_private.h"
 
+#include "base/clock.h"
+#include "policy/points.h"
+
 bool sa_sandboxes_node_is_up(const struct sa_sandboxes *all)
 {
     return sa_node_client_is_open(all->node);
@@ -69,6 +72,22 @@ const struct sa_sandbox_spec *sa_sandbox_spec(const struct sa_sandbox *sandbox)
 struct sa_sandboxes *sa_sandbox_all(struct sa_sandbox *sandbox)
 {
     return sandbox->all;
+}
+
+void sa_sandbox_facts(const struct sa_sandbox *s, struct sa_policy_sandbox *facts)
+{
+    int64_t age_ms = sa_wall_ms() - s->created_ms;
+    *facts = (struct sa_policy_sandbox){.id = s->id,
+                                        .name = s->spec.name ? s->spec.name : s->id,
+                                        .runtime = s->spec.runtime,
+                                        .security_level = sa_security_level_name(s->spec.level),
+                                        .labels = s->spec.labels,
+                                        .age_s = age_ms > 0 ? age_ms / 1000 : 0};
+}
+
+uint64_t sa_sandbox_revision(const struct sa_sandbox *sandbox)
+{
+    return sandbox->revision;
 }
 
 int64_t sa_sandbox_oom_kills(const struct sa_sandbox *sandbox)

@@ -71,11 +71,15 @@ struct sa_sandbox {
     bool pause_if_idle; /* a use on the way calls it off */
     bool expired;       /* paused because its timeout was over: resumed, it has it anew */
     bool can_pause;     /* it has a freezer */
+    struct sa_policy_call *ending; /* the policies are asked what comes of a timeout */
+    bool ending_idle;
+    int64_t extensions; /* of the timeout that runs */
     unsigned users;
     int64_t idle_ms, paused_ms; /* wall: since when; 0: not */
     struct sa_sandbox_watch *watches;
     struct sa_arena *settings; /* labels, annotations */
     char *settings_json;
+    uint64_t revision; /* of the settings */
     int64_t oom_kills;
     struct submission submission;
     struct event *events;
@@ -95,6 +99,8 @@ struct sa_sandboxes {
     uv_timer_t stop_timer;
     void (*stopped)(void *user);
     void *stopped_user;
+    struct sa_policy *policy;
+    int64_t (*running_in)(void *owner, const char *id);
     void (*ended)(void *owner, const char *id);
     void (*node_lost)(void *owner);
     void *owner;
@@ -133,6 +139,11 @@ void sa_sandbox_copy_spec(struct sa_sandbox *sandbox, const struct sa_sandbox_sp
 void sa_sandbox_begin_timeouts(struct sa_sandbox *sandbox);
 void sa_sandbox_begin_expiry(struct sa_sandbox *sandbox);
 void sa_sandbox_begin_idle(struct sa_sandbox *sandbox);
+
+/* sandbox_end.c */
+/* A timeout is over; `idle`: the idle one. */
+void sa_sandbox_ask_end(struct sa_sandbox *sandbox, bool idle);
+void sa_sandbox_forget_end(struct sa_sandbox *sandbox);
 
 /* sandbox_pause.c */
 /* It is ending: whoever waits for a pause or a resume learns it. */

@@ -56,32 +56,18 @@ void sa_sandbox_copy_spec(struct sa_sandbox *s, const struct sa_sandbox_spec *sp
 
 /* ---- timeouts ---- */
 
-static void end_or_pause(struct sa_sandbox *s, enum sa_end end, const char *reason,
-                         const char *message)
-{
-    if (end == SA_END_DELETE) {
-        sa_sandbox_delete(s, reason, message, NULL, NULL);
-        return;
-    }
-    sa_sandbox_event(s, "Normal", reason, message, 1);
-    sa_sandbox_pause(s, NULL, NULL, NULL);
-}
-
 static void on_expired(struct sa_sandbox_timer *timer)
 {
-    struct sa_sandbox *s = sa_container_of(timer, struct sa_sandbox, expiry);
-    char message[96];
-    snprintf(message, sizeof message, "its timeout of %lld s is over",
-             (long long)s->spec.timeout_s);
-    s->expired = true;
-    s->pause_if_idle = false;
-    end_or_pause(s, s->spec.lifecycle.on_timeout, "TimedOut", message);
+    sa_sandbox_ask_end(sa_container_of(timer, struct sa_sandbox, expiry), false);
 }
 
 void sa_sandbox_begin_expiry(struct sa_sandbox *s)
 {
     int64_t timeout_ms = s->spec.timeout_s * 1000;
+    if (!s->ending_idle)
+        sa_sandbox_forget_end(s); /* of the one that is over */
     s->expired = false;
+    s->extensions = 0;
     s->expiry.fire = on_expired;
     s->expires_ms = sa_wall_ms() + timeout_ms;
     sa_sandbox_timer_set(s, &s->expiry, timeout_ms);
@@ -90,13 +76,8 @@ void sa_sandbox_begin_expiry(struct sa_sandbox *s)
 static void on_idle(struct sa_sandbox_timer *timer)
 {
     struct sa_sandbox *s = sa_container_of(timer, struct sa_sandbox, idle);
-    char message[96];
-    if (s->users || s->pausing != PAUSE_NOT)
-        return;
-    snprintf(message, sizeof message, "nobody used it for %lld s",
-             (long long)s->spec.lifecycle.idle_timeout_s);
-    s->pause_if_idle = true;
-    end_or_pause(s, s->spec.lifecycle.on_idle, "Idle", message);
+    if (!s->users && s->pausing == PAUSE_NOT)
+        sa_sandbox_ask_end(s, true);
 }
 
 void sa_sandbox_begin_idle(struct sa_sandbox *s)
@@ -144,6 +125,7 @@ int sa_sandbox_update(struct sa_sandbox *s, const struct sa_sandbox_spec *next, 
                            "(cgroup.freezer); choose \"delete\"");
     bool idle_changed = l->idle_timeout_s != s->spec.lifecycle.idle_timeout_s;
     copy_settings(s, next);
+    s->revision++;
     if (timeout_anew && s->phase == SA_PHASE_PAUSED) {
         s->expired = true; /* it begins with the resume */
     } else if (timeout_anew && s->phase == SA_PHASE_RUNNING) {

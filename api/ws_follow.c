@@ -228,23 +228,42 @@ static int check_new(const struct sa_talk *s, struct sa_talk_message *m, struct 
     return 0;
 }
 
+struct start {
+    const char *id;
+    struct sa_execute execute;
+};
+
+static int start(struct sa_talk *s, void *user, struct sa_error *err)
+{
+    const struct start *start = user;
+    struct sa_sandbox *sandbox = sa_talk_sandbox(s, err);
+    struct sa_execution *execution =
+        sandbox ? sa_execution_start(s->app->executions, sandbox, &start->execute,
+                                     SA_EXECUTION_STREAM_MAX, err)
+                : NULL;
+    if (!execution)
+        return -1;
+    struct sa_follow *f = follow(s, start->id, execution, 0);
+    f->only_start = start->execute.background;
+    remember_name(f);
+    return 0;
+}
+
 int sa_talk_execute(struct sa_talk *s, struct sa_talk_message *m, struct sa_error *err)
 {
-    struct sa_execute execute;
+    struct start *wanted = sa_arena_alloc(m->arena, sizeof *wanted);
+    wanted->id = m->id;
     if (check_new(s, m, err) < 0)
         return -1;
     if (sa_follow_find(s, m->id))
         return sa_error_at(err, SA_ECONFLICT, "id", "id: an execution with it is still followed");
     struct sa_sandbox *sandbox = sa_talk_sandbox(s, err);
-    if (!sandbox || sa_execute_decode_members(m->root, m->arena, &execute, err) < 0)
+    if (!sandbox || sa_execute_decode_members(m->root, m->arena, &wanted->execute, err) < 0)
         return -1;
-    struct sa_execution *execution =
-        sa_execution_start(s->app->executions, sandbox, &execute, SA_EXECUTION_STREAM_MAX, err);
-    if (!execution)
-        return -1;
-    struct sa_follow *f = follow(s, m->id, execution, 0);
-    f->only_start = execute.background;
-    remember_name(f);
+    sa_talk_ask(s, m,
+                sa_gate_execute(&(struct sa_gate_who){s->app, &s->principal, sandbox}, NULL,
+                                &wanted->execute),
+                start, wanted);
     return 0;
 }
 

@@ -1,11 +1,15 @@
 #include "api/ws_open.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
+#include "json/write.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { CODE_POLICY = 1008 };
+enum { CODE_POLICY = 1008, SA_WS_REASON_MAX = 123 };
 
 /* The token of the list that `matches`; its length is *length. */
 static const char *find_protocol(const char *list, const char *wanted, bool prefix, size_t *length)
@@ -89,6 +93,61 @@ int sa_ws_open(struct sa_app *app, struct sa_http_request *request,
         return 0;
     sa_http_respond_error(request, &error);
     return -1;
+}
+
+struct refusal {
+    struct sa_buf text;
+    char reason[SA_WS_REASON_MAX + 1];
+};
+
+static void on_refusal_opened(struct sa_ws_conn *conn, void *user)
+{
+    struct refusal *r = user;
+    sa_ws_send(conn, SA_WS_TEXT, r->text.data, r->text.length);
+    sa_ws_close(conn, CODE_POLICY, r->reason);
+}
+
+static void on_refusal_message(struct sa_ws_conn *conn, enum sa_ws_kind kind, const char *data,
+                               size_t length, void *user)
+{
+    (void)conn, (void)kind, (void)data, (void)length, (void)user; /* too late */
+}
+
+static void on_refusal_writable(struct sa_ws_conn *conn, void *user)
+{
+    (void)conn, (void)user;
+}
+
+static void free_refusal(struct refusal *r)
+{
+    sa_buf_deinit(&r->text);
+    free(r);
+}
+
+static void on_refusal_closed(struct sa_ws_conn *conn, int code, void *user)
+{
+    (void)conn, (void)code;
+    free_refusal(user);
+}
+
+void sa_ws_refuse(struct sa_app *app, struct sa_http_request *request,
+                  const struct sa_denial *denial)
+{
+    static const struct sa_ws_events events = {on_refusal_opened, on_refusal_message,
+                                               on_refusal_writable, on_refusal_closed};
+    const struct sa_error *error = &denial->error;
+    struct refusal *r = sa_alloc(sizeof *r);
+    struct sa_json_w w = sa_json_w_start(&r->text);
+    sa_json_w_begin_object(&w);
+    sa_json_put_string(&w, "type", "error");
+    sa_json_put_string(&w, "code", sa_code_name(error->code));
+    sa_json_put_string(&w, "message", error->message);
+    sa_denial_print(denial, &w);
+    sa_json_w_end_object(&w);
+    snprintf(r->reason, sizeof r->reason, "%.*s", SA_WS_REASON_MAX, error->message);
+    r->reason[sa_utf8_prefix(r->reason, strlen(r->reason))] = '\0';
+    if (sa_ws_open(app, request, &events, r) < 0)
+        free_refusal(r);
 }
 
 bool sa_ws_still_may(struct sa_app *app, const char *key_id, struct sa_ws_conn *conn)

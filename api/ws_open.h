@@ -2,7 +2,7 @@
 #ifndef SA_API_WS_OPEN_H
 #define SA_API_WS_OPEN_H
 
-#include "api/app.h"
+#include "api/gate.h"
 #include "ws/ws.h"
 
 #define SA_WS_SUBPROTOCOL "secureagent.v1"
@@ -19,6 +19,11 @@ int sa_ws_check(struct sa_app *app, struct sa_http_request *request);
  * still the caller's. */
 int sa_ws_open(struct sa_app *app, struct sa_http_request *request,
                const struct sa_ws_events *events, void *user);
+
+/* Open it only to say why not: an error message, and 1008 with the reason. A browser learns nothing
+ * of an answer that is no WebSocket. */
+void sa_ws_refuse(struct sa_app *app, struct sa_http_request *request,
+                  const struct sa_denial *denial);
 
 /* May who opened it go on? Checked with each message: a key that was revoked, or has expired,
  * ends what was opened with it. False: the connection is being closed, with 1008. */

@@ -27,7 +27,8 @@ void sa_talk_end(struct sa_talk *s, struct sa_json_w *w)
     s->writable = sa_ws_end(s->conn, SA_WS_TEXT);
 }
 
-void sa_talk_error(struct sa_talk *s, const char *id, const struct sa_error *error)
+static void say_error(struct sa_talk *s, const char *id, const struct sa_error *error,
+                      const struct sa_denial *denial)
 {
     struct sa_json_w w = sa_talk_begin(s, id);
     sa_json_put_string(&w, "type", "error");
@@ -35,7 +36,14 @@ void sa_talk_error(struct sa_talk *s, const char *id, const struct sa_error *err
     sa_json_put_string(&w, "message", error->message);
     if (error->path[0])
         sa_json_put_string(&w, "path", error->path);
+    if (denial)
+        sa_denial_print(denial, &w);
     sa_talk_end(s, &w);
+}
+
+void sa_talk_error(struct sa_talk *s, const char *id, const struct sa_error *error)
+{
+    say_error(s, id, error, NULL);
 }
 
 static void close_if_over(struct sa_talk *s)
@@ -146,6 +154,32 @@ static int handle_status(struct sa_talk *s, struct sa_talk_message *m, struct sa
     return 0;
 }
 
+/* ---- asking first ---- */
+
+static void on_answer(void *user, const struct sa_denial *denial)
+{
+    struct sa_talk *s = user;
+    struct sa_talk_question q = s->question;
+    struct sa_error error;
+    s->question = (struct sa_talk_question){0};
+    if (denial)
+        say_error(s, q.id, &denial->error, denial);
+    else if (q.go(s, q.user, &error) < 0)
+        sa_talk_error(s, q.id, &error);
+    sa_arena_free(q.arena);
+    sa_ws_resume(s->conn);
+    sa_talk_pump(s);
+}
+
+void sa_talk_ask(struct sa_talk *s, struct sa_talk_message *m, struct sa_gate *gate, sa_talk_go *go,
+                 void *user)
+{
+    s->question = (struct sa_talk_question){gate, m->arena, m->id, go, user};
+    m->arena = NULL;
+    sa_gate_on(gate, on_answer, s);
+    sa_ws_pause(s->conn); /* what follows may be about it */
+}
+
 static const struct {
     const char *type;
     sa_talk_handler *handle;
@@ -189,7 +223,7 @@ static void on_message(struct sa_ws_conn *conn, enum sa_ws_kind kind, const char
     if (sa_json_root(doc, arena, &root, &error) < 0 || dispatch(s, &message, &error) < 0)
         sa_talk_error(s, message.id, &error);
     sa_json_free(doc);
-    sa_arena_free(arena);
+    sa_arena_free(message.arena);
     sa_talk_pump(s);
 }
 
@@ -228,6 +262,8 @@ static void on_closed(struct sa_ws_conn *conn, int code, void *user)
         sa_sandbox_release(sandbox);
     if (sandbox)
         sa_sandbox_unwatch(sandbox, &s->watch);
+    sa_gate_forget(s->question.gate);
+    sa_arena_free(s->question.arena);
     while (s->follows)
         sa_follow_free(s, s->follows);
     while (s->watches)
@@ -252,4 +288,5 @@ static void handle_stream(struct sa_app *app, struct sa_http_request *request,
 }
 
 const struct sa_api_route sa_routes_streams[] = {
-    {"GET", SA_SANDBOX_PATH "/stream", SA_PERM_SANDBOXES_EXECUTE, handle_stream}, {0}};
+    {"GET", SA_SANDBOX_PATH "/stream", SA_PERM_SANDBOXES_EXECUTE, handle_stream, SA_GATE_EXECUTE},
+    {0}};

@@ -12,7 +12,7 @@
 #ifndef SA_API_WS_STREAM_H
 #define SA_API_WS_STREAM_H
 
-#include "api/app.h"
+#include "api/gate.h"
 #include "ws/ws.h"
 #include "json/json.h"
 #include "json/write.h"
@@ -26,6 +26,7 @@ enum {
 };
 
 struct sa_follow;
+struct sa_talk;
 struct sa_talk_watch;
 
 /* Part of who has something to say now and then. */
@@ -36,12 +37,23 @@ struct sa_talk_turn {
     struct sa_talk_turn *prev, *next;
 };
 
+/* What a message wants, while the policies are asked about it. */
+typedef int sa_talk_go(struct sa_talk *stream, void *user, struct sa_error *err);
+struct sa_talk_question {
+    struct sa_gate *gate;   /* NULL: there is none */
+    struct sa_arena *arena; /* of the message */
+    const char *id;
+    sa_talk_go *go;
+    void *user;
+};
+
 struct sa_talk {
     struct sa_app *app;
     char sandbox_id[SA_ID_BYTES];
     struct sa_principal principal;
     struct sa_ws_conn *conn;
     struct sa_sandbox_watch watch;
+    struct sa_talk_question question; /* no message is read meanwhile */
     enum sa_phase phase;
     struct sa_follow *follows; /* all of them */
     unsigned follow_count;
@@ -57,7 +69,7 @@ struct sa_talk {
 struct sa_talk_message {
     const char *type, *id;
     struct sa_json_obj *root;
-    struct sa_arena *arena;
+    struct sa_arena *arena; /* taken by sa_talk_ask() */
 };
 /* -1: the client is told; the connection stays. */
 typedef int sa_talk_handler(struct sa_talk *stream, struct sa_talk_message *message,
@@ -67,6 +79,10 @@ typedef int sa_talk_handler(struct sa_talk *stream, struct sa_talk_message *mess
 struct sa_json_w sa_talk_begin(struct sa_talk *stream, const char *id);
 void sa_talk_end(struct sa_talk *stream, struct sa_json_w *w);
 void sa_talk_error(struct sa_talk *stream, const char *id, const struct sa_error *error);
+/* From within a handler, last: `go` comes when the policies allow it; otherwise the client is told.
+ * `user` is of the message's arena, which lives until then. */
+void sa_talk_ask(struct sa_talk *stream, struct sa_talk_message *message, struct sa_gate *gate,
+                 sa_talk_go *go, void *user);
 /* Behind those that are ready already; sa_talk_pump() lets it speak. */
 void sa_talk_set_ready(struct sa_talk *stream, struct sa_talk_turn *turn, bool ready);
 /* Let those that are ready speak, in turn, as long as the client takes it. */

@@ -282,43 +282,89 @@ static struct sa_execution *find(struct sa_app *app, const struct sa_sandbox *sa
     return execution;
 }
 
-static void handle_terminal(struct sa_app *app, struct sa_http_request *request,
-                            const struct sa_principal *principal)
+struct opening {
+    struct sa_app *app;
+    struct sa_http_request *request;
+    const struct sa_principal *principal;
+    const char *known; /* the execution that is followed; NULL: a new one */
+    struct sa_execute execute;
+    int64_t offset;
+    struct sa_gate *gate;
+};
+
+static void open_terminal(struct opening *o)
 {
     static const struct sa_ws_events events = {on_opened, on_message, on_writable, on_closed};
     struct sa_error error;
-    int64_t offset = 0;
-    const char *known = sa_http_request_query(request, "execution");
-    struct sa_execute execute;
-    struct sa_execution *execution = NULL;
-    struct sa_sandbox *sandbox = sa_route_sandbox(app, request, principal);
+    struct sa_sandbox *sandbox = sa_route_sandbox(o->app, o->request, o->principal);
     if (!sandbox)
         return;
-    if (sa_query_int(request, "offset", 0, INT64_MAX, &offset, &error) < 0 ||
-        decode(request, &execute, &error) < 0) {
-        sa_http_respond_error(request, &error);
-        return;
-    }
-    if (sa_ws_check(app, request) < 0)
-        return;
-    execution = known ? find(app, sandbox, known, &error)
-                      : sa_execution_start(app->executions, sandbox, &execute,
-                                           SA_EXECUTION_STREAM_MAX, &error);
+    struct sa_execution *execution =
+        o->known ? find(o->app, sandbox, o->known, &error)
+                 : sa_execution_start(o->app->executions, sandbox, &o->execute,
+                                      SA_EXECUTION_STREAM_MAX, &error);
     if (!execution) {
-        sa_http_respond_error(request, &error);
+        sa_http_respond_error(o->request, &error);
         return;
     }
+    bool known = o->known != NULL;
     struct terminal *t = sa_alloc(sizeof *t);
-    t->app = app;
-    memcpy(t->key_id, principal->key_id, sizeof t->key_id);
+    t->app = o->app;
+    memcpy(t->key_id, o->principal->key_id, sizeof t->key_id);
     t->execution = execution;
-    t->reader = sa_reader_new(execution, offset, &reader_events, t);
-    if (sa_ws_open(app, request, &events, t) == 0)
+    t->reader = sa_reader_new(execution, o->offset, &reader_events, t);
+    if (sa_ws_open(o->app, o->request, &events, t) == 0)
         return;
     if (!known)
         sa_execution_cancel(execution);
     free_terminal(t);
 }
 
-const struct sa_api_route sa_routes_terminal[] = {
-    {"GET", SA_SANDBOX_PATH "/terminal", SA_PERM_SANDBOXES_EXECUTE, handle_terminal}, {0}};
+static void on_answer(void *user, const struct sa_denial *denial)
+{
+    struct opening *o = user;
+    sa_http_request_on_closed(o->request, NULL, NULL);
+    if (denial)
+        sa_ws_refuse(o->app, o->request, denial);
+    else
+        open_terminal(o);
+}
+
+static void on_asker_gone(struct sa_http_request *request, void *user)
+{
+    struct opening *o = user;
+    (void)request;
+    sa_gate_forget(o->gate);
+}
+
+static void handle_terminal(struct sa_app *app, struct sa_http_request *request,
+                            const struct sa_principal *principal)
+{
+    struct sa_error error;
+    struct sa_sandbox *sandbox = sa_route_sandbox(app, request, principal);
+    if (!sandbox)
+        return;
+    struct opening *o = sa_arena_alloc(sa_http_request_arena(request), sizeof *o);
+    *o = (struct opening){.app = app, .request = request, .principal = principal};
+    o->known = sa_http_request_query(request, "execution");
+    if (sa_query_int(request, "offset", 0, INT64_MAX, &o->offset, &error) < 0 ||
+        decode(request, &o->execute, &error) < 0) {
+        sa_http_respond_error(request, &error);
+        return;
+    }
+    if (sa_ws_check(app, request) < 0)
+        return;
+    if (o->known) { /* that was asked about when it began */
+        open_terminal(o);
+        return;
+    }
+    o->gate =
+        sa_gate_execute(&(struct sa_gate_who){app, principal, sandbox}, "terminal", &o->execute);
+    sa_gate_on(o->gate, on_answer, o);
+    sa_http_request_on_closed(request, on_asker_gone, o);
+}
+
+const struct sa_api_route sa_routes_terminal[] = {{"GET", SA_SANDBOX_PATH "/terminal",
+                                                   SA_PERM_SANDBOXES_EXECUTE, handle_terminal,
+                                                   SA_GATE_EXECUTE},
+                                                  {0}};

@@ -173,10 +173,49 @@ static void on_closed(struct sa_ws_conn *conn, int code, void *user)
 
 /* ---- the request ---- */
 
+struct opening {
+    struct sa_app *app;
+    struct sa_http_request *request;
+    const struct sa_principal *principal;
+    int port;
+    struct sa_gate *gate;
+};
+
+static void open_tunnel(struct opening *o)
+{
+    static const struct sa_ws_events events = {on_opened, on_message, on_writable, on_closed};
+    struct sa_sandbox *sandbox = sa_route_sandbox(o->app, o->request, o->principal);
+    if (!sandbox)
+        return;
+    struct tunnel *t = sa_alloc(sizeof *t);
+    *t = (struct tunnel){.app = o->app, .port = o->port};
+    memcpy(t->sandbox_id, sa_sandbox_id(sandbox), sizeof t->sandbox_id);
+    memcpy(t->key_id, o->principal->key_id, sizeof t->key_id);
+    sa_sandbox_hold(sandbox);
+    if (sa_ws_open(o->app, o->request, &events, t) < 0)
+        free_tunnel(t);
+}
+
+static void on_answer(void *user, const struct sa_denial *denial)
+{
+    struct opening *o = user;
+    sa_http_request_on_closed(o->request, NULL, NULL);
+    if (denial)
+        sa_ws_refuse(o->app, o->request, denial);
+    else
+        open_tunnel(o);
+}
+
+static void on_asker_gone(struct sa_http_request *request, void *user)
+{
+    struct opening *o = user;
+    (void)request;
+    sa_gate_forget(o->gate);
+}
+
 static void handle_tunnel(struct sa_app *app, struct sa_http_request *request,
                           const struct sa_principal *principal)
 {
-    static const struct sa_ws_events events = {on_opened, on_message, on_writable, on_closed};
     struct sa_error error;
     int64_t port = 0;
     struct sa_sandbox *sandbox = sa_route_sandbox(app, request, principal);
@@ -189,14 +228,13 @@ static void handle_tunnel(struct sa_app *app, struct sa_http_request *request,
     }
     if (sa_ws_check(app, request) < 0)
         return;
-    struct tunnel *t = sa_alloc(sizeof *t);
-    *t = (struct tunnel){.app = app, .port = (int)port};
-    memcpy(t->sandbox_id, sa_sandbox_id(sandbox), sizeof t->sandbox_id);
-    memcpy(t->key_id, principal->key_id, sizeof t->key_id);
-    sa_sandbox_hold(sandbox);
-    if (sa_ws_open(app, request, &events, t) < 0)
-        free_tunnel(t);
+    struct opening *o = sa_arena_alloc(sa_http_request_arena(request), sizeof *o);
+    *o = (struct opening){app, request, principal, (int)port, NULL};
+    o->gate = sa_gate_port(&(struct sa_gate_who){app, principal, sandbox}, o->port);
+    sa_gate_on(o->gate, on_answer, o);
+    sa_http_request_on_closed(request, on_asker_gone, o);
 }
 
 const struct sa_api_route sa_routes_tunnel[] = {
-    {"GET", SA_SANDBOX_PATH "/tunnel", SA_PERM_SANDBOXES_EXECUTE, handle_tunnel}, {0}};
+    {"GET", SA_SANDBOX_PATH "/tunnel", SA_PERM_SANDBOXES_EXECUTE, handle_tunnel, SA_GATE_EXECUTE},
+    {0}};

@@ -169,31 +169,51 @@ static int check_new(struct sa_talk *s, const struct sa_talk_message *m, struct 
     return 0;
 }
 
-int sa_talk_watch(struct sa_talk *s, struct sa_talk_message *m, struct sa_error *err)
+struct wanted {
+    const char *id, *path;
+    bool recursive;
+};
+
+static int start(struct sa_talk *s, void *user, struct sa_error *err)
 {
     static const struct sa_call_events events = {.note = on_note, .ended = on_ended};
-    const char *path = "/workspace";
-    bool recursive = false;
+    const struct wanted *wanted = user;
     sa_autobuf body = SA_BUF_INIT;
-    struct sa_sandbox *sandbox = check_new(s, m, err) < 0 ? NULL : sa_talk_sandbox(s, err);
-    if (!sandbox || sa_json_opt_string(m->root, "path", 4095, &path, NULL, err) < 0 ||
-        sa_json_opt_bool(m->root, "recursive", &recursive, NULL, err) < 0 ||
-        sa_json_finish(m->root, err) < 0)
+    struct sa_sandbox *sandbox = sa_talk_sandbox(s, err);
+    struct sa_runtime_conn *conn = sandbox ? sa_sandbox_conn(sandbox, err) : NULL;
+    if (!conn)
         return -1;
-    sa_fields_add_text(&body, SA_FILE_PATH, path);
-    sa_fields_add_int(&body, SA_FILE_RECURSIVE, recursive);
+    sa_fields_add_text(&body, SA_FILE_PATH, wanted->path);
+    sa_fields_add_int(&body, SA_FILE_RECURSIVE, wanted->recursive);
     struct sa_talk_watch *w = sa_alloc(sizeof *w);
-    struct sa_runtime_conn *conn = sa_sandbox_conn(sandbox, err);
-    w->call = conn ? sa_call_open(conn, SA_METHOD_FILE_WATCH, &body, &events, w, err) : NULL;
+    w->call = sa_call_open(conn, SA_METHOD_FILE_WATCH, &body, &events, w, err);
     if (!w->call) {
         free(w);
         return -1;
     }
     w->turn.take = take_turn;
     w->stream = s;
-    memcpy(w->id, m->id, strlen(m->id) + 1);
+    memcpy(w->id, wanted->id, strlen(wanted->id) + 1);
     DL_APPEND(s->watches, w);
     s->watch_count++;
+    return 0;
+}
+
+int sa_talk_watch(struct sa_talk *s, struct sa_talk_message *m, struct sa_error *err)
+{
+    struct wanted *wanted = sa_arena_alloc(m->arena, sizeof *wanted);
+    const char *path = "/workspace";
+    struct sa_gate_file file = {.operation = "watch", .bytes = -1};
+    wanted->id = m->id;
+    struct sa_sandbox *sandbox = check_new(s, m, err) < 0 ? NULL : sa_talk_sandbox(s, err);
+    if (!sandbox || sa_json_opt_string(m->root, "path", 4095, &path, NULL, err) < 0 ||
+        sa_json_opt_bool(m->root, "recursive", &wanted->recursive, NULL, err) < 0 ||
+        sa_json_finish(m->root, err) < 0 ||
+        sa_file_path_normal(path, "path", m->arena, &wanted->path, err) < 0)
+        return -1;
+    file.path = wanted->path;
+    sa_talk_ask(s, m, sa_gate_file(&(struct sa_gate_who){s->app, &s->principal, sandbox}, &file),
+                start, wanted);
     return 0;
 }
 

@@ -237,12 +237,21 @@ static void stop_asked(struct supervisor *s, int signum)
     end(s, AFTER_STOP, 0);
 }
 
+/* SIGHUP, but from a terminal that hung up: the API reads its policies anew. */
+static void reload_asked(struct supervisor *s)
+{
+    if (s->state == SERVING)
+        kill(s->children.api, SIGHUP);
+}
+
 static void read_signals(struct supervisor *s)
 {
     struct signalfd_siginfo info;
     while (read(s->signals, &info, sizeof info) == (ssize_t)sizeof info)
         if (info.ssi_signo == SIGCHLD)
             reap(s);
+        else if (info.ssi_signo == SIGHUP && info.ssi_code != SI_KERNEL)
+            reload_asked(s);
         else
             stop_asked(s, (int)info.ssi_signo);
 }

@@ -8,6 +8,9 @@
  *              at the deadline they are killed. Then: stop, give up, or
  *   BACKOFF    waiting to start anew
  *
+ * SIGHUP from a process is passed on to the API, which then reads its policies anew; one from a
+ * terminal that hung up ends the server.
+ *
  * Give-up: a death before the first URL, or the fifth death within a minute.
  */
 #ifndef SA_CLI_SUPERVISE_H

@@ -89,6 +89,10 @@ static const struct sa_option options[] = {
      .kind = SA_OPTION_LIST,
      .env = "SECUREAGENT_ALLOW_ORIGIN",
      .help = "pages of this origin (https://app.example.com) may open WebSockets, besides our own"},
+    {.name = "policy-dir",
+     .kind = SA_OPTION_LIST,
+     .env = "SECUREAGENT_POLICY_DIR",
+     .help = "folder with policies/ and scaling/, rules over the shipped ones; may be repeated"},
     {.name = "retention",
      .kind = SA_OPTION_DURATION,
      .fallback = "7d",
@@ -140,9 +144,12 @@ static char **api_options(const struct sa_config *config)
                   {"max-sandboxes", SA_OPTION_INT},   {"domain", SA_OPTION_STRING},
                   {"spool-bytes", SA_OPTION_SIZE},    {"spool-total-bytes", SA_OPTION_SIZE},
                   {"package-mirror", SA_OPTION_PATH}, {"retention", SA_OPTION_DURATION}};
-    char *const *origins;
-    size_t n = 0, origin_count = sa_config_list(config, "allow-origin", &origins);
-    char **list = sa_alloc((SA_COUNT(passed) + origin_count + 1) * sizeof *list);
+    static const char *const lists[] = {"allow-origin", "policy-dir"};
+    char *const *items;
+    size_t n = 0, most = SA_COUNT(passed) + 1;
+    for (size_t i = 0; i < SA_COUNT(lists); i++)
+        most += sa_config_list(config, lists[i], &items);
+    char **list = sa_alloc(most * sizeof *list);
     for (size_t i = 0; i < SA_COUNT(passed); i++) {
         const char *name = passed[i].name;
         if (passed[i].kind == SA_OPTION_INT)
@@ -154,8 +161,11 @@ static char **api_options(const struct sa_config *config)
         else if (sa_config_string(config, name))
             list[n++] = sa_printf("--%s=%s", name, sa_config_string(config, name));
     }
-    for (size_t i = 0; i < origin_count; i++)
-        list[n++] = sa_printf("--allow-origin=%s", origins[i]);
+    for (size_t i = 0; i < SA_COUNT(lists); i++) {
+        size_t count = sa_config_list(config, lists[i], &items);
+        for (size_t k = 0; k < count; k++)
+            list[n++] = sa_printf("--%s=%s", lists[i], items[k]);
+    }
     return list;
 }
 

@@ -17,7 +17,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct sa_worker { /* instead of a thread with its queues */
+struct sa_thread { /* instead of a thread with its queues */
     const uint8_t *input;
     size_t left, piece;
     size_t puts;
@@ -32,7 +32,7 @@ static void require(bool ok)
         abort();
 }
 
-struct sa_message *sa_worker_get(struct sa_worker *w)
+struct sa_message *sa_thread_get(struct sa_thread *w)
 {
     size_t length = w->left < w->piece ? w->left : w->piece;
     require(!w->input_ended);
@@ -59,7 +59,7 @@ static void check_name(const char *name)
     }
 }
 
-static void check_entry(struct sa_worker *w, const void *data, size_t length)
+static void check_entry(struct sa_thread *w, const void *data, size_t length)
 {
     char name[SA_ARCHIVE_PATH_MAX] = "", type[16] = "";
     sa_autobuf target = SA_BUF_INIT;
@@ -80,7 +80,7 @@ static void check_entry(struct sa_worker *w, const void *data, size_t length)
     w->in_file = !strcmp(type, "file");
 }
 
-bool sa_worker_put(struct sa_worker *w, enum sa_message_kind kind, const void *data, size_t length)
+bool sa_thread_put(struct sa_thread *w, enum sa_message_kind kind, const void *data, size_t length)
 {
     require(!w->ended);
     w->ended = kind == SA_MESSAGE_END || kind == SA_MESSAGE_ERROR;
@@ -113,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1)
         return 0;
-    struct sa_worker worker = {.input = data + 1, .left = size - 1, .piece = 1 + data[0] / 3u * 16};
+    struct sa_thread worker = {.input = data + 1, .left = size - 1, .piece = 1 + data[0] / 3u * 16};
     sa_archive_read(&worker, data[0] % 3u);
     require(worker.ended || worker.puts >= PUTS_MAX);
     try_names(data + 1, size - 1);

@@ -94,6 +94,9 @@ void sa_engine_print_reload(const struct sa_engine *engine, struct sa_json_w *w)
  * loadedAt, rules}], worker {pid?, restarts, residentBytes?}. In errors, `file` is the bundle's
  * name ("policies/x.lua"), `path` where it was read from; failed tests are among them. */
 void sa_engine_print(const struct sa_engine *engine, struct sa_json_w *w);
+/* One rule in force, as members of an open object: as in `rules` above, and path, text, testText.
+ * False: there is none of that name. */
+bool sa_engine_print_rule(const struct sa_engine *engine, const char *name, struct sa_json_w *w);
 /* The files in force; NULL before the first generation. Valid until the loop goes on. */
 const struct sa_bundle *sa_engine_bundle(const struct sa_engine *engine);
 

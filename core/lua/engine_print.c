@@ -29,7 +29,6 @@ static void print_rule(const struct sa_generation *g, const struct sa_value *des
                                           "description", "params",  "tests"};
     struct sa_value name = sa_value_get(described, "name");
     struct engine_rule *rule = NULL;
-    sa_json_w_begin_object(w);
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         struct sa_value value = sa_value_get(described, members[i]);
         put_json(w, members[i], &value);
@@ -38,7 +37,6 @@ static void print_rule(const struct sa_generation *g, const struct sa_value *des
         HASH_FIND(hh, g->rules, name.data, name.length, rule); // NOLINT(clang-analyzer-*)
     sa_json_put_int(w, "calls", rule ? (int64_t)rule->calls : 0);
     sa_json_put_int(w, "denials", rule ? (int64_t)rule->denials : 0);
-    sa_json_w_end_object(w);
 }
 
 static void print_rules(const struct sa_generation *g, struct sa_json_w *w)
@@ -47,9 +45,58 @@ static void print_rules(const struct sa_generation *g, struct sa_json_w *w)
     struct sa_value rules = sa_value_get(&compiled, "rules"), rule;
     struct sa_value_reader reader = sa_value_enter(&rules);
     sa_json_put_array(w, "rules");
-    while (sa_value_next(&reader, &rule))
+    while (sa_value_next(&reader, &rule)) {
+        sa_json_w_begin_object(w);
         print_rule(g, &rule, w);
+        sa_json_w_end_object(w);
+    }
     sa_json_w_end_array(w);
+}
+
+static const struct sa_bundle_file *find_file(const struct sa_bundle *bundle, const char *name)
+{
+    for (size_t i = 0; i < sa_bundle_count(bundle); i++)
+        if (strcmp(sa_bundle_file(bundle, i)->name, name) == 0)
+            return sa_bundle_file(bundle, i);
+    return NULL;
+}
+
+static void print_texts(const struct sa_bundle *bundle, const struct sa_value *described,
+                        struct sa_json_w *w)
+{
+    const struct sa_value name = sa_value_get(described, "file");
+    char rule[256], test[256];
+    if (name.type != SA_VALUE_STRING || name.length < 4 || name.length > 200)
+        return;
+    snprintf(rule, sizeof rule, "%.*s", (int)name.length, name.data);
+    snprintf(test, sizeof test, "%.*s_test.lua", (int)name.length - 4, name.data);
+    const struct sa_bundle_file *file = find_file(bundle, rule);
+    if (file) {
+        sa_json_put_string(w, "path", file->origin);
+        sa_json_put_stringn(w, "text", file->text, file->length);
+    }
+    file = find_file(bundle, test);
+    if (file)
+        sa_json_put_stringn(w, "testText", file->text, file->length);
+}
+
+bool sa_engine_print_rule(const struct sa_engine *engine, const char *name, struct sa_json_w *w)
+{
+    const struct sa_generation *g = engine->current;
+    if (!g)
+        return false;
+    struct sa_value compiled = sa_value_of(g->compiled.data, g->compiled.length);
+    struct sa_value rules = sa_value_get(&compiled, "rules"), rule;
+    struct sa_value_reader reader = sa_value_enter(&rules);
+    while (sa_value_next(&reader, &rule)) {
+        struct sa_value own = sa_value_get(&rule, "name");
+        if (!sa_value_is(&own, name))
+            continue;
+        print_rule(g, &rule, w);
+        print_texts(g->bundle, &rule, w);
+        return true;
+    }
+    return false;
 }
 
 static void print_history(const struct sa_engine *engine, struct sa_json_w *w)

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "model/execute.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -121,6 +122,42 @@ bool sa_package_is_npm(const char *text)
            strspn(text + 1, "abcdefghijklmnopqrstuvwxyz"
                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                             "0123456789.^~<>=*|+- ") == strlen(text + 1);
+}
+
+/* Runs of - _ . are one dash (PEP 503). */
+static void make_canonical(char *name, bool runs)
+{
+    char *to = name;
+    for (const char *from = name; *from; from++) {
+        char c = (char)tolower((unsigned char)*from); /* in the C locale */
+        if (runs && strchr("-_.", c)) {
+            if (to == name || to[-1] != '-')
+                *to++ = '-';
+        } else {
+            *to++ = c;
+        }
+    }
+    *to = '\0';
+}
+
+void sa_package_split(const char *manager, const char *text, struct sa_arena *arena,
+                      const char **name, const char **version)
+{
+    bool pip = strcmp(manager, "pip") == 0;
+    size_t length;
+    const char *rest;
+    if (pip) {
+        length = name_length(text);
+        rest = skip_extras(skip_spaces(text + length));
+        rest = rest ? skip_spaces(rest) : "";
+    } else {
+        length = (text[0] == '@') + strcspn(text + (text[0] == '@'), "@");
+        rest = text + length + (text[length] == '@');
+    }
+    char *own = sa_arena_strndup(arena, text, length);
+    make_canonical(own, pip);
+    *name = own;
+    *version = *rest ? sa_arena_strdup(arena, rest) : NULL;
 }
 
 static int decode(struct sa_json_obj *root, struct sa_packages *p, struct sa_error *err)

@@ -27,5 +27,9 @@ int sa_packages_decode(const char *body, size_t length, struct sa_arena *arena,
 bool sa_package_is_pip(const char *text);
 /* "name" or "@scope/name", followed by "@" and a tag or a range: "name@^1.2". */
 bool sa_package_is_npm(const char *text);
+/* The canonical name (PEP 503; npm's lower case) and the version clauses, range or tag (NULL: none)
+ * of what either takes. They are of the arena. */
+void sa_package_split(const char *manager, const char *text, struct sa_arena *arena,
+                      const char **name, const char **version);
 
 #endif

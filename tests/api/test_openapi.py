@@ -13,7 +13,7 @@ def test_router_and_description_agree():
     text = subprocess.run([BIN / "agent-api", "--routes"], check=True, capture_output=True, text=True).stdout
     router = {}
     for line in text.splitlines():
-        method, pattern, permission = line.split()
+        method, pattern, permission, _ = line.split()
         router[method, pattern.replace("...}", "}")] = permission
     described = {}
     for method, path, operation in schema.operations():

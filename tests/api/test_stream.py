@@ -517,4 +517,5 @@ def test_a_thousand_disconnects(api, server, sandbox):
     wait_until("connections to close", lambda: open_connections() <= 8)
     wait_until("sockets to close", lambda: sockets(pid) <= before)
     grown = servers.status_kib(pid, "VmRSS") - memory
-    assert grown < (60000 if servers.SANITIZED else 6000), f"{grown} KiB"
+    # The record of decisions fills meanwhile: at most 8 MiB.
+    assert grown < (70000 if servers.SANITIZED else 14000), f"{grown} KiB"

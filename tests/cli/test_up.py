@@ -253,7 +253,7 @@ def test_a_node_that_cannot_isolate_ends_it(tmp_path):
 
 # ---- stop ----
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_everything(new_server, number):
     one = new_server()
     api = Api(one.url, one.key)

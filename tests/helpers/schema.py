@@ -127,7 +127,7 @@ def _pattern(template):
 
 
 _OPERATIONS = sorted(((m, re.compile(_pattern(p)), o) for m, p, o in operations()),
-                     key=lambda o: ".+" in o[1].pattern)
+                     key=lambda o: (".+" in o[1].pattern, o[1].pattern.count("[^/]+")))
 
 
 def find_operation(method, path):

@@ -1,4 +1,4 @@
-#include "api/worker.h"
+#include "api/thread.h"
 
 #include "base/arena.h"
 #include "base/id.h"
@@ -13,10 +13,10 @@ struct queue {
     size_t bytes;
 };
 
-struct sa_worker {
-    struct sa_worker *prev, *next;
+struct sa_thread {
+    struct sa_thread *prev, *next;
     char owner[SA_ID_BYTES];
-    struct sa_worker_options options;
+    struct sa_thread_options options;
     uv_thread_t thread;
     uv_async_t async;
     uv_mutex_t mutex; /* over what follows */
@@ -25,7 +25,7 @@ struct sa_worker {
     bool stop, ended;
 };
 
-static struct sa_worker *workers; /* that run; of the loop's thread */
+static struct sa_thread *workers; /* that run; of the loop's thread */
 
 /* ---- queues, under the mutex ---- */
 
@@ -58,12 +58,12 @@ static struct sa_message *pop(struct queue *q)
 
 static bool is_full(const struct queue *q)
 {
-    return q->bytes >= SA_WORKER_QUEUE_BYTES;
+    return q->bytes >= SA_THREAD_QUEUE_BYTES;
 }
 
 /* ---- the thread's side ---- */
 
-struct sa_message *sa_worker_get(struct sa_worker *w)
+struct sa_message *sa_thread_get(struct sa_thread *w)
 {
     uv_mutex_lock(&w->mutex);
     while (!w->stop && !w->in.head)
@@ -77,7 +77,7 @@ struct sa_message *sa_worker_get(struct sa_worker *w)
     return m;
 }
 
-bool sa_worker_put(struct sa_worker *w, enum sa_message_kind kind, const void *data, size_t length)
+bool sa_thread_put(struct sa_thread *w, enum sa_message_kind kind, const void *data, size_t length)
 {
     uv_mutex_lock(&w->mutex);
     while (!w->stop && is_full(&w->out))
@@ -92,7 +92,7 @@ bool sa_worker_put(struct sa_worker *w, enum sa_message_kind kind, const void *d
 
 static void run(void *arg)
 {
-    struct sa_worker *w = arg;
+    struct sa_thread *w = arg;
     w->options.run(w, w->options.user);
     uv_mutex_lock(&w->mutex);
     w->ended = true;
@@ -104,9 +104,9 @@ static void run(void *arg)
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct sa_worker *w = handle->data;
+    struct sa_thread *w = handle->data;
     struct sa_message *m;
-    struct sa_worker_options options = w->options;
+    struct sa_thread_options options = w->options;
     while ((m = pop(&w->in)) || (m = pop(&w->out)))
         free(m);
     uv_mutex_destroy(&w->mutex);
@@ -118,7 +118,7 @@ static void on_closed(uv_handle_t *handle)
 
 static void on_async(uv_async_t *async)
 {
-    struct sa_worker *w = async->data;
+    struct sa_thread *w = async->data;
     uv_mutex_lock(&w->mutex);
     bool stop = w->stop, over = w->ended && (stop || !w->out.head);
     uv_mutex_unlock(&w->mutex);
@@ -132,7 +132,7 @@ static void on_async(uv_async_t *async)
 
 static int check_room(const char *owner, struct sa_error *err)
 {
-    const struct sa_worker *w;
+    const struct sa_thread *w;
     int all = 0, own = 0;
     DL_FOREACH (workers, w) {
         all++;
@@ -145,12 +145,12 @@ static int check_room(const char *owner, struct sa_error *err)
                         all < SA_WORKERS_MAX ? own : all, all < SA_WORKERS_MAX ? " of yours" : "");
 }
 
-struct sa_worker *sa_worker_start(uv_loop_t *loop, const struct sa_worker_options *options,
+struct sa_thread *sa_thread_start(uv_loop_t *loop, const struct sa_thread_options *options,
                                   struct sa_error *err)
 {
     if (check_room(options->owner, err) < 0)
         return NULL;
-    struct sa_worker *w = sa_alloc(sizeof *w);
+    struct sa_thread *w = sa_alloc(sizeof *w);
     w->options = *options;
     uv_mutex_init(&w->mutex);
     uv_cond_init(&w->changed);
@@ -164,7 +164,7 @@ struct sa_worker *sa_worker_start(uv_loop_t *loop, const struct sa_worker_option
     return w;
 }
 
-bool sa_worker_send(struct sa_worker *w, enum sa_message_kind kind, const void *data, size_t length)
+bool sa_thread_send(struct sa_thread *w, enum sa_message_kind kind, const void *data, size_t length)
 {
     uv_mutex_lock(&w->mutex);
     push(&w->in, kind, data, length);
@@ -174,7 +174,7 @@ bool sa_worker_send(struct sa_worker *w, enum sa_message_kind kind, const void *
     return room;
 }
 
-bool sa_worker_has_room(struct sa_worker *w)
+bool sa_thread_has_room(struct sa_thread *w)
 {
     uv_mutex_lock(&w->mutex);
     bool room = !is_full(&w->in);
@@ -182,7 +182,7 @@ bool sa_worker_has_room(struct sa_worker *w)
     return room;
 }
 
-struct sa_message *sa_worker_receive(struct sa_worker *w)
+struct sa_message *sa_thread_receive(struct sa_thread *w)
 {
     uv_mutex_lock(&w->mutex);
     struct sa_message *m = pop(&w->out);
@@ -194,7 +194,7 @@ struct sa_message *sa_worker_receive(struct sa_worker *w)
     return m;
 }
 
-void sa_worker_stop(struct sa_worker *w)
+void sa_thread_stop(struct sa_thread *w)
 {
     uv_mutex_lock(&w->mutex);
     w->stop = true;
