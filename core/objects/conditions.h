@@ -5,7 +5,6 @@
 #ifndef SA_OBJECTS_CONDITIONS_H
 #define SA_OBJECTS_CONDITIONS_H
 
-#include "base/arena.h"
 #include "json/json.h"
 #include "json/write.h"
 
@@ -27,7 +26,8 @@ const struct sa_condition *sa_conditions_get(const struct sa_conditions *conditi
                                              const char *type);
 bool sa_conditions_is(const struct sa_conditions *conditions, const char *type,
                       enum sa_truth status);
-int sa_conditions_decode(struct sa_json_obj *status, const char *key, struct sa_arena *arena,
+/* Strings are of the cursor's arena. */
+int sa_conditions_decode(struct sa_json_obj *status, const char *key,
                          struct sa_conditions *conditions, struct sa_error *err);
 void sa_conditions_print(const struct sa_conditions *conditions, struct sa_json_w *w); /* array */
 

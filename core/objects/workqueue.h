@@ -13,13 +13,20 @@
 #include <uv.h>
 
 struct sa_workqueue;
+
+/* The metrics of all queues of a process, told apart by a label; lives as long as the queues. */
+struct sa_workqueue_metrics {
+    struct sa_metric *adds, *retries, *depth, *working, *seconds;
+};
+void sa_workqueue_metrics_init(struct sa_workqueue_metrics *metrics, struct sa_metrics *registry);
+
 struct sa_workqueue_options {
     uv_loop_t *loop;
-    struct sa_metrics *metrics;           /* may be NULL */
-    const char *name;                     /* of the metrics' label */
-    unsigned workers;                     /* keys worked on at once; 0: 4 */
-    int64_t retry_first_ms, retry_max_ms; /* 0: 5 ms, 60 s */
-    uint64_t (*now_ms)(void);             /* monotonic, for tests; NULL: the loop's */
+    const struct sa_workqueue_metrics *metrics; /* may be NULL */
+    const char *name;                           /* of the metrics' label */
+    unsigned workers;                           /* keys worked on at once; 0: 4 */
+    int64_t retry_first_ms, retry_max_ms;       /* 0: 5 ms, 60 s */
+    uint64_t (*now_ms)(void);                   /* monotonic, for tests; NULL: the loop's */
     /* Work on a key; call sa_workqueue_done() when that is over, at once or later. */
     void (*work)(void *owner, const char *key);
     void *owner;

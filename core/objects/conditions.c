@@ -1,0 +1,126 @@
+/* Conditions: kept in the order of their types, so that the same ones print the same. */
+#include "objects/conditions.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+static const char *const truths[] = {"Unknown", "False", "True", NULL};
+
+static size_t search(const struct sa_conditions *conditions, const char *type, bool *found)
+{
+    size_t i = 0;
+    while (i < conditions->count && strcmp(conditions->items[i].type, type) < 0)
+        i++;
+    *found = i < conditions->count && strcmp(conditions->items[i].type, type) == 0;
+    return i;
+}
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+bool sa_conditions_set(struct sa_conditions *conditions, const struct sa_condition *condition,
+                       int64_t now_ms)
+{
+    bool found;
+    size_t i = search(conditions, condition->type, &found);
+    struct sa_condition *at = &conditions->items[i];
+    if (!found) {
+        if (conditions->count == SA_CONDITIONS_MAX)
+            return false;
+        memmove(at + 1, at, (conditions->count - i) * sizeof *at);
+        conditions->count++;
+        *at = *condition;
+        at->transition_ms = now_ms;
+        return true;
+    }
+    if (at->status == condition->status &&
+        at->observed_generation == condition->observed_generation &&
+        strcmp(or_empty(at->reason), or_empty(condition->reason)) == 0 &&
+        strcmp(or_empty(at->message), or_empty(condition->message)) == 0)
+        return false;
+    int64_t since = at->status == condition->status ? at->transition_ms : now_ms;
+    *at = *condition;
+    at->transition_ms = since;
+    return true;
+}
+
+const struct sa_condition *sa_conditions_get(const struct sa_conditions *conditions,
+                                             const char *type)
+{
+    bool found;
+    size_t i = search(conditions, type, &found);
+    return found ? &conditions->items[i] : NULL;
+}
+
+bool sa_conditions_is(const struct sa_conditions *conditions, const char *type,
+                      enum sa_truth status)
+{
+    const struct sa_condition *condition = sa_conditions_get(conditions, type);
+    return (condition ? condition->status : SA_UNKNOWN) == status;
+}
+
+static int decode_one(struct sa_json_obj *o, struct sa_condition *c, struct sa_error *err)
+{
+    int truth = 0;
+    const char *when = "";
+    *c = (struct sa_condition){.reason = "", .message = ""};
+    if (sa_json_get_string(o, "type", 316, &c->type, err) < 0 ||
+        sa_json_get_enum(o, "status", truths, &truth, err) < 0 ||
+        sa_json_opt_string(o, "reason", 1024, &c->reason, NULL, err) < 0 ||
+        sa_json_opt_string(o, "message", 32768, &c->message, NULL, err) < 0 ||
+        sa_json_opt_int(o, "observedGeneration", 0, INT64_MAX / 2, &c->observed_generation, NULL,
+                        err) < 0 ||
+        sa_json_opt_string(o, "lastTransitionTime", 40, &when, NULL, err) < 0)
+        return -1;
+    c->status = (enum sa_truth)truth;
+    if (when[0] && sa_rfc3339_parse(when, &c->transition_ms) < 0)
+        return sa_json_fail(o, "lastTransitionTime", err, "expected a time (RFC 3339)");
+    return sa_json_finish(o, err);
+}
+
+int sa_conditions_decode(struct sa_json_obj *status, const char *key,
+                         struct sa_conditions *conditions, struct sa_error *err)
+{
+    struct sa_json_arr list;
+    struct sa_json_obj item;
+    bool given = false, found;
+    conditions->count = 0;
+    if (sa_json_opt_arr(status, key, SA_CONDITIONS_MAX, &list, &given, err) < 0)
+        return -1;
+    for (size_t i = 0; given && i < list.count; i++) {
+        struct sa_condition c;
+        if (sa_json_arr_obj(&list, i, &item, err) < 0 || decode_one(&item, &c, err) < 0)
+            return -1;
+        size_t at = search(conditions, c.type, &found);
+        if (found)
+            return sa_json_fail(&item, "type", err, "\"%.60s\" is there twice", c.type);
+        memmove(&conditions->items[at + 1], &conditions->items[at],
+                (conditions->count - at) * sizeof c);
+        conditions->items[at] = c;
+        conditions->count++;
+    }
+    return 0;
+}
+
+void sa_conditions_print(const struct sa_conditions *conditions, struct sa_json_w *w)
+{
+    char when[SA_RFC3339_BYTES];
+    sa_json_w_begin_array(w);
+    for (size_t i = 0; i < conditions->count; i++) {
+        const struct sa_condition *c = &conditions->items[i];
+        sa_rfc3339(c->transition_ms, when);
+        sa_json_w_begin_object(w);
+        sa_json_put_string(w, "type", c->type);
+        sa_json_put_string(w, "status", truths[c->status]);
+        if (c->observed_generation)
+            sa_json_put_int(w, "observedGeneration", c->observed_generation);
+        sa_json_put_string(w, "lastTransitionTime", when);
+        sa_json_put_string(w, "reason", or_empty(c->reason));
+        sa_json_put_string(w, "message", or_empty(c->message));
+        sa_json_w_end_object(w);
+    }
+    sa_json_w_end_array(w);
+}
