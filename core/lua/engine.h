@@ -39,6 +39,9 @@ struct sa_engine_options {
     const char *const *point_names; /* in the same order; NULL at the end */
     struct sa_worker_limits limits;
     int64_t wait_ms; /* 0: 250 */
+    /* Is a verdict what its point says? -1: it is not, and the default applies, also in record and
+     * metrics. NULL: everything is. */
+    int (*check)(void *owner, unsigned point, const struct sa_value *verdict, struct sa_error *err);
     /* A reload has ended (also the first one), a worker has died. For logs and events. */
     void (*changed)(void *owner, const struct sa_error *err);
     void *owner;
@@ -63,7 +66,8 @@ typedef void (*sa_engine_cb)(void *user, const struct sa_error *err, const struc
                              const struct sa_verdict_meta *meta);
 /* Never NULL; `done` comes from the loop, exactly once, unless forgotten. A point for which the
  * generation has no rule is answered without asking the worker: {verdict = the point's first
- * verdict, ran = []}. With SA_WIRE_TRACE in flags the verdict carries the trace. */
+ * verdict, ran = []}. With SA_WIRE_TRACE in flags the verdict carries the trace, and nothing was
+ * decided: it is neither counted nor recorded, and has no id. */
 struct sa_engine_call *sa_engine_ask(struct sa_engine *engine, unsigned point, unsigned flags,
                                      const struct sa_buf *input, sa_engine_cb done, void *user);
 void sa_engine_forget(struct sa_engine_call *call);

@@ -11,6 +11,7 @@
  * Rules are pure; an answer comes from one worker, and so from one generation.
  */
 #include "lua/engine_internal.h"
+#include "lua/wire.h"
 
 #include "base/arena.h"
 #include "base/cleanup.h"
@@ -107,18 +108,16 @@ static bool is_denied(const struct sa_engine_call *call, const struct sa_value *
     return call->engine->points[call->point].denies && (!verdict || sa_value_is(&text, "deny"));
 }
 
-static void finish(struct sa_engine_call *call, const struct sa_error *err,
-                   const struct sa_value *verdict)
+static void record(struct sa_engine_call *call, const struct sa_error *err,
+                   const struct sa_value *verdict, struct sa_verdict_meta *meta)
 {
     struct sa_engine *engine = call->engine;
-    struct sa_verdict_meta meta = {.generation = call->generation ? call->generation->number : 0,
-                                   .micros = sa_monotonic_us() - call->asked_us};
-    sa_id_new("dec-", meta.id);
-    struct sa_decision decision = {.id = meta.id,
-                                   .generation = meta.generation,
+    sa_id_new("dec-", meta->id);
+    struct sa_decision decision = {.id = meta->id,
+                                   .generation = meta->generation,
                                    .point = call->point,
                                    .at_ms = sa_wall_ms(),
-                                   .micros = meta.micros,
+                                   .micros = meta->micros,
                                    .verdict = {.type = SA_VALUE_NIL},
                                    .error = err ? err->message : NULL,
                                    .denied = is_denied(call, verdict)};
@@ -128,11 +127,25 @@ static void finish(struct sa_engine_call *call, const struct sa_error *err,
         engine_generation_count(call->generation, verdict, decision.denied);
     count(engine, call->point, &decision);
     sa_record_add(engine->record, &decision, call->input, call->length);
-    sa_engine_cb done = call->done;
-    void *user = call->user;
+}
+
+static void finish(struct sa_engine_call *call, const struct sa_error *err,
+                   const struct sa_value *verdict)
+{
+    const struct sa_engine_options *o = &call->engine->options;
+    struct sa_verdict_meta meta = {.generation = call->generation ? call->generation->number : 0,
+                                   .micros = sa_monotonic_us() - call->asked_us};
     struct sa_error copy;
     if (err)
         copy = *err; /* it may be the call's */
+    if (verdict && o->check && o->check(o->owner, call->point, verdict, &copy) < 0) {
+        err = &copy;
+        verdict = NULL;
+    }
+    if (!(call->flags & SA_WIRE_TRACE))
+        record(call, err, verdict, &meta);
+    sa_engine_cb done = call->done;
+    void *user = call->user;
     call_free(call);
     if (done)
         done(user, err ? &copy : NULL, verdict, &meta);

@@ -56,6 +56,17 @@ static void on_decided(struct sa_engine_listener *listener, const struct sa_deci
         policy->options.denied(policy->options.owner, decision);
 }
 
+/* What is no answer is none to anybody: the record and the metrics say that the default applied. */
+static int check(void *owner, unsigned point, const struct sa_value *verdict, struct sa_error *err)
+{
+    struct policy_answer answer;
+    struct sa_arena *arena = sa_arena_new();
+    (void)owner;
+    int rc = policy_answer_take((enum sa_point)point, verdict, arena, &answer, err);
+    sa_arena_free(arena);
+    return rc;
+}
+
 /* ---- start and stop ---- */
 
 static int start_engine(struct sa_policy *policy, const char *program, const char *shipped,
@@ -80,6 +91,7 @@ static int start_engine(struct sa_policy *policy, const char *program, const cha
                                              .point_names = names,
                                              .limits = options->limits,
                                              .changed = on_changed,
+                                             .check = check,
                                              .owner = policy};
     policy->engine = sa_engine_start(&engine, on_ready, err);
     free(dirs);

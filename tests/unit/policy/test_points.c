@@ -84,6 +84,23 @@ static void allowed_denied_changed(void **state)
     }
 }
 
+/* What is no answer is recorded and told as what it leads to. */
+static void defaults_are_recorded(void **state)
+{
+    struct asking *a = *state;
+    asking_start(a, true);
+    asking_wait(a, SA_POINT_PROFILE, NULL); /* allowed, but nothing completes the context */
+    asking_expect(a, "deny defaulted -");
+    assert_int_equal(a->denials, 1);
+    assert_string_equal(a->denied, a->id);
+    const struct sa_decision *decision = sa_engine_decision(sa_policy_engine(a->policy), a->id);
+    assert_non_null(decision);
+    assert_true(decision->denied);
+    assert_int_equal(decision->verdict.type, SA_VALUE_NIL);
+    assert_string_equal(decision->error, a->reason);
+    assert_non_null(strstr(a->reason, "no rule completes the context"));
+}
+
 /* What is of the wrong type is said with its place. */
 static void wrong_types(void **state)
 {
@@ -319,6 +336,8 @@ static void explained(void **state)
     assert_int_equal(e.code, SA_OK);
     assert_non_null(strstr(e.text, "\"trace\":"));
     assert_non_null(strstr(e.text, "\"timeoutMs\":5"));
+    /* A question of what would be: no decision, and no denial to be told of. */
+    assert_null(sa_engine_decision_after(sa_policy_engine(a->policy), 0));
     const struct {
         const char *json, *path;
     } bad[] = {{"{\"kind\":\"dance\"}", "input.kind"},
@@ -339,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(allowed_denied_changed),
+        TEST(defaults_are_recorded),
         TEST(wrong_types),
         TEST(errors),
         TEST(deadlines),
