@@ -67,8 +67,8 @@ int sa_rfc3339_parse(const char *text, int64_t *wall_ms)
         return -1;
     int64_t ms = fraction_ms(end, &end);
     if (strcmp(end, "Z") != 0 && strcmp(end, "z") != 0 &&
-        (sscanf(end, "%1[+-]%2u:%2u%c", &sign, &hours, &minutes, &rest) != 3 || hours > 23 ||
-         minutes > 59))
+        (sscanf(end, "%c%2u:%2u%c", &sign, &hours, &minutes, &rest) != 3 ||
+         (sign != '+' && sign != '-') || hours > 23 || minutes > 59))
         return -1;
     int64_t offset = ((int64_t)hours * 60 + minutes) * 60;
     *wall_ms = ((int64_t)timegm(&tm) - (sign == '-' ? -offset : offset)) * 1000 + ms;

@@ -342,7 +342,7 @@ static int make_params(lua_State *L)
 
 static void run_steps(struct sa_vm *vm)
 {
-    struct sa_vm_file *file, *end = vm->files + vm->file_count;
+    struct sa_vm_file *file, *end = vm->file_count ? vm->files + vm->file_count : NULL;
     for (file = vm->files; file < end; file++)
         step(vm, compile, file);
     for (file = vm->files; file < end; file++)
