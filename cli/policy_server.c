@@ -66,21 +66,33 @@ static int rule_row(struct sa_table *table, struct sa_json_obj *item, struct sa_
     return 0;
 }
 
+/* The rows of one decision point, in the order in which its rules are asked. */
+static int add_rows(struct sa_table *table, struct sa_json_arr *rules, const char *point,
+                    struct sa_error *err)
+{
+    struct sa_json_obj item;
+    for (size_t i = 0; i < rules->count; i++) {
+        const char *name;
+        if (sa_json_arr_obj(rules, i, &item, err) < 0 ||
+            sa_json_get_string(&item, "point", 64, &name, err) < 0)
+            return -1;
+        if (strcmp(name, point) == 0 && rule_row(table, &item, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int print_rules(struct sa_json_obj *root, struct sa_error *err)
 {
     static const char *const heading[] = {"POINT", "RULE",    "VERSION", "TESTS",
                                           "CALLS", "DENIALS", "FILE"};
     struct sa_table table = {.columns = SA_COUNT(heading)};
     struct sa_json_arr rules;
-    struct sa_json_obj item;
     int rc = sa_json_get_arr(root, "rules", RULES_MAX, &rules, err);
     for (size_t i = 0; rc == 0 && i < SA_COUNT(heading); i++)
         sa_table_add(&table, heading[i]);
-    for (size_t i = 0; rc == 0 && i < rules.count; i++) {
-        rc = sa_json_arr_obj(&rules, i, &item, err);
-        if (rc == 0)
-            rc = rule_row(&table, &item, err);
-    }
+    for (size_t i = 0; rc == 0 && i < SA_POINT_COUNT; i++)
+        rc = add_rows(&table, &rules, sa_policy_points[i].name, err);
     if (rc == 0)
         sa_table_print(&table);
     sa_table_deinit(&table);
@@ -221,30 +233,38 @@ static int print_reload(struct sa_json_obj *root, struct sa_error *err)
         sa_json_opt_obj(&reload, "tests", &tests, &tested, err) < 0 ||
         (tested && sa_json_opt_int(&tests, "passed", 0, INT64_MAX, &passed, NULL, err) < 0))
         return -1;
-    printf("generation %lld is in force: %lld tests passed, %.0f ms\n", (long long)generation,
-           (long long)passed, ms);
+    printf("generation %lld is in force, after %.0f ms", (long long)generation, ms);
+    if (passed) /* those of a rollback passed long ago */
+        printf(" and %lld tests", (long long)passed);
+    putchar('\n');
     return print_canary(&reload, err);
 }
 
 /* The mistakes that a 422 tells of: details of {path: "file:line", reason}. */
-static void print_refusal(const struct sa_buf *refusal)
+static int print_refusal(const struct sa_usage *usage, const struct sa_buf *refusal,
+                         const struct sa_error *plain)
 {
     struct sa_arena *arena = sa_arena_new();
     struct sa_json_obj root, error, item;
-    struct sa_json_arr details;
+    struct sa_json_arr details = {.count = 0};
     struct sa_json_doc *doc = sa_client_json(refusal, arena, &root, NULL);
     const char *where, *reason;
-    if (doc && sa_json_get_obj(&root, "error", &error, NULL) == 0 &&
-        sa_json_get_arr(&error, "details", SHOWN_MAX, &details, NULL) == 0)
-        for (size_t i = 0; i < details.count; i++)
-            if (sa_json_arr_obj(&details, i, &item, NULL) == 0 &&
-                sa_json_get_string(&item, "path", 8192, &where, NULL) == 0 &&
-                sa_json_get_string(&item, "reason", 8192, &reason, NULL) == 0) {
-                print_line(stderr, "  ", where, ": ");
-                print_line(stderr, "", reason, "\n");
-            }
+    if (doc && sa_json_get_obj(&root, "error", &error, NULL) == 0)
+        sa_json_get_arr(&error, "details", SHOWN_MAX, &details, NULL);
+    if (details.count)
+        fprintf(stderr, "secureagent %s: refused, what was in force stays:\n", usage->command);
+    else
+        sa_command_fail(usage, plain);
+    for (size_t i = 0; i < details.count; i++)
+        if (sa_json_arr_obj(&details, i, &item, NULL) == 0 &&
+            sa_json_get_string(&item, "path", 8192, &where, NULL) == 0 &&
+            sa_json_get_string(&item, "reason", 8192, &reason, NULL) == 0) {
+            print_line(stderr, "  ", where, ": ");
+            print_line(stderr, "", reason, "\n");
+        }
     sa_json_free(doc);
     sa_arena_free(arena);
+    return EXIT_REFUSED;
 }
 
 /* Returns an exit status or -1. */
@@ -269,9 +289,7 @@ static int change(struct sa_invocation *in, const char *verb, const struct sa_bu
     if (sa_client_send(in->client, &request, err) < 0) {
         if (status != 422)
             return -1;
-        sa_command_fail(in->usage, err);
-        print_refusal(&refusal);
-        return EXIT_REFUSED;
+        return print_refusal(in->usage, &refusal, err);
     }
     if (output != SA_OUTPUT_TABLE)
         return sa_output_print(output, answer.data, answer.length, err);

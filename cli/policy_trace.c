@@ -33,7 +33,7 @@ static const struct sa_option options[] = {
 static const struct sa_usage usage = {
     .command = "policy trace",
     .usage = "secureagent policy trace [options]",
-    .about = "Prints the decisions of late, and with --follow those that are taken from now on: "
+    .about = "Prints the decisions of late, or with --follow those that are taken from now on: "
              "when, at which point,\nabout what, the verdict and the rule behind it. `policy "
              "explain --decision ID` tells more of one.",
     .examples = "  secureagent policy trace -f --verdict deny\n"

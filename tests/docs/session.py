@@ -38,7 +38,7 @@ class Session:
     def __init__(self, folder, environment):
         self.folder = pathlib.Path(folder)
         self.work = self.folder / "work"
-        self.work.mkdir()
+        self.work.mkdir(exist_ok=True)
         self.environment = environment
         self.output = self.folder / "output"
         self.state = self.folder / "state.sh"

@@ -1,12 +1,15 @@
 """What the documents show works as shown: every `python`, `bash` and `console` block of README.md,
 docs/ and the SDK's README runs, in order, in a session for each page against a server of its own; every
-`json` block is JSON. A block that must not run says why, in `<!-- no-run: why -->` before it."""
+`json` block is JSON. A block that must not run says why, in `<!-- no-run: why -->` before it. Where the page's server
+has options, `<!-- server: --policy-dir rules -->` says so; folders are made, in the reader's."""
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -24,8 +27,23 @@ def name(page):
 
 
 @pytest.fixture
-def server():
-    running = start_server()
+def folder():
+    """The reader's. Others may enter it, as the server's processes are other users."""
+    made = pathlib.Path(tempfile.mkdtemp(prefix="secureagent-docs-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+def server(page, folder):
+    options = re.search(r"^<!-- server: (.*) -->$", page.read_text(), re.M)
+    arguments = options[1].split() if options else []
+    for i, word in enumerate(arguments):
+        if not word.startswith("-"):
+            arguments[i] = str(folder / "work" / word)
+            os.makedirs(arguments[i])
+    running = start_server(args=arguments)
     yield running
     running.stop()
     running.discard()
@@ -46,8 +64,8 @@ def filled_in(text, server):
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=name)
-def test_what_is_shown_works(page, server, tmp_path):
-    session = Session(tmp_path, environment(server, tmp_path))
+def test_what_is_shown_works(page, server, folder):
+    session = Session(folder, environment(server, folder))
     try:
         for block in blocks(filled_in(page.read_text(), server)):
             if block.kind:
