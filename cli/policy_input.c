@@ -63,7 +63,7 @@ int sa_policy_complete_input(enum sa_point which, const struct sa_value *input, 
     int rc = sa_policy_decode_input(point->input, input, "input", arena, decoded, err);
     struct sa_policy_who *who = decoded; /* every input begins with it */
     if (rc == 0 && who->now <= 0)
-        who->now = (double)(sa_wall_ms() / 1000);
+        who->now = (double)sa_wall_ms() / 1000;
     if (rc == 0)
         rc = sa_policy_encode(point->input, decoded, out, err);
     sa_arena_free(arena);

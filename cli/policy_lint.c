@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-extern char **environ;
-
 static const struct sa_option options[] = {
     {.name = "luacheck",
      .kind = SA_OPTION_BOOL,

@@ -27,8 +27,8 @@ static const struct sa_usage usage = {
                 "  secureagent policy test rules -o junit > policies.xml\n",
 };
 
-static int read_format(const struct sa_config *config, sa_policy_reporter **report,
-                       struct sa_error *err)
+/* NULL: there is no such format. */
+static sa_policy_reporter *find_format(const struct sa_config *config, struct sa_error *err)
 {
     static const struct {
         const char *name;
@@ -38,12 +38,10 @@ static int read_format(const struct sa_config *config, sa_policy_reporter **repo
                    {"junit", sa_policy_report_junit}};
     const char *given = sa_config_string(config, "output");
     for (size_t i = 0; i < SA_COUNT(formats); i++)
-        if (strcmp(formats[i].name, given) == 0) {
-            *report = formats[i].report;
-            return 0;
-        }
-    return sa_error_at(err, SA_EINVALID, "output", "--output: \"%.32s\": text, tap or junit",
-                       given);
+        if (strcmp(formats[i].name, given) == 0)
+            return formats[i].report;
+    sa_error_at(err, SA_EINVALID, "output", "--output: \"%.32s\": text, tap or junit", given);
+    return NULL;
 }
 
 /* Returns an exit status, or -1. */
@@ -51,8 +49,8 @@ static int test(const struct sa_config *config, struct sa_error *err)
 {
     char *const *dirs;
     size_t count = sa_config_args(config, &dirs);
-    sa_policy_reporter *report = NULL;
-    if (read_format(config, &report, err) < 0)
+    sa_policy_reporter *report = find_format(config, err);
+    if (!report)
         return -1;
     struct sa_bundle *bundle = sa_policy_bundle(dirs, count, err);
     struct sa_offline *offline = bundle ? sa_offline_start(bundle, true, err) : NULL;

@@ -1,7 +1,7 @@
 """What the documents show works as shown: every `python`, `bash` and `console` block of README.md,
 docs/ and the SDK's README runs, in order, in a session for each page against a server of its own; every
 `json` block is JSON. A block that must not run says why, in `<!-- no-run: why -->` before it. Where the page's server
-has options, `<!-- server: --policy-dir rules -->` says so; folders are made, in the reader's."""
+is to have rules, `<!-- server: --policy-dir rules -->` says so; it begins with none in that folder of the reader's."""
 import json
 import os
 import pathlib
@@ -37,13 +37,11 @@ def folder():
 
 @pytest.fixture
 def server(page, folder):
-    options = re.search(r"^<!-- server: (.*) -->$", page.read_text(), re.M)
-    arguments = options[1].split() if options else []
-    for i, word in enumerate(arguments):
-        if not word.startswith("-"):
-            arguments[i] = str(folder / "work" / word)
-            os.makedirs(arguments[i])
-    running = start_server(args=arguments)
+    named = re.search(r"^<!-- server: --policy-dir (\w+) -->$", page.read_text(), re.M)
+    rules = folder / "work" / named[1] if named else None
+    if rules:
+        (rules / "policies").mkdir(parents=True)
+    running = start_server(args=["--policy-dir", str(rules)] if rules else [])
     yield running
     running.stop()
     running.discard()
