@@ -46,7 +46,7 @@ static bool same(const struct sa_value *a, const struct sa_value *b)
     if (a->type == SA_VALUE_INT)
         return a->integer == b->integer;
     if (a->type == SA_VALUE_NUMBER)
-        return memcmp(&a->number, &b->number, sizeof a->number) == 0;
+        return a->number == b->number;
     return a->length == 0 || memcmp(a->data, b->data, a->length) == 0;
 }
 

@@ -280,6 +280,61 @@ static void test_kept_is_broken_too(void **state)
     assert_int_equal(sa_engine_generation(f->engine), 0);
 }
 
+/* ---- what others see ---- */
+
+static void test_watched(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct answer answer;
+    f->watch = true;
+    rule(f, "a", "execute", ALLOW);
+    engine_begin_good(f);
+    rule(f, "a", "execute", DENY);
+    until_generation(f, 2);
+    ask_and_wait(f, EXECUTE, "{}", &answer);
+    assert_has(answer.text, "deny");
+    folder_replace(&f->rules, "policies/b.lua", "{\"error\":\"bad\"}");
+    unsigned changed = f->changed;
+    until(f, &f->changed, changed + 1);
+    assert_int_equal(f->changed_error.code, SA_EINVALID);
+    assert_int_equal(sa_engine_generation(f->engine), 2);
+    assert_int_equal(rollback(f, 1), SA_OK); /* the files say otherwise; it stays */
+    folder_replace(&f->rules, "policies/b.lua", "{\"point\":\"files\",\"answer\":{}}");
+    until_generation(f, 4); /* until they change */
+}
+
+static void test_metrics(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct answer answer;
+    sa_autobuf text = SA_BUF_INIT;
+    rule(f, "a", "execute", "{\"verdict\":\"deny\",\"rule\":\"a/x\",\"reason\":\"so\"}");
+    engine_begin_good(f);
+    ask_and_wait(f, EXECUTE, "{}", &answer);
+    ask_and_wait(f, EXECUTE, "{\"act\":\"fail\"}", &answer);
+    ask_and_wait(f, FILES, "{}", &answer);
+    assert_int_equal(reload(f), SA_OK);
+    folder_write(&f->rules, "policies/b.lua", "{\"error\":\"bad\"}");
+    assert_int_equal(reload(f), SA_EINVALID);
+    sa_metrics_write(f->metrics, &text);
+    static const char *const lines[] = {
+        "sa_policy_decisions_total{point=\"execute\",verdict=\"deny\"} 1\n",
+        "sa_policy_decisions_total{point=\"execute\",verdict=\"error\"} 1\n",
+        "sa_policy_decisions_total{point=\"files\",verdict=\"allow\"} 1\n",
+        "sa_policy_decision_seconds_count{point=\"execute\"} 2\n",
+        "sa_policy_denials_total{point=\"execute\",rule=\"a/x\"} 1\n",
+        "sa_policy_denials_total{point=\"execute\",rule=\"default\"} 1\n",
+        "sa_policy_reloads_total{outcome=\"swapped\"} 1\n",
+        "sa_policy_reloads_total{outcome=\"unchanged\"} 1\n",
+        "sa_policy_reloads_total{outcome=\"failed\"} 1\n",
+        "sa_policy_generation 1\n",
+        "sa_policy_worker_restarts_total 0\n",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        assert_has(text.data, lines[i]);
+    assert_null(strstr(text.data, "sa_policy_worker_resident_bytes 0\n"));
+}
+
 /* ---- the canary ---- */
 
 static void test_canary(void **state)
@@ -366,6 +421,8 @@ int main(void)
         TEST(test_broken_first),
         TEST(test_kept),
         TEST(test_kept_is_broken_too),
+        TEST(test_watched),
+        TEST(test_metrics),
         TEST(test_canary),
         TEST(test_canary_that_dies),
         TEST(test_stop_at_any_time),

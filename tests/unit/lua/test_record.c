@@ -56,7 +56,7 @@ static void test_find(void **state)
     (void)state;
     add(1, false, 10);
     add(2, true, 0);
-    struct sa_decision failed = {.id = "dec-3", .error = "gone", .verdict = {SA_VALUE_NIL}};
+    struct sa_decision failed = {.id = "dec-3", .error = "gone", .verdict = {.type = SA_VALUE_NIL}};
     sa_record_add(record, &failed, "\x08\x00", 2);
     const struct sa_decision *d = sa_record_find(record, "dec-1");
     struct sa_value n = sa_value_get(&d->input, "n"),
@@ -75,7 +75,7 @@ static void test_find(void **state)
 
 static int number_of(const struct sa_decision *d)
 {
-    return d ? atoi(d->id + 4) : -1;
+    return d ? (int)strtol(d->id + 4, NULL, 10) : -1;
 }
 
 static void test_order(void **state)
