@@ -25,18 +25,29 @@ enum {
     WAITING_MAX = 16 * 1024,             /* questions that no worker has yet */
     INPUTS_MAX_BYTES = 32 * 1024 * 1024, /* of all questions without an answer */
     JOBS_MAX = 16,
+    VERDICTS_MAX = 6, /* of a point, "error" among them */
+    ID_BYTES = 13,    /* 100 bits and a few */
     NAME_MAX_BYTES = 64,
 };
 
 /* ---- points ---- */
 
+struct engine_verdict { /* the counter of one, looked up once */
+    char name[24];
+    struct sa_series *series;
+};
+
 struct engine_point {
     char name[NAME_MAX_BYTES];
+    struct engine_verdict verdicts[VERDICTS_MAX];
     bool denies;           /* "deny" is one of its verdicts, and so its default */
     struct sa_buf unasked; /* what a point without rules answers */
     struct sa_series *seconds;
 };
 
+/* Count a decision of this point. The text is not terminated. */
+void engine_point_count(struct sa_engine *engine, unsigned point, const char *verdict,
+                        size_t length);
 int engine_points_init(struct sa_engine *engine, struct sa_error *err);
 void engine_points_deinit(struct sa_engine *engine);
 
@@ -198,6 +209,8 @@ struct sa_engine {
     struct engine_calls calls;
     struct engine_health health;
     struct sa_record *record;
+    uint8_t random[64 * ID_BYTES]; /* for ids */
+    size_t random_left;
     struct sa_watch *watch;
     struct engine_job *jobs; /* the first is at work */
     struct canary *compared; /* that has no more to ask */

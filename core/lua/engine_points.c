@@ -62,6 +62,25 @@ static void init_metrics(struct sa_engine *engine)
         NULL);
 }
 
+void engine_point_count(struct sa_engine *engine, unsigned point, const char *verdict,
+                        size_t length)
+{
+    struct engine_point *p = &engine->points[point];
+    for (size_t i = 0; i < VERDICTS_MAX; i++) {
+        struct engine_verdict *known = &p->verdicts[i];
+        if (!known->series) {
+            snprintf(known->name, sizeof known->name, "%.*s", (int)length, verdict);
+            known->series =
+                sa_metric_series(engine->metrics.decisions, SA_VALUES(p->name, known->name));
+        }
+        if (strlen(known->name) == length && memcmp(known->name, verdict, length) == 0) {
+            sa_counter_add(known->series, 1);
+            return;
+        }
+    }
+    sa_counter_add(sa_metric_series(engine->metrics.decisions, SA_VALUES(p->name, "other")), 1);
+}
+
 int engine_points_init(struct sa_engine *engine, struct sa_error *err)
 {
     const struct sa_engine_options *o = &engine->options;
