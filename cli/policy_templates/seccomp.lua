@@ -13,13 +13,15 @@ local rule = {
     if not has(params.levels, input.level) then
       return nil -- as it was
     end
-    local allow_list = {}
-    for _, name in ipairs(input.filter.allow) do
+    local kept, before = {}, input.filter and input.filter.allow or {}
+    for _, name in ipairs(before) do
       if not has(params.without, name) then
-        table.insert(allow_list, name)
+        table.insert(kept, name)
       end
     end
-    return allow({ allow = allow_list })
+    if #kept < #before then
+      return allow({ allow = kept })
+    end
   end,
 }
 
