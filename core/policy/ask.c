@@ -160,10 +160,19 @@ void sa_policy_forget(struct sa_policy_call *call)
     free_call(call);
 }
 
+static void drop(struct sa_policy_call *list)
+{
+    struct sa_policy_call *call, *next;
+    DL_FOREACH_SAFE (list, call, next) {
+        if (call->asked)
+            sa_engine_forget(call->asked);
+        free_call(call);
+    }
+}
+
 void policy_calls_drop(struct sa_policy *policy)
 {
-    while (policy->calls)
-        sa_policy_forget(policy->calls);
-    while (policy->failed)
-        sa_policy_forget(policy->failed);
+    drop(policy->calls);
+    drop(policy->failed);
+    policy->calls = policy->failed = NULL;
 }

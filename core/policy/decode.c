@@ -134,7 +134,6 @@ static int count_items(const struct decoder *d, const struct sa_value *list,
     struct sa_value item;
     if (!is_collection(list, SA_VALUE_LIST))
         return wrong_type(d, place, "list", list);
-    *count = 0;
     if (list->type != SA_VALUE_LIST)
         return 0;
     struct sa_value_reader reader = sa_value_enter(list);
@@ -148,7 +147,7 @@ static int decode_texts(const struct decoder *d, const struct sa_policy_field *f
                         const struct sa_value *list, const struct place *place,
                         struct sa_json_strings *into)
 {
-    size_t count;
+    size_t count = 0;
     struct sa_value item;
     if (count_items(d, list, place, &count) < 0)
         return -1;
@@ -167,7 +166,7 @@ static int decode_objects(const struct decoder *d, const struct sa_policy_field 
                           const struct sa_value *list, const struct place *place,
                           struct sa_objects *into)
 {
-    size_t count;
+    size_t count = 0;
     struct sa_value item;
     if (count_items(d, list, place, &count) < 0)
         return -1;

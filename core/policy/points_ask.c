@@ -9,8 +9,11 @@
 enum { CODE_BYTES = 48 * 1024, ARGV_BYTES = 32 * 1024, NAMES_BYTES = 8 * 1024 };
 
 #define ASK(POINT, MEMBER, DONE)                                                                   \
-    policy_ask(policy, SA_POINT_##POINT, &(union policy_input){.MEMBER = *input},                  \
-               (union policy_done){.DONE = done}, user)
+    __extension__({                                                                                \
+        const union policy_input asked_ = {.MEMBER = *input};                                      \
+        const union policy_done told_ = {.DONE = done};                                            \
+        policy_ask(policy, SA_POINT_##POINT, &asked_, told_, user);                                \
+    })
 
 struct sa_policy_call *sa_policy_profile(struct sa_policy *policy,
                                          const struct sa_policy_profile_input *input,
@@ -158,7 +161,7 @@ static void deliver_admission(struct sa_policy_call *call, const struct sa_polic
         call->done.admission(call->user, verdict, NULL, 0);
         return;
     }
-    if (answer->changed) {
+    if (answer && answer->changed) {
         sa_value_to_json(&answer->result.object, &json);
         object = json.data;
     }

@@ -192,7 +192,7 @@ pid_t asking_worker(struct asking *a)
     sa_engine_print(sa_policy_engine(a->policy), &w);
     sa_json_w_end_object(&w);
     const char *pid = strstr(json.data, "\"pid\":");
-    return pid ? (pid_t)atoi(pid + 6) : 0;
+    return pid ? (pid_t)strtol(pid + 6, NULL, 10) : 0;
 }
 
 /* ---- answers ---- */

@@ -48,8 +48,8 @@ static void json_is_whole(void **state)
     struct sa_arena *arena = sa_arena_new();
     struct sa_error err = {0};
     struct sa_json_obj root, point;
-    struct sa_json_arr points;
-    const char *name;
+    struct sa_json_arr points = {0};
+    const char *name = "";
     sa_policy_print_json(&out);
     struct sa_json_doc *doc = sa_json_parse(out.data, out.length, NULL, &err);
     if (!doc || sa_json_root(doc, arena, &root, &err) < 0 ||
