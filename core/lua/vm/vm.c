@@ -178,12 +178,16 @@ int sa_vm_start_clock(struct sa_vm *vm)
     struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
     struct itimerspec period = {{0, TICK_NS}, {0, TICK_NS}};
+    static bool started; /* the clock is the process's: a next machine takes it over */
     timer_t timer;
     ticking = vm;
+    if (started)
+        return 0;
     if (sigaction(SIGALRM, &action, NULL) < 0 ||
         timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) < 0 ||
         timer_settime(timer, 0, &period, NULL) < 0)
         return -1;
+    started = true;
     return 0;
 }
 
