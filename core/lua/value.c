@@ -317,10 +317,11 @@ static const uint8_t *skip_inside(const uint8_t *p, bool map)
     }
 }
 
-static struct sa_value take_value(const uint8_t **next)
+/* One item: a scalar, the beginning of a collection, or an end. */
+static struct sa_value take_item(const uint8_t **next)
 {
     const uint8_t *p = *next;
-    struct sa_value value = {.type = (enum sa_value_type)(*p++)};
+    struct sa_value value = {.type = (enum sa_value_type) * p++};
     if (value.type == SA_VALUE_INT) {
         uint64_t zigzag = varint_at(&p);
         value.integer = (int64_t)(zigzag >> 1 ^ (~(zigzag & 1) + 1));
@@ -332,13 +333,20 @@ static struct sa_value take_value(const uint8_t **next)
         value.length = (size_t)varint_at(&p);
         value.data = (const char *)p;
         p += value.length;
-    } else if (value.type == SA_VALUE_LIST || value.type == SA_VALUE_MAP) {
-        const uint8_t *end = skip_inside(p, value.type == SA_VALUE_MAP);
-        value.data = (const char *)p;
-        value.length = (size_t)(end - p);
-        p = end + 1;
     }
     *next = p;
+    return value;
+}
+
+static struct sa_value take_value(const uint8_t **next)
+{
+    struct sa_value value = take_item(next);
+    if (value.type == SA_VALUE_LIST || value.type == SA_VALUE_MAP) {
+        const uint8_t *end = skip_inside(*next, value.type == SA_VALUE_MAP);
+        value.data = (const char *)*next;
+        value.length = (size_t)(end - *next);
+        *next = end + 1;
+    }
     return value;
 }
 
@@ -380,6 +388,22 @@ bool sa_value_next_member(struct sa_value_reader *reader, struct sa_value *key,
         .type = SA_VALUE_STRING, .data = (const char *)reader->next, .length = length};
     reader->next += length;
     *value = take_value(&reader->next);
+    return true;
+}
+
+struct sa_value sa_value_step(struct sa_value_reader *reader)
+{
+    return take_item(&reader->next);
+}
+
+bool sa_value_step_key(struct sa_value_reader *reader, struct sa_value *key)
+{
+    size_t length = (size_t)varint_at(&reader->next);
+    if (!length)
+        return false;
+    *key = (struct sa_value){
+        .type = SA_VALUE_STRING, .data = (const char *)reader->next, .length = length - 1};
+    reader->next += length - 1;
     return true;
 }
 

@@ -83,6 +83,11 @@ bool sa_value_next(struct sa_value_reader *reader, struct sa_value *value);
 /* The next member of a map; false at the end. */
 bool sa_value_next_member(struct sa_value_reader *reader, struct sa_value *key,
                           struct sa_value *value);
+/* For who takes a value whole, item by item, each byte once: the next item, a collection being just
+ * its type, with its items following; END ends a list. In a map a key comes before each item;
+ * false: the map has ended. Begin with a reader of the whole value. */
+struct sa_value sa_value_step(struct sa_value_reader *reader);
+bool sa_value_step_key(struct sa_value_reader *reader, struct sa_value *key);
 /* Member of a map, NIL when there is none or it is no map. */
 struct sa_value sa_value_get(const struct sa_value *map, const char *key);
 bool sa_value_is(const struct sa_value *string, const char *text);

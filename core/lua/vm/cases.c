@@ -101,10 +101,9 @@ static void push_input(lua_State *L, int test, struct sa_buf *bytes)
     lua_getfield(L, test, "input");
     sa_convert_add(L, -1, bytes, "input");
     lua_pop(L, 1);
-    struct sa_value input = sa_value_of(bytes->data, bytes->length);
-    if (input.type != SA_VALUE_MAP)
+    if (*bytes->data != SA_VALUE_MAP)
         sa_vm_raise(L, SA_VM_TYPE, "input: expected a map");
-    sa_convert_push(L, &input, true);
+    sa_convert_push(L, bytes->data, true);
 }
 
 static int decide_case(lua_State *L)
@@ -139,8 +138,7 @@ static int compare(lua_State *L)
         one->message = one->difference;
         return 0;
     }
-    struct sa_value verdict = sa_value_of(vm->out.data, vm->out.length);
-    sa_convert_push(L, &verdict, false);
+    sa_convert_push(L, vm->out.data, false);
     lua_pushstring(L, one->rule->name);
     lua_call(L, 3, 1);
     if (lua_isstring(L, -1)) {

@@ -64,9 +64,10 @@ static void change(lua_State *L, int old, int new, const char *what, int depth)
     sa_frozen_table(L, new, what);
     if (merges)
         sa_frozen_table(L, old, what);
-    size_t members = count(L, top + 1) + (merges ? count(L, top + 2) : 0);
-    sa_frozen_input(L, list, members);
+    size_t *members = sa_frozen_input(L, list);
     fill(L, lua_gettop(L), merges ? top + 2 : 0, top + 1, what, depth);
+    if (members)
+        *members = count(L, lua_gettop(L));
     lua_pop(L, 1);
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);

@@ -8,43 +8,52 @@
 
 /* ---- value -> Lua ---- */
 
-static size_t count_members(struct sa_value_reader reader, bool map)
+static void push_item(lua_State *L, struct sa_value_reader *reader, const struct sa_value *value,
+                      bool frozen);
+
+/* Fill the table on top with what follows. */
+static size_t fill_map(lua_State *L, struct sa_value_reader *reader, bool frozen)
 {
     struct sa_value key, value;
     size_t count = 0;
-    while (map ? sa_value_next_member(&reader, &key, &value) : sa_value_next(&reader, &value))
-        count++;
+    for (int table = lua_gettop(L); sa_value_step_key(reader, &key); count++) {
+        lua_pushlstring(L, key.data, key.length);
+        value = sa_value_step(reader);
+        push_item(L, reader, &value, frozen);
+        lua_rawset(L, table);
+    }
     return count;
 }
 
-static void push_collection(lua_State *L, const struct sa_value *value, bool frozen)
+static size_t fill_list(lua_State *L, struct sa_value_reader *reader, bool frozen)
 {
-    bool map = value->type == SA_VALUE_MAP;
-    struct sa_value_reader reader = sa_value_enter(value);
-    struct sa_value key, member;
+    struct sa_value value;
+    int count = 0;
+    for (int table = lua_gettop(L); (value = sa_value_step(reader)).type != SA_VALUE_END;) {
+        push_item(L, reader, &value, frozen);
+        lua_rawseti(L, table, ++count);
+    }
+    return (size_t)count;
+}
+
+static void push_collection(lua_State *L, struct sa_value_reader *reader, bool map, bool frozen)
+{
     luaL_checkstack(L, 8, "values are nested too deep");
     sa_vm_check_deadline(L);
+    size_t *members = NULL, count;
     if (frozen)
-        sa_frozen_input(L, !map, count_members(reader, map));
+        members = sa_frozen_input(L, !map);
     else
         lua_createtable(L, 0, 0);
-    int table = lua_gettop(L);
-    for (int i = 1;
-         map ? sa_value_next_member(&reader, &key, &member) : sa_value_next(&reader, &member);
-         i++) {
-        if (map)
-            lua_pushlstring(L, key.data, key.length);
-        sa_convert_push(L, &member, frozen);
-        if (map)
-            lua_rawset(L, table);
-        else
-            lua_rawseti(L, table, i);
-    }
+    count = map ? fill_map(L, reader, frozen) : fill_list(L, reader, frozen);
+    if (members)
+        *members = count;
     if (frozen)
         lua_pop(L, 1);
 }
 
-void sa_convert_push(lua_State *L, const struct sa_value *value, bool frozen)
+static void push_item(lua_State *L, struct sa_value_reader *reader, const struct sa_value *value,
+                      bool frozen)
 {
     switch (value->type) {
     case SA_VALUE_FALSE:
@@ -60,13 +69,20 @@ void sa_convert_push(lua_State *L, const struct sa_value *value, bool frozen)
         break;
     case SA_VALUE_LIST:
     case SA_VALUE_MAP:
-        push_collection(L, value, frozen);
+        push_collection(L, reader, value->type == SA_VALUE_MAP, frozen);
         break;
     case SA_VALUE_NIL:
     case SA_VALUE_END:
     default:
         lua_pushnil(L);
     }
+}
+
+void sa_convert_push(lua_State *L, const void *data, bool frozen)
+{
+    struct sa_value_reader reader = {data, NULL};
+    struct sa_value value = sa_value_step(&reader);
+    push_item(L, &reader, &value, frozen);
 }
 
 /* ---- Lua -> value ---- */

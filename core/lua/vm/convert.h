@@ -4,9 +4,9 @@
 
 #include "vm.h"
 
-/* Push a checked value. Frozen ones come from the pool and last for the call. A list's nil is
- * nothing there. */
-void sa_convert_push(lua_State *L, const struct sa_value *value, bool frozen);
+/* Push the checked value that begins there. Frozen ones come from the pool and last for the call. A
+ * list's nil is nothing there. */
+void sa_convert_push(lua_State *L, const void *data, bool frozen);
 
 /* Append the Lua value at `index`. Raises an error (kind "type") that begins with `what` for what
  * has no value: functions, NaN, infinities, tables of both kinds or with other keys than text, more

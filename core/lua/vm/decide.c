@@ -377,22 +377,22 @@ void sa_decide(lua_State *L, const struct sa_vm_question *question, struct sa_bu
 
 struct call {
     struct sa_vm_question question;
-    const struct sa_value *input;
+    const void *input;
     struct sa_buf *out;
 };
 
 static int call(lua_State *L)
 {
     const struct call *c = sa_vm_of(L)->argument;
-    if (c->input->type != SA_VALUE_MAP)
+    if (*(const uint8_t *)c->input != SA_VALUE_MAP)
         sa_vm_raise(L, SA_VM_PROTOCOL, "the input is no map");
     sa_convert_push(L, c->input, true);
     sa_decide(L, &c->question, c->out);
     return 0;
 }
 
-int sa_decide_call(struct sa_vm *vm, struct sa_vm_point *point, const struct sa_value *input,
-                   bool with_trace, struct sa_buf *out)
+int sa_decide_call(struct sa_vm *vm, struct sa_vm_point *point, const void *input, bool with_trace,
+                   struct sa_buf *out)
 {
     struct call c = {.question = {.point = point, .trace = with_trace}, .input = input, .out = out};
     return sa_vm_protect(vm, call, &c, vm->limits.cpu_ms);

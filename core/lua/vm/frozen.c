@@ -75,31 +75,31 @@ static void make_list(lua_State *L, const struct sa_vm_pool *pool)
     lua_setfenv(L, -2);
 }
 
-void sa_frozen_input(lua_State *L, bool list, size_t count)
+size_t *sa_frozen_input(lua_State *L, bool list)
 {
     struct sa_vm_pool *pool = sa_vm_of(L)->pool;
     struct slots *slots = list ? &pool->lists : &pool->maps;
     luaL_checkstack(L, 8, "values are nested too deep");
     if (slots->used < slots->made) {
         struct slot *slot = &slots->slot[slots->used++];
-        slot->count = count;
+        slot->count = 1; /* an error may come before it is known */
         sa_vm_push(L, slot->frozen);
         sa_vm_push(L, slot->data);
-        return;
+        return &slot->count;
     }
-    lua_createtable(L, list && count < 4096 ? (int)count : 0,
-                    list ? 0 : (int)(count < 64 ? count : 64));
+    lua_createtable(L, 0, list ? 0 : 8);
     (list ? make_list : make_map)(L, pool);
     lua_insert(L, -2);
     if (slots->made == POOL_SLOTS)
-        return; /* this one is garbage afterwards */
+        return NULL; /* this one is garbage afterwards */
     struct slot *slot = &slots->slot[slots->made];
     lua_pushvalue(L, -1);
     slot->data = sa_vm_ref(L);
     lua_pushvalue(L, -2);
     slot->frozen = sa_vm_ref(L);
-    slot->count = count;
+    slot->count = 1;
     slots->used = ++slots->made;
+    return &slot->count;
 }
 
 static void reset(struct sa_vm *vm, struct slots *slots)

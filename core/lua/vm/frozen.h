@@ -14,9 +14,9 @@
 
 void sa_vm_open_frozen(struct sa_vm *vm);
 
-/* Push a frozen map or list of the pool and, on top, its data, to be filled with raw writes;
- * `count` says with how many. */
-void sa_frozen_input(lua_State *L, bool list, size_t count);
+/* Push a frozen map or list of the pool and, on top, its data, to be filled with raw writes. When
+ * that is done, how many members it has goes to what is returned, unless that is NULL. */
+size_t *sa_frozen_input(lua_State *L, bool list);
 /* After each protected call. */
 void sa_vm_pool_reset(struct sa_vm *vm);
 

@@ -23,7 +23,7 @@ static int network_domain_matches(lua_State *L)
     size_t m, n;
     const char *pattern = host(L, 1, &m), *name = host(L, 2, &n);
     bool matches;
-    if (m == 1 && *pattern == '*')
+    if (lua_objlen(L, 1) == 1 && *pattern == '*') /* and not "*." */
         matches = n > 0;
     else if (m > 2 && pattern[0] == '*' && pattern[1] == '.')
         matches = n > m - 1 && strncasecmp(name + n - (m - 1), pattern + 1, m - 1) == 0;

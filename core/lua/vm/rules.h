@@ -102,9 +102,9 @@ struct sa_vm_question {
 };
 /* With the input's frozen map at the top of the stack: run the rules, append the verdict. */
 void sa_decide(lua_State *L, const struct sa_vm_question *question, struct sa_buf *out);
-/* CALL, protected: appends the verdict; -1: vm->failure. */
-int sa_decide_call(struct sa_vm *vm, struct sa_vm_point *point, const struct sa_value *input,
-                   bool trace, struct sa_buf *out);
+/* CALL with a checked value, protected: appends the verdict; -1: vm->failure. */
+int sa_decide_call(struct sa_vm *vm, struct sa_vm_point *point, const void *input, bool trace,
+                   struct sa_buf *out);
 
 /* ---- check.c: is it what it must be? Raises "type" errors that name the member. ---- */
 void sa_check_fields(lua_State *L, int table, const struct sa_vm_fields *fields, const char *path);

@@ -121,14 +121,13 @@ static int test(struct serving *s)
     return answer(s, SA_WIRE_DONE, &s->body);
 }
 
-static int call(struct serving *s, const struct sa_wire_message *message,
-                const struct sa_value *body)
+static int call(struct serving *s, const struct sa_wire_message *message)
 {
     struct sa_vm *vm = s->vm;
     if (!vm->compiled || message->point >= vm->point_count)
         return fail_protocol(s, "there is nothing compiled, or no such point");
-    if (sa_decide_call(vm, &vm->points[message->point], body, message->flags & SA_WIRE_TRACE,
-                       &s->body) < 0)
+    if (sa_decide_call(vm, &vm->points[message->point], message->body,
+                       message->flags & SA_WIRE_TRACE, &s->body) < 0)
         return fail(s, &vm->failure);
     if (s->body.length > SA_VALUE_MAX) {
         struct sa_vm_failure failure = {.kind = SA_VM_TYPE,
@@ -140,7 +139,9 @@ static int call(struct serving *s, const struct sa_wire_message *message,
 
 static int handle(struct serving *s, const struct sa_wire_message *message)
 {
-    struct sa_value body = sa_value_of(message->body, message->length);
+    struct sa_value body = {.type = SA_VALUE_NIL};
+    if (message->type != SA_WIRE_CALL)
+        body = sa_value_of(message->body, message->length);
     s->call = message->call;
     s->body.length = 0;
     switch (message->type) {
@@ -153,7 +154,7 @@ static int handle(struct serving *s, const struct sa_wire_message *message)
     case SA_WIRE_TEST:
         return test(s);
     case SA_WIRE_CALL:
-        return call(s, message, &body);
+        return call(s, message);
     default:
         return fail_protocol(s, "that is an answer, no question");
     }

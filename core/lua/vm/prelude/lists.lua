@@ -30,11 +30,15 @@ local function sort(list, before)
   if n > LIMIT then
     error("sort(): more than " .. LIMIT .. " elements", 2)
   end
-  before = before or less
   local from, to = {}, {}
   for i = 1, n do
     from[i] = list[i]
+    local kind = type(from[i])
+    if not before and (kind ~= type(from[1]) or kind ~= "number" and kind ~= "string") then
+      error("sort(): without a function to compare by, all elements are numbers or all are strings", 2)
+    end
   end
+  before = before or less
   local width = 1
   while width < n do
     for low = 1, n, 2 * width do
