@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 
+import policies
 import ports
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -209,6 +210,8 @@ def measure(quick: bool) -> dict:
                          "nginx": nginx_rate(folder / "nginx", size, seconds)}
         step("proxy of ports against nginx")
         result["ports"] = ports.measure(server, folder, seconds)
+        step("policy decisions")
+        result["policies"] = policies.measure(quick)
         step("memory with 200 idle sandboxes")
         loadgen("fill", server.host, server.key, 199)
         time.sleep(1)
@@ -291,6 +294,7 @@ def rows(r: dict) -> list[tuple[str, str, str]]:
           for name, what, unit, word in (("small", "1 KiB", "perSecond", "per second"),
                                          ("large", "8 MiB", "megabytesPerSecond", "MB/s"))),
     ]
+    out += policies.rows(r["policies"])
     for name in idle:
         out.append((f"resident, idle: {name}", mb(idle[name]["Rss"]), f"{mb(idle[name]['Pss'])} proportional"))
     out.append(("resident, idle: API + node", mb(sum(idle[n]["Rss"] for n in pair)), "goal ≤ 15 MB"))

@@ -261,8 +261,6 @@ int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "typed") == 0)
         typed(positive(argv[2]), argv[3]);
-    else if (argc == 4 && strcmp(argv[1], "reload") == 0)
-        reload(positive(argv[2]), argv[3]);
     else
         worker_alone(argc, argv);
     return 0;

@@ -15,6 +15,5 @@ void print_times(const char *name, double *us, long n);
 
 /* ---- policyload_typed.c ---- */
 void typed(long rounds, const char *dir);
-void reload(long rounds, const char *dir);
 
 #endif
