@@ -1,10 +1,5 @@
 -- Crypto-miners, by the names of their programs and by words that little else says. This stops
 -- who does not hide; who hides is met by the limits of processor time and by the closed network.
-local function base(path)
-  local parts = split(path, "/")
-  return parts[#parts]
-end
-
 -- The word of `list` that is in the text.
 local function found(list, text)
   for _, word in ipairs(list) do
@@ -14,15 +9,22 @@ local function found(list, text)
   end
 end
 
--- Every word of a command counts: "sudo -n nice xmrig", "cd /tmp; ./xmrig". A shell line is one
--- element of argv, other elements are words as they are.
-local function program(names, argv)
-  for _, argument in ipairs(argv) do
-    local parts = #argv == 1 and words(argument) or { argument }
-    for _, word in ipairs(parts) do
-      if has(names, base(word):lower()) then
-        return word
+-- What a word of a command ends at, in a shell line or a path.
+local edges = " \t\n;|&()<>{}`'\"/=$\\,"
+
+local function is_edge(text, at)
+  return at < 1 or at > #text or contains(edges, text:sub(at, at))
+end
+
+-- Every word of a command counts: "sudo -n nice xmrig", "cd /tmp; ./xmrig", however long it is.
+local function program(names, text)
+  for _, name in ipairs(names) do
+    local first, last = find(text, name)
+    while first and last >= first do
+      if is_edge(text, first - 1) and is_edge(text, last + 1) then
+        return name
       end
+      first, last = find(text, name, last + 1)
     end
   end
 end
@@ -47,12 +49,12 @@ return {
     },
   },
   decide = function(input, params)
-    local name = program(params.names, input.argv or {})
+    local command = table.concat(input.argv or {}, " "):lower()
+    local name = program(params.names, command)
     if name then
       return deny("program", string.format("%s mines: mining is not allowed here", name))
     end
-    local text = input.code or table.concat(input.argv or {}, " ")
-    local word = found(params.telltale, text:lower())
+    local word = found(params.telltale, input.code and input.code:lower() or command)
     if word then
       return deny("words", string.format('"%s" is said by miners: mining is not allowed here', word))
     end

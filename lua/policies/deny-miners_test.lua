@@ -2,15 +2,25 @@ local function command(...)
   return { kind = "command", argv = { ... } }
 end
 
+-- As a script that is given as one line.
+local long = {}
+for i = 1, 4000 do
+  long[i] = "echo 'x'"
+end
+
 return {
   { name = "honest code", input = { kind = "code", code = "print('determined to mine data')", argv = {} }, expect = { verdict = "allow" } },
   { name = "honest commands", input = command("grep", "-r", "miner", "/workspace"), expect = { verdict = "allow" } },
   { name = "a honest line", input = command("cd /tmp && make -j2 | tail"), expect = { verdict = "allow" } },
+  { name = "part of another word", input = command("echo determinerd minerds"), expect = { verdict = "allow" } },
+  { name = "an empty name is nobody's", input = command("ls"), params = { names = { "" } }, expect = { verdict = "allow" } },
+  { name = "a long line", input = command(table.concat(long, " ")), expect = { verdict = "allow" } },
+  { name = "the end of a long line", input = command(table.concat(long, " ") .. "; xmrig"), expect = { verdict = "deny" } },
   { name = "a terminal says nothing yet", input = { kind = "terminal" }, expect = { verdict = "allow" } },
   {
     name = "by its name",
     input = command("/tmp/XMRig", "-o", "pool:3333"),
-    expect = { verdict = "deny", rule = "deny-miners/program", reason = "/tmp/XMRig mines: mining is not allowed here" },
+    expect = { verdict = "deny", rule = "deny-miners/program", reason = "xmrig mines: mining is not allowed here" },
   },
   { name = "behind another program", input = command("nice", "-n", "19", "./xmrig"), expect = { verdict = "deny", rule = "deny-miners/program" } },
   { name = "in a shell line", input = command("cd /tmp; ./minerd --url x"), expect = { verdict = "deny", rule = "deny-miners/program" } },
