@@ -10,6 +10,15 @@ static void on_ready(void *owner, const struct sa_error *err)
     app->policies_told(app->policies_owner, err);
 }
 
+/* A reload has ended, or a worker has died: the next create shall find its filters compiled. */
+static void on_changed(void *owner, const struct sa_error *err)
+{
+    const struct sa_app *app = owner;
+    (void)err;
+    if (app->sandboxes)
+        sa_security_warm(sa_sandboxes_security(app->sandboxes));
+}
+
 static void on_denied(void *owner, const struct sa_decision *decision)
 {
     const struct sa_app *app = owner;
@@ -26,6 +35,7 @@ int sa_policies_start(struct sa_app *app, const struct sa_policies_options *opti
                                         .dir_count = options->dir_count,
                                         .state_path = state,
                                         .watch = true,
+                                        .changed = on_changed,
                                         .denied = on_denied,
                                         .owner = app};
     app->policies_told = options->ready;

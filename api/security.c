@@ -296,8 +296,22 @@ struct sa_security_call *sa_security_ask(struct sa_security *s, const struct sa_
     e->level = sa_strdup(ask->level);
     e->used = ++s->uses;
     HASH_ADD_KEYPTR(hh, s->by_key, e->key, strlen(e->key), e);
-    e->rules = sa_rules_ask(s->loop, s->policy, ask, minute, on_rules, e);
+    e->rules = sa_rules_ask(s->policy, ask, minute, on_rules, e);
     return wait_for(e, done, user);
+}
+
+static void on_warm(void *user, const struct sa_error *err, const struct sa_security_answer *answer)
+{
+    (void)user;
+    (void)err; /* told to those who create */
+    (void)answer;
+}
+
+void sa_security_warm(struct sa_security *s)
+{
+    const struct sa_security_ask ask = {.level = "standard", .runtime = "python"};
+    if (sa_rules_generation(s->policy) && !sa_security_known(s, &ask))
+        sa_security_ask(s, &ask, on_warm, NULL);
 }
 
 struct sa_security_call *sa_security_again(struct sa_security *s, const char *profile,

@@ -43,6 +43,10 @@ void sa_security_free(struct sa_security *security);
 const struct sa_security_answer *sa_security_known(struct sa_security *security,
                                                    const struct sa_security_ask *ask);
 
+/* Ask ahead for what most sandboxes will have, so that the node knows it before the first of them.
+ */
+void sa_security_warm(struct sa_security *security);
+
 /* `err` NULL: `answer` is in force at the node. Else SA_EPOLICY, SA_EUNAVAILABLE (rules or node
  * cannot be asked), SA_ECONTROL (what was decided cannot be had: the path is "securityLevel" or the
  * control). Once, from the loop, unless forgotten. */

@@ -125,9 +125,8 @@ static void on_profile(void *user, const struct sa_policy_verdict *verdict,
     copy_context(call->arena, context, &call->answer.context);
     call->left = SA_LANGUAGE_COUNT;
     for (size_t i = 0; i < SA_LANGUAGE_COUNT; i++) {
-        const struct sa_policy_seccomp_input input = {.who = call->who,
-                                                      .language = sa_languages[i],
-                                                      .level = call->answer.context.seccomp};
+        const struct sa_policy_seccomp_input input = {
+            .who = call->who, .language = sa_languages[i], .level = call->answer.context.seccomp};
         call->filters[i] = (struct question){.call = call, .index = i};
         call->filters[i].asked =
             sa_policy_seccomp(call->policy, &input, on_filter, &call->filters[i]);

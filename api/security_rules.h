@@ -20,9 +20,8 @@ typedef void (*sa_rules_cb)(void *user, const struct sa_error *err,
 
 struct sa_rules_call;
 /* `minute`: since 1970. Never NULL; `done` comes from the loop, once, unless forgotten. */
-struct sa_rules_call *sa_rules_ask(uv_loop_t *loop, struct sa_policy *policy,
-                                   const struct sa_security_ask *ask, int64_t minute,
-                                   sa_rules_cb done, void *user);
+struct sa_rules_call *sa_rules_ask(struct sa_policy *policy, const struct sa_security_ask *ask,
+                                   int64_t minute, sa_rules_cb done, void *user);
 void sa_rules_forget(struct sa_rules_call *call);
 /* Of the rules in force. */
 uint64_t sa_rules_generation(struct sa_policy *policy);

@@ -29,31 +29,6 @@ return {
     expect = { verdict = "allow", result = { allow = { "@io", "execve" }, telling = { "personality" } } },
   },
   {
-    name = "custom gets nothing from the languages",
-    input = { language = "python", level = "custom", filter = {} },
-    with = "all",
-    expect = {
-      result = {
-        allow = {
-          "@io", "@files", "@xattr", "@memory", "@process", "@ids", "@signals", "@time", "@timers", "@sync", "@sched",
-          "@poll", "@net", "@inotify",
-        },
-      },
-    },
-  },
-  {
-    name = "the languages add to it",
-    input = { language = "node", level = "high", filter = {} },
-    with = "all",
-    expect = {
-      result = {
-        allow = {
-          "@io", "@files", "@memory", "@process", "@signals", "@time", "@sync", "@sched", "@poll", "@net", "@pkeys",
-        },
-      },
-    },
-  },
-  {
     name = "a level that nobody knows",
     input = { language = "python", level = "none", filter = {} },
     expect = { verdict = "allow" },

@@ -221,7 +221,7 @@ static int keep(struct job *job, int status, struct sa_error *err)
     make_room(all);
     snprintf(k->id, sizeof k->id, "%s", job->id);
     k->used = ++all->uses;
-    HASH_ADD_STR(all->by_id, id, k);
+    HASH_ADD_STR(all->by_id, id, k); /* NOLINT: the oldest was freed, not this one */
     return 0;
 }
 
@@ -233,7 +233,7 @@ static void maybe_closed(struct sa_profiles *all)
         return;
     struct known *k, *tmp;
     HASH_ITER (hh, all->by_id, k, tmp) {
-        HASH_DEL(all->by_id, k);
+        HASH_DEL(all->by_id, k); /* NOLINT: uthash */
         known_free(k);
     }
     void (*closed)(void *owner) = all->closed;

@@ -76,7 +76,12 @@ def test_package_managers_do_not_wait_for_a_network(api):
     ({"runtime": "python", "env": {f"K{i}": "v" * 4000 for i in range(9)}}, 400, "invalid_request", "env"),
     ({"runtime": "python", "status": {"phase": "Running"}}, 400, "invalid_request", "status"),
     ({"runtime": "python", "securityLevel": "high"}, 503, "unavailable", "securityLevel"),
-    ({"runtime": "python", "securityLevel": "custom"}, 503, "unavailable", "securityLevel"),
+    ({"runtime": "python", "securityLevel": "custom", "securityContext": {"runtimeClass": "gvisor"}}, 503, "unavailable",
+     "securityLevel"),
+    ({"runtime": "python", "securityContext": {}}, 400, "invalid_request", "securityContext"),
+    ({"runtime": "python", "securityLevel": "custom", "securityContext": []}, 400, "invalid_request", "securityContext"),
+    ({"runtime": "python", "securityLevel": "custom", "securityContext": {"a": "x" * 17000}}, 400, "invalid_request",
+     "securityContext"),
     ({"runtime": "python", "warm": "require"}, 503, "unavailable", "warm"),
 ])
 def test_refused(api, body, status, code, where):

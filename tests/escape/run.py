@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 from tests.helpers import server as servers  # noqa: E402
 from tests.helpers.client import Api  # noqa: E402
 from tests.escape import (cases_files, cases_namespaces, cases_proc, cases_resources,  # noqa: E402, F401
-                          cases_syscalls, harness)
+                          cases_policies, cases_syscalls, harness)
 
 USER = "secureagent-escape"
 
@@ -58,9 +58,23 @@ def reachable_binaries(user):
         return
     with tempfile.TemporaryDirectory(prefix="secureagent-test-") as folder:
         os.chmod(folder, 0o755)
-        for name in ("secureagent", "agent-api", "sandbox-node", "execution-runtime"):
-            shutil.copy(servers.BIN / name, folder)
-        yield pathlib.Path(folder)
+        programs = pathlib.Path(folder) / "bin"
+        programs.mkdir(mode=0o755)
+        for name in ("secureagent", "agent-api", "sandbox-node", "execution-runtime", "policy-worker"):
+            shutil.copy(servers.BIN / name, programs)
+        shutil.copytree(ROOT / "lua", pathlib.Path(folder) / "share" / "secureagent" / "lua")
+        yield programs
+
+
+@contextlib.contextmanager
+def policy_dir():
+    """Rules of an operator who gives away what can be given away (cases_policies.py)."""
+    with tempfile.TemporaryDirectory(prefix="secureagent-test-") as folder:
+        os.chmod(folder, 0o755)
+        params = pathlib.Path(folder) / "params.lua"
+        params.write_text(cases_policies.PARAMS)
+        params.chmod(0o644)
+        yield folder
 
 
 class Outcome:
@@ -90,7 +104,7 @@ def run_mode(mode, programs, only):
     with contextlib.ExitStack() as stack:
         user = stack.enter_context(unprivileged_user()) if mode == "user" else None
         binaries = stack.enter_context(reachable_binaries(user))
-        server = servers.start_server(user=user, binaries=binaries)
+        server = servers.start_server(user=user, binaries=binaries, args=["--policy-dir", stack.enter_context(policy_dir())])
         stack.callback(server.discard)
         world = harness.World(mode, server, Api(server.url, server.key), programs)
         shared = world.box()
