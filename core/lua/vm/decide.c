@@ -363,10 +363,10 @@ void sa_decide(lua_State *L, const struct sa_vm_question *question, struct sa_bu
     vm->running = NULL;
     if (question->trace)
         sa_value_end(out);
-    if (lua_isnil(L, d.answer))
-        add_no_answer(&d);
-    else
+    if (d.by)
         add_answer(L, &d);
+    else
+        add_no_answer(&d);
     add_changes(L, &d);
     add_ran(L, &d);
     sa_value_end(out);
