@@ -218,6 +218,13 @@ int sa_json_opt_obj(struct sa_json_obj *obj, const char *key, struct sa_json_obj
     return n ? sa_json_to_obj(SA_JSON_MEMBER(obj, key), n, obj->arena, out, err) : 0;
 }
 
+void sa_json_none(const struct sa_json_obj *parent, const char *key, struct sa_json_obj *out)
+{
+    static const cJSON none = {.type = cJSON_Object};
+    *out = (struct sa_json_obj){
+        .at = {&parent->at, key, 0}, .node = &none, .arena = parent->arena, .asked_count = 0};
+}
+
 /* --- scalars ----------------------------------------------------------------------------- */
 
 int sa_json_to_string(const struct sa_json_at *at, const cJSON *node, struct sa_arena *arena,

@@ -175,6 +175,8 @@ int sa_json_get_arr(struct sa_json_obj *obj, const char *key, size_t max_count,
                     struct sa_json_arr *out, struct sa_error *err);
 int sa_json_opt_arr(struct sa_json_obj *obj, const char *key, size_t max_count,
                     struct sa_json_arr *out, bool *present, struct sa_error *err);
+/* An object without members in the place of a member that is not there. */
+void sa_json_none(const struct sa_json_obj *parent, const char *key, struct sa_json_obj *out);
 /* Elements of an array; index < arr->count. Walk in order: going back starts anew. */
 int sa_json_arr_string(struct sa_json_arr *arr, size_t index, size_t max_bytes, const char **out,
                        struct sa_error *err);

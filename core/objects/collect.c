@@ -186,6 +186,9 @@ static bool collect_one(struct sa_embedded *store, struct sa_collect *item)
 
 bool sa_collect_step(struct sa_embedded *store)
 {
+    /* A commit, or the timer, wakes the store again. */
+    if (uv_is_active((uv_handle_t *)&store->heal) || store->uncommitted >= SA_UNCOMMITTED_MAX / 2)
+        return false;
     for (size_t left = STEP; store->collect_first && left > 0; left--) {
         struct sa_collect *item = store->collect_first;
         if (collect_one(store, item))

@@ -234,12 +234,13 @@ static int read_objects(struct sa_disk *disk, sa_disk_found *found, void *user,
 {
     sqlite3_stmt *stmt = NULL;
     int rc, result = 0;
-    if (!sa_database_prepare(disk->db.writer, &stmt, "SELECT kind, json FROM objects", err))
+    if (!sa_database_prepare(disk->db.writer, &stmt, "SELECT kind, key, json FROM objects", err))
         return -1;
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW && result == 0)
         result = found(user, (const char *)sqlite3_column_text(stmt, 0),
                        (const char *)sqlite3_column_text(stmt, 1),
-                       (size_t)sqlite3_column_bytes(stmt, 1), err);
+                       (const char *)sqlite3_column_text(stmt, 2),
+                       (size_t)sqlite3_column_bytes(stmt, 2), err);
     if (result == 0 && rc != SQLITE_DONE)
         result = sa_database_error(disk->db.writer, sqlite3_extended_errcode(disk->db.writer),
                                    "cannot read", err);

@@ -23,14 +23,15 @@ struct sa_embedded_options {
     uv_loop_t *loop;
     const char *data_dir;               /* holds objects.db; NULL: memory only */
     const struct sa_kind *const *kinds; /* NULL at the end */
-    size_t history;                     /* changes kept; 0: 16384 (at most 64 MiB) */
+    size_t history;                     /* changes kept; 0: 4096 (at most about 64 MiB) */
     size_t objects_max;                 /* of all kinds; 0: 200000; more creates: SA_EQUOTA */
     int64_t (*wall_ms)(void);           /* the clock, for tests */
 };
 /* Blocks: opens, locks, migrates and reads the file. Errors as sa_store_open(). */
 struct sa_objects *sa_embedded_open(const struct sa_embedded_options *options,
                                     struct sa_error *err);
-/* Commits what is under way (blocks), calls what is due from the loop, then `closed`. */
+/* Commits what is under way (blocks), calls what is due from the loop, ends watches, then calls
+ * `closed`. Informers and elections on it are stopped before. */
 void sa_embedded_close(struct sa_objects *objects, void (*closed)(void *user), void *user);
 
 struct sa_embedded_stats {

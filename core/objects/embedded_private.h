@@ -1,10 +1,12 @@
 /*
  * Inside the embedded store. Read in this order: this file, table.c (objects of a kind, in order),
- * embedded.c (calls and when they are answered), write.c (create, update, patch, delete),
- * collect.c (what follows a deletion), history.c (watches), disk.c (the writing thread).
+ * embedded.c (opening, closing, commits), calls.c (calls and when they are answered), read.c (get
+ * and list), write.c (create, update, patch, delete), collect.c (what follows a deletion),
+ * history.c (what has changed of late), watch.c, disk.c (the writing thread).
  *
  * A write is applied at once and numbered; `committed` follows when it is on disk. Calls wait in
- * one queue in the order they were made, each until everything it has seen is committed.
+ * one queue in the order they were made, each until everything it has seen is committed: also
+ * those that fail, since they fail on account of what they saw.
  */
 #ifndef SA_OBJECTS_EMBEDDED_PRIVATE_H
 #define SA_OBJECTS_EMBEDDED_PRIVATE_H
@@ -25,12 +27,15 @@ struct sa_table_of_kind {
     const struct sa_kind *kind;
     const struct sa_object **items; /* references */
     size_t count, capacity;
+    struct sa_object_part *empty_status; /* which new objects share */
 };
 /* Where the key is (*found) or would be. */
 size_t sa_table_search(const struct sa_table_of_kind *table, const char *key, bool *found);
 const struct sa_object *sa_table_get(const struct sa_table_of_kind *table, const char *key);
 /* Put `now` in the place of the object of that key (a reference is taken); NULL: remove it. */
 void sa_table_set(struct sa_table_of_kind *table, const char *key, const struct sa_object *now);
+/* Another one with the same objects; end both with sa_table_clear(). */
+void sa_table_copy(const struct sa_table_of_kind *table, struct sa_table_of_kind *to);
 void sa_table_clear(struct sa_table_of_kind *table);
 
 /* ---- selections ---- */
@@ -69,7 +74,8 @@ struct sa_objects_call {
     void *user;
     struct { /* LIST */
         const struct sa_object **items;
-        size_t count, remaining;
+        size_t count;
+        int64_t remaining;
         char *continue_;
     } page;
     struct { /* WRITE that changed something: how to take it back */
@@ -86,6 +92,7 @@ struct sa_change {
     uint64_t version;
     const struct sa_kind *kind;
     const struct sa_object *before, *after; /* references */
+    size_t bytes;                           /* roughly what it keeps in memory */
 };
 struct sa_objects_watch {
     struct sa_objects_watch *prev, *next;
@@ -102,7 +109,9 @@ struct sa_objects_watch {
 };
 struct sa_history {
     struct sa_change *ring;
-    size_t size, first, count;
+    size_t capacity, first, count, bytes;
+    size_t kept;        /* that many committed ones at most, once watches have read them */
+    uint64_t dropped;   /* how many ever were at the beginning of it */
     uint64_t forgotten; /* the newest version that is not kept any more */
 };
 
@@ -118,8 +127,8 @@ struct sa_disk_write {
 };
 void sa_disk_write_free(struct sa_disk_write *write);
 /* Opens the file and reads every object: `found` gets each, and may refuse. Blocks. */
-typedef int sa_disk_found(void *user, const char *kind, const char *json, size_t length,
-                          struct sa_error *err);
+typedef int sa_disk_found(void *user, const char *kind, const char *key, const char *json,
+                          size_t length, struct sa_error *err);
 struct sa_disk *sa_disk_open(const char *data_dir, sa_disk_found *found, void *user,
                              uint64_t *version, struct sa_error *err);
 /* `committed` comes from the loop: everything up to `version`; or err, and what was queued in this
@@ -151,10 +160,12 @@ struct sa_embedded {
     size_t uncommitted;
     struct sa_history history;
     struct sa_objects_watch *watches;
+    size_t watch_count;
     struct sa_owned *owned; /* by the owner's uid */
     struct sa_collect *collect_first, *collect_last;
     uv_idle_t idle;   /* active while there is something to do */
     uv_timer_t sweep; /* objects of kinds with a ttl */
+    uv_timer_t heal;  /* active after a failed commit: nothing is collected meanwhile */
     unsigned handles;
     bool loading, closing;
     void (*closed)(void *user);
@@ -166,14 +177,32 @@ static inline struct sa_embedded *sa_embedded_of(struct sa_objects *objects)
 {
     return (struct sa_embedded *)objects;
 }
-struct sa_table_of_kind *sa_embedded_table(struct sa_embedded *store, const struct sa_kind *kind);
+/* NULL with SA_ENOTFOUND when the store was opened without that kind. */
+struct sa_table_of_kind *sa_embedded_table(struct sa_embedded *store, const struct sa_kind *kind,
+                                           struct sa_error *err);
 /* There is something to answer, deliver or collect. */
 void sa_embedded_wake(struct sa_embedded *store);
+
+/* calls.c */
 void sa_embedded_forget(struct sa_objects_call *call);
 struct sa_objects_call *sa_call_new(struct sa_embedded *store, enum sa_call_type type, void *user);
 /* To the end of the queue. Returns it. */
 struct sa_objects_call *sa_call_queue(struct sa_objects_call *call);
 struct sa_objects_call *sa_call_fail(struct sa_objects_call *call, const struct sa_error *err);
+/* Those whose turn has come, but not what they ask for meanwhile. */
+void sa_calls_answer(struct sa_embedded *store);
+bool sa_calls_due(const struct sa_embedded *store);
+/* Undo what is not committed; all that saw it fail with `why`. */
+void sa_calls_take_back(struct sa_embedded *store, const struct sa_error *why);
+
+/* read.c */
+const char *sa_object_key_of(const struct sa_kind *kind, const char *namespace_, const char *name,
+                             struct sa_arena *arena);
+struct sa_objects_call *sa_embedded_get(struct sa_objects *, const struct sa_kind *, const char *,
+                                        const char *, sa_objects_cb, void *);
+struct sa_objects_call *sa_embedded_list(struct sa_objects *, const struct sa_kind *,
+                                         const struct sa_objects_select *, size_t, const char *,
+                                         sa_objects_list_cb, void *);
 
 /* write.c. `call` gets the change; `now` NULL: remove. Takes the reference of `now`. */
 void sa_embedded_apply(struct sa_objects_call *call, struct sa_table_of_kind *table,
@@ -205,8 +234,16 @@ void sa_sweep(struct sa_embedded *store);
 
 /* history.c */
 void sa_history_add(struct sa_embedded *store, const struct sa_objects_call *call);
+/* Those that are not committed are taken back. */
+void sa_history_take_back(struct sa_embedded *store);
+/* Forget what is more than is to be kept. */
+void sa_history_trim(struct sa_embedded *store);
 void sa_history_deinit(struct sa_embedded *store);
-/* Tell every watch what is new to it. */
+const struct sa_change *sa_history_at(const struct sa_history *history, size_t i);
+/* The place of the first change after `version`. */
+size_t sa_history_after(const struct sa_history *history, uint64_t version);
+
+/* watch.c. Tell every watch what is new to it. */
 void sa_watches_deliver(struct sa_embedded *store);
 void sa_watches_end(struct sa_embedded *store, const struct sa_error *err);
 struct sa_objects_watch *sa_embedded_watch(struct sa_objects *, const struct sa_kind *,

@@ -121,7 +121,7 @@ static int check_names(const struct sa_json_obj *meta, const struct sa_object_me
     return 0;
 }
 
-static int decode_owner(struct sa_json_obj *o, struct sa_owner_reference *owner,
+static int decode_owner(struct sa_json_obj *o, bool lenient, struct sa_owner_reference *owner,
                         struct sa_error *err)
 {
     if (sa_json_get_string(o, "apiVersion", 128, &owner->api_version, err) < 0 ||
@@ -131,10 +131,10 @@ static int decode_owner(struct sa_json_obj *o, struct sa_owner_reference *owner,
         sa_json_opt_bool(o, "controller", &owner->controller, NULL, err) < 0 ||
         sa_json_opt_bool(o, "blockOwnerDeletion", &owner->block_owner_deletion, NULL, err) < 0)
         return -1;
-    return sa_json_finish(o, err);
+    return lenient ? 0 : sa_json_finish(o, err);
 }
 
-static int decode_owners(struct sa_json_obj *meta, struct sa_arena *arena,
+static int decode_owners(struct sa_json_obj *meta, bool lenient, struct sa_arena *arena,
                          struct sa_object_meta *out, struct sa_error *err)
 {
     struct sa_json_arr list = {.count = 0};
@@ -148,7 +148,7 @@ static int decode_owners(struct sa_json_obj *meta, struct sa_arena *arena,
     unsigned controllers = 0;
     for (size_t i = 0; i < list.count; i++) {
         if (sa_json_arr_obj(&list, i, &item, err) < 0 ||
-            decode_owner(&item, &out->owners[i], err) < 0)
+            decode_owner(&item, lenient, &out->owners[i], err) < 0)
             return -1;
         controllers += out->owners[i].controller;
     }
@@ -183,7 +183,7 @@ static int decode_server_set(struct sa_json_obj *meta, struct sa_object_meta *ou
     return 0;
 }
 
-int sa_object_meta_decode(struct sa_json_obj *meta, struct sa_arena *arena,
+int sa_object_meta_decode(struct sa_json_obj *meta, bool lenient, struct sa_arena *arena,
                           struct sa_object_meta *out, struct sa_error *err)
 {
     *out = (struct sa_object_meta){
@@ -199,12 +199,12 @@ int sa_object_meta_decode(struct sa_json_obj *meta, struct sa_arena *arena,
                         &out->annotations, NULL, err) < 0 ||
         sa_json_opt_strings(meta, "finalizers", SA_OBJECT_FINALIZERS_MAX, SA_OBJECT_NAME_MAX + 64,
                             &out->finalizers, NULL, err) < 0 ||
-        decode_owners(meta, arena, out, err) < 0 || decode_server_set(meta, out, err) < 0)
+        decode_owners(meta, lenient, arena, out, err) < 0 || decode_server_set(meta, out, err) < 0)
         return -1;
     if (check_names(meta, out, err) < 0 || check_labels(meta, &out->labels, err) < 0 ||
         check_annotations(meta, &out->annotations, err) < 0)
         return -1;
-    return sa_json_finish(meta, err);
+    return lenient ? 0 : sa_json_finish(meta, err);
 }
 
 /* ---- copying ---- */
@@ -272,6 +272,9 @@ static bool owners_equal(const struct sa_object_meta *a, const struct sa_object_
         return false;
     for (size_t i = 0; i < a->owner_count; i++)
         if (strcmp(a->owners[i].uid, b->owners[i].uid) != 0 ||
+            strcmp(a->owners[i].name, b->owners[i].name) != 0 ||
+            strcmp(a->owners[i].kind, b->owners[i].kind) != 0 ||
+            strcmp(a->owners[i].api_version, b->owners[i].api_version) != 0 ||
             a->owners[i].controller != b->owners[i].controller ||
             a->owners[i].block_owner_deletion != b->owners[i].block_owner_deletion)
             return false;

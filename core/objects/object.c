@@ -8,6 +8,7 @@
 
 /* Most objects are small, and there are many. */
 enum { PART_BLOCK_BYTES = 512, META_BLOCK_BYTES = 768 };
+enum { RESTORE_BYTES_MAX = 4 * 1024 * 1024 };
 
 struct sa_object_part {
     unsigned references;
@@ -48,15 +49,29 @@ bool sa_object_part_equal(const struct sa_object_part *a, const struct sa_object
     return a == b || (a->length == b->length && memcmp(a->json, b->json, a->length) == 0);
 }
 
-typedef void print_fn(const void *value, struct sa_json_w *w);
+const void *sa_object_part_value(const struct sa_object_part *part)
+{
+    return part->value;
+}
 
+size_t sa_object_part_bytes(const struct sa_object_part *part)
+{
+    return part->length;
+}
+
+typedef void print_fn(const void *value, struct sa_json_w *w);
+typedef int decode_fn(struct sa_json_obj *json, bool lenient, struct sa_arena *arena,
+                      const void **value, struct sa_error *err);
+
+/* Takes the arena. */
 static struct sa_object_part *part_new(struct sa_arena *arena, const void *value, print_fn *print)
 {
     struct sa_object_part *part = sa_alloc(sizeof *part);
     sa_autobuf text = SA_BUF_INIT;
     struct sa_json_w w = sa_json_w_start(&text);
     sa_json_w_begin_object(&w);
-    print(value, &w);
+    if (print)
+        print(value, &w);
     sa_json_w_end_object(&w);
     *part = (struct sa_object_part){.references = 1,
                                     .arena = arena,
@@ -68,34 +83,20 @@ static struct sa_object_part *part_new(struct sa_arena *arena, const void *value
 
 struct sa_object_part *sa_object_empty_status(const struct sa_kind *kind)
 {
-    return part_new(sa_arena_new_sized(PART_BLOCK_BYTES), kind->empty_status, kind->print_status);
+    return part_new(NULL, kind->empty_status, kind->print_status);
 }
 
-static int decode_spec(const struct sa_kind *kind, struct sa_json_obj *json, bool lenient,
+static int part_decode(struct sa_json_obj *json, bool lenient, decode_fn *decode, print_fn *print,
                        struct sa_object_part **out, struct sa_error *err)
 {
     struct sa_arena *arena = sa_arena_new_sized(PART_BLOCK_BYTES);
     const void *value;
     json->arena = arena;
-    if (kind->decode_spec(json, lenient, arena, &value, err) < 0) {
+    if (decode(json, lenient, arena, &value, err) < 0) {
         sa_arena_free(arena);
         return -1;
     }
-    *out = part_new(arena, value, kind->print_spec);
-    return 0;
-}
-
-static int decode_status(const struct sa_kind *kind, struct sa_json_obj *json, bool lenient,
-                         struct sa_object_part **out, struct sa_error *err)
-{
-    struct sa_arena *arena = sa_arena_new_sized(PART_BLOCK_BYTES);
-    const void *value;
-    json->arena = arena;
-    if (kind->decode_status(json, lenient, arena, &value, err) < 0) {
-        sa_arena_free(arena);
-        return -1;
-    }
-    *out = part_new(arena, value, kind->print_status);
+    *out = part_new(arena, value, print);
     return 0;
 }
 
@@ -123,52 +124,71 @@ static int check_type(const struct sa_kind *kind, struct sa_json_obj *root, stru
 }
 
 /* The member as an object; an empty one where there is none. */
-static int member(struct sa_json_obj *root, const struct sa_json_obj *none, const char *key,
-                  struct sa_json_obj *out, struct sa_error *err)
+static int member(struct sa_json_obj *root, const char *key, struct sa_json_obj *out,
+                  struct sa_error *err)
 {
-    bool given = false;
-    *out = *none;
-    out->at = (struct sa_json_at){&root->at, key, 0};
-    return sa_json_opt_obj(root, key, out, &given, err);
+    sa_json_none(root, key, out);
+    return sa_json_opt_obj(root, key, out, NULL, err);
 }
 
-static int decode_root(const struct sa_kind *kind, struct sa_json_obj *root,
-                       const struct sa_json_obj *none, unsigned wanted, bool lenient,
+static int decode_status(const struct sa_kind *kind, struct sa_json_obj *json, bool lenient,
+                         struct sa_object_part **out, struct sa_error *err)
+{
+    if (kind->decode_status)
+        return part_decode(json, lenient, kind->decode_status, kind->print_status, out, err);
+    *out = sa_object_empty_status(kind);
+    return 0;
+}
+
+static int decode_parts(const struct sa_kind *kind, struct sa_json_obj *root, unsigned wanted,
+                        bool lenient, struct sa_object_draft *draft, struct sa_error *err)
+{
+    struct sa_json_obj spec, status;
+    if ((!kind->flat && member(root, "spec", &spec, err) < 0) ||
+        (kind->decode_status && member(root, "status", &status, err) < 0) ||
+        (!kind->flat && !lenient && sa_json_finish(root, err) < 0))
+        return -1;
+    if ((wanted & SA_WANT_SPEC) &&
+        part_decode(kind->flat ? root : &spec, lenient, kind->decode_spec, kind->print_spec,
+                    &draft->spec, err) < 0)
+        return -1;
+    return wanted & SA_WANT_STATUS ? decode_status(kind, &status, lenient, &draft->status, err) : 0;
+}
+
+static int decode_root(const struct sa_kind *kind, struct sa_json_obj *root, unsigned wanted,
+                       bool lenient, struct sa_object_draft *draft, struct sa_error *err)
+{
+    struct sa_json_obj meta;
+    if (check_type(kind, root, err) < 0 || member(root, "metadata", &meta, err) < 0 ||
+        sa_object_meta_decode(&meta, lenient, root->arena, &draft->meta, err) < 0)
+        return -1;
+    return decode_parts(kind, root, wanted, lenient, draft, err);
+}
+
+static int decode_text(const struct sa_kind *kind, const char *json, size_t length,
+                       size_t max_bytes, unsigned wanted, bool lenient, struct sa_arena *arena,
                        struct sa_object_draft *draft, struct sa_error *err)
 {
-    struct sa_json_obj meta, spec, status;
-    if (check_type(kind, root, err) < 0 || member(root, none, "metadata", &meta, err) < 0 ||
-        member(root, none, "spec", &spec, err) < 0 ||
-        member(root, none, "status", &status, err) < 0 ||
-        sa_object_meta_decode(&meta, root->arena, &draft->meta, err) < 0)
+    const struct sa_json_limits limits = {.max_bytes = max_bytes};
+    struct sa_json_obj root;
+    *draft = (struct sa_object_draft){.kind = kind};
+    struct sa_json_doc *doc = sa_json_parse(json, length, &limits, err);
+    if (!doc)
         return -1;
-    if (!lenient && sa_json_finish(root, err) < 0)
-        return -1;
-    if ((wanted & SA_WANT_SPEC) && decode_spec(kind, &spec, lenient, &draft->spec, err) < 0)
-        return -1;
-    if ((wanted & SA_WANT_STATUS) && decode_status(kind, &status, lenient, &draft->status, err) < 0)
-        return -1;
-    return 0;
+    int rc = sa_json_root(doc, arena, &root, err);
+    if (rc == 0)
+        rc = decode_root(kind, &root, wanted, lenient, draft, err);
+    sa_json_free(doc);
+    if (rc < 0)
+        sa_object_draft_deinit(draft);
+    return rc;
 }
 
 int sa_object_draft_decode(const struct sa_kind *kind, const char *json, size_t length,
                            unsigned wanted, bool lenient, struct sa_arena *arena,
                            struct sa_object_draft *draft, struct sa_error *err)
 {
-    const struct sa_json_limits limits = {.max_bytes = SA_OBJECT_MAX};
-    struct sa_json_obj root, none;
-    *draft = (struct sa_object_draft){.kind = kind};
-    struct sa_json_doc *doc = sa_json_parse(json, length, &limits, err);
-    struct sa_json_doc *empty = doc ? sa_json_parse("{}", 2, NULL, err) : NULL;
-    int rc = -1;
-    if (doc && empty && sa_json_root(doc, arena, &root, err) == 0 &&
-        sa_json_root(empty, arena, &none, err) == 0)
-        rc = decode_root(kind, &root, &none, wanted, lenient, draft, err);
-    sa_json_free(empty);
-    sa_json_free(doc);
-    if (rc < 0)
-        sa_object_draft_deinit(draft);
-    return rc;
+    return decode_text(kind, json, length, SA_OBJECT_MAX, wanted, lenient, arena, draft, err);
 }
 
 /* ---- objects ---- */
@@ -189,14 +209,14 @@ struct sa_object *sa_object_make(const struct sa_object_draft *draft)
     return object;
 }
 
-struct sa_object *sa_object_decode(const struct sa_kind *kind, const char *json, size_t length,
-                                   bool lenient, struct sa_error *err)
+static struct sa_object *decode(const struct sa_kind *kind, const char *json, size_t length,
+                                size_t max_bytes, bool lenient, struct sa_error *err)
 {
     struct sa_arena *arena = sa_arena_new();
     struct sa_object_draft draft;
     struct sa_object *object = NULL;
-    if (sa_object_draft_decode(kind, json, length, SA_WANT_SPEC | SA_WANT_STATUS, lenient, arena,
-                               &draft, err) == 0) {
+    if (decode_text(kind, json, length, max_bytes, SA_WANT_SPEC | SA_WANT_STATUS, lenient, arena,
+                    &draft, err) == 0) {
         if (kind->namespaced && !draft.meta.namespace_[0])
             draft.meta.namespace_ = SA_NAMESPACE_DEFAULT;
         object = sa_object_make(&draft);
@@ -204,6 +224,18 @@ struct sa_object *sa_object_decode(const struct sa_kind *kind, const char *json,
     }
     sa_arena_free(arena);
     return object;
+}
+
+struct sa_object *sa_object_decode(const struct sa_kind *kind, const char *json, size_t length,
+                                   bool lenient, struct sa_error *err)
+{
+    return decode(kind, json, length, SA_OBJECT_MAX, lenient, err);
+}
+
+struct sa_object *sa_object_restore(const struct sa_kind *kind, const char *json, size_t length,
+                                    struct sa_error *err)
+{
+    return decode(kind, json, length, RESTORE_BYTES_MAX, true, err);
 }
 
 /* The count is no part of what an object says. */
@@ -288,8 +320,12 @@ void sa_object_print(const struct sa_object *object, struct sa_json_w *w)
     sa_json_put_object(w, "metadata");
     sa_object_meta_print(&object->meta, w);
     sa_json_w_end_object(w);
-    sa_json_put_raw(w, "spec", object->spec->json, object->spec->length);
-    sa_json_put_raw(w, "status", object->status->json, object->status->length);
+    if (object->kind->flat)
+        sa_json_w_raw_members(w, object->spec->json, object->spec->length);
+    else
+        sa_json_put_raw(w, "spec", object->spec->json, object->spec->length);
+    if (object->kind->decode_status)
+        sa_json_put_raw(w, "status", object->status->json, object->status->length);
     sa_json_w_end_object(w);
 }
 

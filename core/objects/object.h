@@ -19,7 +19,7 @@
 #define SA_NAMESPACE_DEFAULT "default"
 
 enum {
-    SA_OBJECT_MAX = 256 * 1024, /* bytes of JSON */
+    SA_OBJECT_MAX = 256 * 1024, /* bytes of JSON; of spec and status as stored */
     SA_OBJECT_NAME_MAX = 253,   /* DNS subdomain, RFC 1123 */
     SA_OBJECT_FINALIZERS_MAX = 16,
     SA_OBJECT_OWNERS_MAX = 8,
@@ -57,12 +57,15 @@ struct sa_kind {
      * With `lenient` unknown members are dropped rather than refused. The result is the arena's. */
     int (*decode_spec)(struct sa_json_obj *json, bool lenient, struct sa_arena *arena,
                        const void **spec, struct sa_error *err);
+    /* NULL, as print_status: the kind has no status. */
     int (*decode_status)(struct sa_json_obj *json, bool lenient, struct sa_arena *arena,
                          const void **status, struct sa_error *err);
     /* The members of an open object; what is decoded again gives the same struct. */
     void (*print_spec)(const void *spec, struct sa_json_w *w);
     void (*print_status)(const void *status, struct sa_json_w *w);
     const void *empty_status; /* of an object that has none yet */
+    /* Its spec's members stand beside the metadata, without a "spec" (Event, ConfigMap). */
+    bool flat;
     /* May `next` follow `before` in an update? Immutable fields. NULL: any. */
     int (*check_update)(const struct sa_object *before, const void *next, struct sa_error *err);
     const struct sa_kind_field *fields; /* ends with path NULL; may be NULL */

@@ -9,6 +9,8 @@
 struct sa_object_part;
 struct sa_object_part *sa_object_part_ref(struct sa_object_part *part);
 void sa_object_part_unref(struct sa_object_part *part);
+const void *sa_object_part_value(const struct sa_object_part *part);
+size_t sa_object_part_bytes(const struct sa_object_part *part); /* of its text */
 bool sa_object_part_equal(const struct sa_object_part *a, const struct sa_object_part *b);
 struct sa_object_part *sa_object_spec_part(const struct sa_object *object);
 struct sa_object_part *sa_object_status_part(const struct sa_object *object);
@@ -30,11 +32,14 @@ int sa_object_draft_decode(const struct sa_kind *kind, const char *json, size_t 
 /* Its empty status. */
 struct sa_object_part *sa_object_empty_status(const struct sa_kind *kind);
 
+/* What sa_object_print() wrote, which may be longer than what may come from outside. */
+struct sa_object *sa_object_restore(const struct sa_kind *kind, const char *json, size_t length,
+                                    struct sa_error *err);
 /* One reference; copies strings and takes references to the parts. */
 struct sa_object *sa_object_make(const struct sa_object_draft *draft);
 
 /* Metadata alone, member by member; `path` of the object: "metadata". */
-int sa_object_meta_decode(struct sa_json_obj *meta, struct sa_arena *arena,
+int sa_object_meta_decode(struct sa_json_obj *meta, bool lenient, struct sa_arena *arena,
                           struct sa_object_meta *out, struct sa_error *err);
 void sa_object_meta_copy(const struct sa_object_meta *from, struct sa_arena *arena,
                          struct sa_object_meta *to);

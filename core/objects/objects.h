@@ -5,12 +5,17 @@
  * what was just written by somebody else (never older than one's own completed write).
  *
  * Every operation returns at once and completes exactly once, from the loop. Errors:
- *   SA_EINVALID   the object is not valid; the path names the field
- *   SA_ENOTFOUND  no such object
- *   SA_EEXISTS    a create of a name that is there
- *   SA_ECONFLICT  the resourceVersion, uid or precondition is not what it was said to be: read
- * again SA_EEXPIRED   the version or the `continue` is too old: list anew SA_ETOOLARGE,
- * SA_EUNAVAILABLE (cannot be had now; try again), SA_EFORBIDDEN
+ *   SA_EINVALID      the object is not valid; the path names the field
+ *   SA_ENOTFOUND     no such object, or the store knows no such kind
+ *   SA_EEXISTS       a create of a name that is there
+ *   SA_ECONFLICT     the resourceVersion or uid is not what it was said to be: read again
+ *   SA_EEXPIRED      the version or the `continue` is too old: list anew
+ *   SA_ETOOLARGE     more than SA_OBJECT_MAX
+ *   SA_EQUOTA        the store is full
+ *   SA_EUNAVAILABLE  cannot be had now; try again. A write may have happened
+ *   SA_EFORBIDDEN
+ *
+ * A namespace that is not given is "default". Owners are of the same namespace, or of none.
  *
  * One thread, the loop's.
  */
@@ -46,14 +51,16 @@ typedef void (*sa_objects_list_cb)(void *user, const struct sa_error *err,
 struct sa_objects_call *sa_objects_get(struct sa_objects *objects, const struct sa_kind *kind,
                                        const char *namespace_, const char *name, sa_objects_cb done,
                                        void *user);
-/* limit 0: all. An object that exists during the whole listing comes exactly once. */
+/* limit 0: all. Pages are one listing: how it was when the first was made (SA_EEXPIRED when that is
+ * not known any more). */
 struct sa_objects_call *sa_objects_list(struct sa_objects *objects, const struct sa_kind *kind,
                                         const struct sa_objects_select *select, size_t limit,
                                         const char *continue_, sa_objects_list_cb done, void *user);
 
 /* Writes take JSON of whole objects, as a client of the API would send them. Status in a create is
- * dropped; metadata that the server owns (uid, generation, timestamps) is ignored. The answer is
- * the object as stored. */
+ * dropped; metadata that the server owns (uid, generation, timestamps) is ignored; a
+ * resourceVersion is refused in a create. The answer is the object as stored. A write that changes
+ * nothing makes no new version. */
 struct sa_objects_call *sa_objects_create(struct sa_objects *objects, const struct sa_kind *kind,
                                           const char *json, size_t length, bool lenient,
                                           sa_objects_cb done, void *user);

@@ -61,10 +61,20 @@ void sa_table_set(struct sa_table_of_kind *table, const char *key, const struct 
     sa_object_unref(before);
 }
 
+void sa_table_copy(const struct sa_table_of_kind *table, struct sa_table_of_kind *to)
+{
+    *to = (struct sa_table_of_kind){
+        .kind = table->kind, .count = table->count, .capacity = table->count};
+    to->items = sa_alloc((table->count + 1) * sizeof *to->items);
+    for (size_t i = 0; i < table->count; i++)
+        to->items[i] = sa_object_ref(table->items[i]);
+}
+
 void sa_table_clear(struct sa_table_of_kind *table)
 {
     for (size_t i = 0; i < table->count; i++)
         sa_object_unref(table->items[i]);
     free((void *)table->items);
+    sa_object_part_unref(table->empty_status);
     *table = (struct sa_table_of_kind){.kind = table->kind};
 }

@@ -44,12 +44,27 @@ void sa_embedded_apply(struct sa_objects_call *call, struct sa_table_of_kind *ta
     const char *key = sa_object_key(call->object);
     sa_table_set(table, key, now);
     sa_owned_changed(store, table, call->change.before, now);
-    store->object_count += (size_t)(now != NULL) - (before != NULL);
+    sa_history_add(store, call);
+    if (now && !before)
+        store->object_count++;
+    else if (before && !now)
+        store->object_count--;
     store->uncommitted++;
     if (store->disk)
         sa_disk_put(store->disk, disk_write(store, table, key, now));
     else
         store->committed = store->version;
+}
+
+static int check_size(const struct sa_object_draft *draft, struct sa_error *err)
+{
+    size_t bytes = sa_object_part_bytes(draft->spec) + sa_object_part_bytes(draft->status);
+    if (bytes > SA_OBJECT_MAX)
+        return sa_error_set(err, SA_ETOOLARGE,
+                            "spec and status are %zu bytes with defaults; at "
+                            "most %d are stored",
+                            bytes, SA_OBJECT_MAX);
+    return 0;
 }
 
 static int check_room(const struct sa_embedded *store, struct sa_error *err)
@@ -81,6 +96,9 @@ static int choose_name(struct sa_object_meta *meta, const struct sa_kind *kind,
                        struct sa_arena *arena, struct sa_error *err)
 {
     char random[SA_ID_BYTES];
+    if (meta->resource_version[0])
+        return sa_error_at(err, SA_EINVALID, "metadata.resourceVersion",
+                           "metadata.resourceVersion: expected none: it is not made yet");
     if (!meta->name[0] && !meta->generate_name[0])
         return sa_error_at(err, SA_EINVALID, "metadata.name",
                            "metadata.name: expected a name (or metadata.generateName)");
@@ -97,13 +115,6 @@ static int choose_name(struct sa_object_meta *meta, const struct sa_kind *kind,
     return 0;
 }
 
-static const char *key_of(const struct sa_kind *kind, const struct sa_object_meta *meta,
-                          struct sa_arena *arena)
-{
-    return kind->namespaced ? sa_arena_printf(arena, "%s/%s", meta->namespace_, meta->name)
-                            : meta->name;
-}
-
 static int create(struct sa_objects_call *call, struct sa_table_of_kind *table,
                   struct sa_object_draft *draft, struct sa_arena *arena, struct sa_error *err)
 {
@@ -111,7 +122,8 @@ static int create(struct sa_objects_call *call, struct sa_table_of_kind *table,
     char uid[SA_UID_BYTES], version[SA_RESOURCE_VERSION_BYTES];
     if (choose_name(&draft->meta, table->kind, arena, err) < 0 || check_room(store, err) < 0)
         return -1;
-    const char *key = key_of(table->kind, &draft->meta, arena);
+    const char *key =
+        sa_object_key_of(table->kind, draft->meta.namespace_, draft->meta.name, arena);
     if (sa_table_get(table, key))
         return sa_error_at(err, SA_EEXISTS, "metadata.name", "there is a %s \"%s\" already",
                            table->kind->name, key);
@@ -123,7 +135,9 @@ static int create(struct sa_objects_call *call, struct sa_table_of_kind *table,
     draft->meta.generation = 1;
     draft->meta.created_ms = store->wall_ms();
     draft->meta.deleted_ms = 0;
-    draft->status = sa_object_empty_status(table->kind);
+    draft->status = sa_object_part_ref(table->empty_status);
+    if (check_size(draft, err) < 0)
+        return -1;
     sa_embedded_next_version(store, version);
     draft->meta.resource_version = version;
     sa_embedded_apply(call, table, NULL, sa_object_make(draft));
@@ -140,9 +154,12 @@ struct sa_objects_call *sa_embedded_create(struct sa_objects *objects, const str
     struct sa_object_draft draft;
     struct sa_error err;
     call->done = done;
-    int rc = sa_object_draft_decode(kind, json, length, SA_WANT_SPEC, lenient, arena, &draft, &err);
+    struct sa_table_of_kind *table = sa_embedded_table(store, kind, &err);
+    int rc = table ? sa_object_draft_decode(kind, json, length, SA_WANT_SPEC, lenient, arena,
+                                            &draft, &err)
+                   : -1;
     if (rc == 0) {
-        rc = create(call, sa_embedded_table(store, kind), &draft, arena, &err);
+        rc = create(call, table, &draft, arena, &err);
         sa_object_draft_deinit(&draft);
     }
     sa_arena_free(arena);
@@ -163,6 +180,20 @@ static int check_finalizers(const struct sa_object *now, const struct sa_object_
                                "metadata.finalizers: \"%.80s\" cannot be added to what is being "
                                "deleted",
                                next->finalizers.items[i]);
+    return 0;
+}
+
+static int check_name(const struct sa_object *now, const struct sa_object_meta *next,
+                      struct sa_error *err)
+{
+    const struct sa_object_meta *meta = sa_object_meta(now);
+    if (strcmp(meta->name, next->name) != 0)
+        return sa_error_at(err, SA_EINVALID, "metadata.name",
+                           "metadata.name: expected \"%s\": a name cannot be changed", meta->name);
+    if (strcmp(meta->namespace_, next->namespace_) != 0)
+        return sa_error_at(err, SA_EINVALID, "metadata.namespace",
+                           "metadata.namespace: expected \"%s\": it cannot be changed",
+                           meta->namespace_);
     return 0;
 }
 
@@ -216,29 +247,39 @@ static int update(struct sa_objects_call *call, struct sa_table_of_kind *table,
                   const struct sa_object *now, struct sa_object_draft *next, struct sa_error *err)
 {
     const struct sa_kind *kind = table->kind;
-    if (check_identity(now, &next->meta, err) < 0 || check_finalizers(now, &next->meta, err) < 0 ||
-        check_room(call->store, err) < 0)
+    if (check_name(now, &next->meta, err) < 0 || check_identity(now, &next->meta, err) < 0 ||
+        check_finalizers(now, &next->meta, err) < 0 || check_room(call->store, err) < 0)
         return -1;
     keep_of(now, next);
     next->status = sa_object_part_ref(sa_object_status_part(now));
-    if (kind->check_update && next->meta.generation != sa_object_meta(now)->generation) {
-        struct sa_object *after = sa_object_make(next);
-        int rc = kind->check_update(now, sa_object_spec(after), err);
-        sa_object_unref(after);
-        if (rc < 0)
-            return -1;
-    }
+    if (check_size(next, err) < 0 ||
+        (kind->check_update && next->meta.generation != sa_object_meta(now)->generation &&
+         kind->check_update(now, sa_object_part_value(next->spec), err) < 0))
+        return -1;
     commit_update(call, table, now, next);
     return 0;
 }
 
-static const struct sa_object *find(const struct sa_table_of_kind *table, const char *key,
-                                    struct sa_error *err)
+static const struct sa_object *find(const struct sa_table_of_kind *table, const char *namespace_,
+                                    const char *name, struct sa_arena *arena, struct sa_error *err)
 {
+    const char *key = sa_object_key_of(table->kind, namespace_, name, arena);
     const struct sa_object *now = sa_table_get(table, key);
     if (!now)
         sa_error_set(err, SA_ENOTFOUND, "there is no %s \"%s\"", table->kind->name, key);
     return now;
+}
+
+static int update_named(struct sa_objects_call *call, struct sa_table_of_kind *table,
+                        struct sa_object_draft *next, struct sa_arena *arena, struct sa_error *err)
+{
+    struct sa_object_meta *meta = &next->meta;
+    if (!meta->name[0])
+        return sa_error_at(err, SA_EINVALID, "metadata.name", "metadata.name: expected a name");
+    if (table->kind->namespaced && !meta->namespace_[0])
+        meta->namespace_ = SA_NAMESPACE_DEFAULT;
+    const struct sa_object *now = find(table, meta->namespace_, meta->name, arena, err);
+    return now ? update(call, table, now, next, err) : -1;
 }
 
 struct sa_objects_call *sa_embedded_update(struct sa_objects *objects, const struct sa_kind *kind,
@@ -247,17 +288,16 @@ struct sa_objects_call *sa_embedded_update(struct sa_objects *objects, const str
 {
     struct sa_embedded *store = sa_embedded_of(objects);
     struct sa_objects_call *call = sa_call_new(store, SA_CALL_WRITE, user);
-    struct sa_table_of_kind *table = sa_embedded_table(store, kind);
     struct sa_arena *arena = sa_arena_new();
     struct sa_object_draft next;
     struct sa_error err;
     call->done = done;
-    int rc = sa_object_draft_decode(kind, json, length, SA_WANT_SPEC, lenient, arena, &next, &err);
+    struct sa_table_of_kind *table = sa_embedded_table(store, kind, &err);
+    int rc = table ? sa_object_draft_decode(kind, json, length, SA_WANT_SPEC, lenient, arena, &next,
+                                            &err)
+                   : -1;
     if (rc == 0) {
-        if (kind->namespaced && !next.meta.namespace_[0])
-            next.meta.namespace_ = SA_NAMESPACE_DEFAULT;
-        const struct sa_object *now = find(table, key_of(kind, &next.meta, arena), &err);
-        rc = now ? update(call, table, now, &next, &err) : -1;
+        rc = update_named(call, table, &next, arena, &err);
         sa_object_draft_deinit(&next);
     }
     sa_arena_free(arena);
@@ -270,15 +310,42 @@ static int patch_status(struct sa_objects_call *call, struct sa_table_of_kind *t
                         const struct sa_object *now, struct sa_object_draft *next,
                         struct sa_error *err)
 {
-    if (check_identity(now, &next->meta, err) < 0 || check_room(call->store, err) < 0)
+    if (check_name(now, &next->meta, err) < 0 || check_identity(now, &next->meta, err) < 0 ||
+        check_room(call->store, err) < 0)
         return -1;
     next->meta = *sa_object_meta(now);
     next->spec = sa_object_part_ref(sa_object_spec_part(now));
+    if (check_size(next, err) < 0)
+        return -1;
     commit_update(call, table, now, next);
     return 0;
 }
 
-/* The object as JSON, patched, and read again: so a patch can do what an update can. */
+/* What of the object the patch may change, and what tells one object from another. */
+static void print_patched(const struct sa_object *now, bool status, struct sa_buf *out)
+{
+    const struct sa_object_meta *meta = sa_object_meta(now);
+    const struct sa_object_meta identity = {.namespace_ = meta->namespace_,
+                                            .name = meta->name,
+                                            .generate_name = "",
+                                            .uid = meta->uid,
+                                            .resource_version = meta->resource_version};
+    struct sa_json_w w = sa_json_w_start(out);
+    size_t length;
+    sa_json_w_begin_object(&w);
+    sa_json_put_object(&w, "metadata");
+    sa_object_meta_print(status ? &identity : meta, &w);
+    sa_json_w_end_object(&w);
+    const char *json =
+        status ? sa_object_status_json(now, &length) : sa_object_spec_json(now, &length);
+    if (sa_object_kind(now)->flat)
+        sa_json_w_raw_members(&w, json, length);
+    else
+        sa_json_put_raw(&w, status ? "status" : "spec", json, length);
+    sa_json_w_end_object(&w);
+}
+
+/* As JSON, patched, and read again: so a patch can do what an update can. */
 static int patch(struct sa_objects_call *call, struct sa_table_of_kind *table,
                  const struct sa_object *now, const struct sa_objects_patch *patch,
                  struct sa_arena *arena, struct sa_error *err)
@@ -288,8 +355,9 @@ static int patch(struct sa_objects_call *call, struct sa_table_of_kind *table,
     sa_autobuf after = SA_BUF_INIT;
     struct sa_object_draft next;
     bool status = patch->subresource == SA_SUBRESOURCE_STATUS;
-    struct sa_json_w w = sa_json_w_start(&before);
-    sa_object_print(now, &w);
+    if (status && !table->kind->decode_status)
+        return sa_error_set(err, SA_ENOTFOUND, "%s has no status", table->kind->name);
+    print_patched(now, status, &before);
     if (sa_json_merge_patch(before.data, before.length, patch->json, patch->length, &limits, &after,
                             err) < 0 ||
         sa_object_draft_decode(table->kind, after.data, after.length,
@@ -310,12 +378,12 @@ struct sa_objects_call *sa_embedded_patch(struct sa_objects *objects, const stru
 {
     struct sa_embedded *store = sa_embedded_of(objects);
     struct sa_objects_call *call = sa_call_new(store, SA_CALL_WRITE, user);
-    struct sa_table_of_kind *table = sa_embedded_table(store, kind);
     struct sa_arena *arena = sa_arena_new();
-    struct sa_object_meta meta = {.namespace_ = what->namespace_, .name = what->name};
     struct sa_error err;
     call->done = done;
-    const struct sa_object *now = find(table, key_of(kind, &meta, arena), &err);
+    struct sa_table_of_kind *table = sa_embedded_table(store, kind, &err);
+    const struct sa_object *now =
+        table ? find(table, what->namespace_, what->name, arena, &err) : NULL;
     int rc = now ? patch(call, table, now, what, arena, &err) : -1;
     sa_arena_free(arena);
     return rc < 0 ? sa_call_fail(call, &err) : sa_call_queue(call);
@@ -349,6 +417,7 @@ static int delete (struct sa_objects_call *call, struct sa_table_of_kind *table,
     sa_embedded_next_version(store, version);
     next.meta.resource_version = version;
     next.meta.deleted_ms = store->wall_ms();
+    next.meta.generation++; /* what is wanted of it has changed */
     sa_embedded_apply(call, table, now, held ? sa_object_make(&next) : NULL);
     return 0;
 }
@@ -359,12 +428,12 @@ struct sa_objects_call *sa_embedded_delete(struct sa_objects *objects, const str
 {
     struct sa_embedded *store = sa_embedded_of(objects);
     struct sa_objects_call *call = sa_call_new(store, SA_CALL_WRITE, user);
-    struct sa_table_of_kind *table = sa_embedded_table(store, kind);
     struct sa_arena *arena = sa_arena_new_sized(256);
-    struct sa_object_meta meta = {.namespace_ = what->namespace_, .name = what->name};
     struct sa_error err;
     call->done = done;
-    const struct sa_object *now = find(table, key_of(kind, &meta, arena), &err);
+    struct sa_table_of_kind *table = sa_embedded_table(store, kind, &err);
+    const struct sa_object *now =
+        table ? find(table, what->namespace_, what->name, arena, &err) : NULL;
     int rc = now ? delete (call, table, now, what, &err) : -1;
     sa_arena_free(arena);
     return rc < 0 ? sa_call_fail(call, &err) : sa_call_queue(call);
