@@ -193,6 +193,7 @@ void sa_embedded_close(struct sa_objects *objects, void (*closed)(void *user), v
     store->closing = true;
     store->closed = closed;
     store->closed_user = user;
+    uv_idle_stop(&store->idle); /* which would go on with what it was started for */
     if (store->disk)
         sa_disk_close(store->disk, on_disk_closed, store);
     else

@@ -402,8 +402,10 @@ static int delete (struct sa_objects_call *call, struct sa_table_of_kind *table,
     char version[SA_RESOURCE_VERSION_BYTES];
     if (check_identity(now, &wanted, err) < 0 || check_room(store, err) < 0)
         return -1;
-    if (what->orphan)
+    if (what->orphan) { /* it may be one of its own */
         sa_orphan(store, sa_object_meta(now)->uid);
+        now = sa_table_get(table, sa_object_key(now));
+    }
     bool held = sa_object_meta(now)->finalizers.count > 0;
     if (held && sa_object_meta(now)->deleted_ms) {
         call->object = sa_object_ref(now);

@@ -1,7 +1,7 @@
 /* The embedded store beyond what every implementation must do: the disk. */
+#include "conformance/thing.h"
 #include "loop/loop.h"
 #include "objects/embedded.h"
-#include "test_kind.h"
 
 #include "base/cleanup.h"
 
@@ -62,8 +62,7 @@ static struct sa_objects *open_store(uv_loop_t *loop, const char *dir)
     return objects;
 }
 
-static const struct sa_object *create(uv_loop_t *loop, struct sa_objects *objects,
-                                      const char *json)
+static const struct sa_object *create(uv_loop_t *loop, struct sa_objects *objects, const char *json)
 {
     struct answer answer = {.done = false};
     sa_objects_create(objects, &thing_kind, json, strlen(json), false, on_object, &answer);

@@ -1,4 +1,4 @@
-#include "test_kind.h"
+#include "conformance/thing.h"
 
 #include <string.h>
 

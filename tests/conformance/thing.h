@@ -1,12 +1,12 @@
 /* A kind for tests: what an object store must do does not depend on what is in its objects. */
-#ifndef TEST_KIND_H
-#define TEST_KIND_H
+#ifndef CONFORMANCE_THING_H
+#define CONFORMANCE_THING_H
 
 #include "objects/object.h"
 
 struct thing_spec {
-    int64_t size;     /* 0 to 100; 1 */
-    const char *node; /* "" */
+    int64_t size;      /* 0 to 100; 1 */
+    const char *node;  /* "" */
     const char *fixed; /* cannot change once set */
 };
 struct thing_status {
