@@ -38,6 +38,51 @@ struct diff {
     size_t inputs, changed;
 };
 
+struct member {
+    struct sa_value key, value;
+};
+
+static int by_key(const void *a, const void *b)
+{
+    const struct sa_value *left = &((const struct member *)a)->key;
+    const struct sa_value *right = &((const struct member *)b)->key;
+    size_t shared = left->length < right->length ? left->length : right->length;
+    int order = memcmp(left->data, right->data, shared);
+    return order ? order : (left->length > right->length) - (left->length < right->length);
+}
+
+/* JSON with the members of maps in the order of their names: Lua gives them in any. */
+static void print_sorted(const struct sa_value *value, struct sa_buf *out)
+{
+    sa_autobuf members = SA_BUF_INIT;
+    struct sa_value_reader reader;
+    struct member one = {0};
+    if (value->type != SA_VALUE_MAP && value->type != SA_VALUE_LIST) {
+        sa_value_to_json(value, out);
+        return;
+    }
+    bool map = value->type == SA_VALUE_MAP;
+    reader = sa_value_enter(value);
+    while (map ? sa_value_next_member(&reader, &one.key, &one.value)
+               : sa_value_next(&reader, &one.value))
+        sa_buf_add(&members, &one, sizeof one);
+    size_t count = members.length / sizeof one;
+    if (map && count)
+        qsort(members.data, count, sizeof one, by_key);
+    sa_buf_addc(out, map ? '{' : '[');
+    for (size_t i = 0; i < count; i++) {
+        memcpy(&one, members.data + i * sizeof one, sizeof one);
+        if (i)
+            sa_buf_addc(out, ',');
+        if (map) {
+            sa_json_quote(out, one.key.data, one.key.length);
+            sa_buf_addc(out, ':');
+        }
+        print_sorted(&one.value, out);
+    }
+    sa_buf_addc(out, map ? '}' : ']');
+}
+
 /* What counts of a verdict, as one line. */
 static char *essence(const struct sa_value *verdict)
 {
@@ -52,7 +97,7 @@ static char *essence(const struct sa_value *verdict)
         if (value.type == SA_VALUE_STRING && i < 2)
             sa_buf_add(&text, value.data, value.length);
         else
-            sa_value_to_json(&value, &text);
+            print_sorted(&value, &text);
     }
     char *line = sa_buf_steal(&text);
     sa_make_printable(line);
