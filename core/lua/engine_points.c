@@ -36,27 +36,27 @@ static void init_metrics(struct sa_engine *engine)
     if (!metrics)
         metrics = m->own = sa_metrics_new();
     m->decisions =
-        sa_metrics_counter(metrics, "sa_policy_decisions_total",
+        sa_metrics_counter(metrics, "secureagent_policy_decisions_total",
                            "Decisions by point and verdict; \"error\": the default applied.",
                            SA_LABELS("point", "verdict"));
-    m->seconds = sa_metrics_histogram(metrics, "sa_policy_decision_seconds",
+    m->seconds = sa_metrics_histogram(metrics, "secureagent_policy_decision_seconds",
                                       "From asking the rules to their answer.", SA_LABELS("point"),
                                       seconds, sizeof seconds / sizeof seconds[0]);
-    m->denials = sa_metrics_counter(metrics, "sa_policy_denials_total",
+    m->denials = sa_metrics_counter(metrics, "secureagent_policy_denials_total",
                                     "Denials by point and rule.", SA_LABELS("point", "rule"));
     m->reloads =
-        sa_metrics_counter(metrics, "sa_policy_reloads_total",
+        sa_metrics_counter(metrics, "secureagent_policy_reloads_total",
                            "Reloads by outcome: swapped, unchanged, failed, rollback, lastGood.",
                            SA_LABELS("outcome"));
     m->restarts =
-        sa_metric_series(sa_metrics_counter(metrics, "sa_policy_worker_restarts_total",
+        sa_metric_series(sa_metrics_counter(metrics, "secureagent_policy_worker_restarts_total",
                                             "Workers started anew because one had died.", NULL),
                          NULL);
-    m->generation = sa_metric_series(sa_metrics_gauge(metrics, "sa_policy_generation",
+    m->generation = sa_metric_series(sa_metrics_gauge(metrics, "secureagent_policy_generation",
                                                       "Number of the generation in force.", NULL),
                                      NULL);
     m->resident = sa_metric_series(
-        sa_metrics_gauge(metrics, "sa_policy_worker_resident_bytes",
+        sa_metrics_gauge(metrics, "secureagent_policy_worker_resident_bytes",
                          "Resident memory of the worker in force, looked at every few seconds.",
                          NULL),
         NULL);
