@@ -152,6 +152,16 @@ def test_what_an_error_says() -> None:
         assert part in str(found)
 
 
+def test_a_denial_names_rule_reason_and_decision() -> None:
+    detail = {"rule": "a/b", "reason": "no", "decision": "dec-x"}
+    found = error(403, "policy_denied", details=[detail])
+    assert isinstance(found, sa.PolicyDeniedError)
+    assert (found.rule, found.reason, found.decision) == ("a/b", "no", "dec-x")
+    bare = error(403, "policy_denied")
+    assert isinstance(bare, sa.PolicyDeniedError)
+    assert (bare.rule, bare.reason, bare.decision) == ("", "", "")
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"[]", b'{"error": 1}', b'{"error": {}}', b"\xff"]
 )

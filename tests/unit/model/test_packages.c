@@ -133,9 +133,32 @@ static void test_body(void **state)
     }
 }
 
+static void test_split(void **state)
+{
+    static const struct {
+        const char *manager, *text, *name, *version;
+    } cases[] = {{"pip", "Requests", "requests", NULL},
+                 {"pip", "Zope.X__y-z[a, b] >= 1.0, <2", "zope-x-y-z", ">= 1.0, <2"},
+                 {"pip", "a==1", "a", "==1"},
+                 {"npm", "Lodash", "lodash", NULL},
+                 {"npm", "@Scope/na_me.x@^1.2", "@scope/na_me.x", "^1.2"},
+                 {"npm", "left-pad@latest", "left-pad", "latest"}};
+    struct sa_arena *arena = sa_arena_new();
+    (void)state;
+    for (size_t i = 0; i < SA_COUNT(cases); i++) {
+        const char *name, *version;
+        sa_package_split(cases[i].manager, cases[i].text, arena, &name, &version);
+        assert_string_equal(name, cases[i].name);
+        assert_int_equal(version == NULL, cases[i].version == NULL);
+        if (version)
+            assert_string_equal(version, cases[i].version);
+    }
+    sa_arena_free(arena);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pip), cmocka_unit_test(test_npm),
-                                       cmocka_unit_test(test_body)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_split), cmocka_unit_test(test_pip),
+                                       cmocka_unit_test(test_npm), cmocka_unit_test(test_body)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,11 +22,13 @@ class ErrorDetail:
         path: The member of the request that was wrong, e.g. `resources.memory`.
         reason: Why, for a person.
         rule: The policy rule that decided, if one did.
+        decision: Id of its decision, by which an operator has it explained.
     """
 
     path: str = ""
     reason: str = ""
     rule: str = ""
+    decision: str = ""
 
 
 class SecureAgentError(Exception):
@@ -114,7 +116,29 @@ class PermissionDeniedError(SecureAgentError):
 
 
 class PolicyDeniedError(PermissionDeniedError):
-    """A policy of the operator decided against it; `details` name the rule."""
+    """A policy of the operator decided against it.
+
+    Example:
+        >>> try:
+        ...     sb.run_command("xmrig")
+        ... except PolicyDeniedError as error:
+        ...     print(error.rule, error.reason, error.decision)
+    """
+
+    @property
+    def rule(self) -> str:
+        """The rule that decided, e.g. `deny-miners/miner`; empty when none could be asked."""
+        return self.details[0].rule if self.details else ""
+
+    @property
+    def reason(self) -> str:
+        """Why, in the rule's words."""
+        return self.details[0].reason if self.details else ""
+
+    @property
+    def decision(self) -> str:
+        """Id of the decision: `secureagent policy explain` tells an operator how it came about."""
+        return self.details[0].decision if self.details else ""
 
 
 class NotFoundError(SecureAgentError, LookupError):

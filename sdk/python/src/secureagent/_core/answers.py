@@ -81,7 +81,7 @@ def error_for(code: str, message: str) -> errors.SecureAgentError:
 
 def _details(found: Any) -> list[errors.ErrorDetail]:
     return [
-        errors.ErrorDetail(*(str(one.get(name, "")) for name in ("path", "reason", "rule")))
+        errors.ErrorDetail(*(str(one.get(name, "")) for name in ("path", "reason", "rule", "decision")))
         for one in found or ()
         if isinstance(one, dict)
     ]
