@@ -318,21 +318,21 @@ static void test_metrics(void **state)
     assert_int_equal(reload(f), SA_EINVALID);
     sa_metrics_write(f->metrics, &text);
     static const char *const lines[] = {
-        "sa_policy_decisions_total{point=\"execute\",verdict=\"deny\"} 1\n",
-        "sa_policy_decisions_total{point=\"execute\",verdict=\"error\"} 1\n",
-        "sa_policy_decisions_total{point=\"files\",verdict=\"allow\"} 1\n",
-        "sa_policy_decision_seconds_count{point=\"execute\"} 2\n",
-        "sa_policy_denials_total{point=\"execute\",rule=\"a/x\"} 1\n",
-        "sa_policy_denials_total{point=\"execute\",rule=\"default\"} 1\n",
-        "sa_policy_reloads_total{outcome=\"swapped\"} 1\n",
-        "sa_policy_reloads_total{outcome=\"unchanged\"} 1\n",
-        "sa_policy_reloads_total{outcome=\"failed\"} 1\n",
-        "sa_policy_generation 1\n",
-        "sa_policy_worker_restarts_total 0\n",
+        "secureagent_policy_decisions_total{point=\"execute\",verdict=\"deny\"} 1\n",
+        "secureagent_policy_decisions_total{point=\"execute\",verdict=\"error\"} 1\n",
+        "secureagent_policy_decisions_total{point=\"files\",verdict=\"allow\"} 1\n",
+        "secureagent_policy_decision_seconds_count{point=\"execute\"} 2\n",
+        "secureagent_policy_denials_total{point=\"execute\",rule=\"a/x\"} 1\n",
+        "secureagent_policy_denials_total{point=\"execute\",rule=\"default\"} 1\n",
+        "secureagent_policy_reloads_total{outcome=\"swapped\"} 1\n",
+        "secureagent_policy_reloads_total{outcome=\"unchanged\"} 1\n",
+        "secureagent_policy_reloads_total{outcome=\"failed\"} 1\n",
+        "secureagent_policy_generation 1\n",
+        "secureagent_policy_worker_restarts_total 0\n",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         assert_has(text.data, lines[i]);
-    assert_null(strstr(text.data, "sa_policy_worker_resident_bytes 0\n"));
+    assert_null(strstr(text.data, "secureagent_policy_worker_resident_bytes 0\n"));
 }
 
 /* ---- the canary ---- */
