@@ -16,6 +16,7 @@ enum sa_folder {
     SA_FOLDER_SHM,
     SA_FOLDER_COUNT
 };
+#define SA_FOLDERS_ALL ((1u << SA_FOLDER_COUNT) - 1)
 extern const char *const sa_folders[SA_FOLDER_COUNT];
 
 /* Devices that can be there, as bits; "tty" brings the terminals (ptmx, pts). */

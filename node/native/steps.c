@@ -19,8 +19,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-static sa_step_fn descriptors, session, wait_ids, loopback, landlock_rules, wait_order, join,
-    hostname, cgroup_namespace, handover, landlock, seccomp_, report_ready, run;
+static sa_step_fn descriptors, session, wait_ids, loopback, landlock_rules, landlock_profile,
+    wait_order, join, hostname, cgroup_namespace, handover, landlock, seccomp_, report_ready, run;
 
 #define BIT(control) ((sa_controls)1 << (control))
 
@@ -40,6 +40,7 @@ static const struct sa_step steps[] = {
     {"go", sa_step_go, 0},
     {"pivot", sa_step_pivot, BIT(SA_C_ROOTFS_READONLY)},
     {"loopback", loopback, BIT(SA_C_NETNS) | BIT(SA_C_IPCNS)},
+    {"landlock-rules", landlock_rules, 0},
     {"parent-death", sa_step_parent_death, 0},
     {"wait-order", wait_order, 0},
     {"cgroups", join, 0},
@@ -47,7 +48,7 @@ static const struct sa_step steps[] = {
     {"folders", sa_step_folders, 0},
     {"devices", sa_step_devices, 0},
     {"owner", sa_step_owner, 0},
-    {"landlock-rules", landlock_rules, 0},
+    {"landlock-profile", landlock_profile, 0},
     {"hostname", hostname, BIT(SA_C_UTSNS)},
     {"cgroup-namespace", cgroup_namespace, BIT(SA_C_CGROUPNS)},
     {"rlimits", sa_step_rlimits, 0},
@@ -132,11 +133,25 @@ static int loopback(struct sa_child *child)
     return fd < 0 ? -1 : ioctl(fd, SIOCSIFFLAGS, &request);
 }
 
+/* What most profiles say, made in time. */
 static int landlock_rules(struct sa_child *child)
 {
-    if (child->host->landlock_abi == 0 || !child->order.context.landlock)
+    if (child->host->landlock_abi == 0)
         return 0;
-    child->rules = sa_landlock_rules(child->host, child->order.context.landlocked);
+    child->rules = sa_landlock_rules(child->host, SA_FOLDERS_ALL);
+    return child->rules < 0 ? -1 : 0;
+}
+
+static int landlock_profile(struct sa_child *child)
+{
+    const struct sa_context *context = &child->order.context;
+    if (child->rules < 0 || (context->landlock && context->landlocked == SA_FOLDERS_ALL))
+        return 0;
+    close(child->rules);
+    child->rules = -1;
+    if (!context->landlock)
+        return 0;
+    child->rules = sa_landlock_rules(child->host, context->landlocked);
     return child->rules < 0 ? -1 : 0;
 }
 
@@ -201,7 +216,7 @@ static int above(int *fd)
 static int handover(struct sa_child *child)
 {
     sa_autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
+    if (null < 0 || above(&null) < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
         return -1;
     if (above(&child->link) < 0 || above(&child->boot) < 0 || above(&child->base) < 0 ||
         (child->rules >= 0 && above(&child->rules) < 0))
