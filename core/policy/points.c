@@ -89,15 +89,16 @@ const struct sa_policy_point sa_policy_points[SA_POINT_COUNT] = {
                           INPUT(recycle),
                           .returns = no_fields,
                           .fallback = "replaced, also when there is no rule at all"},
-    [SA_POINT_SCALING] = {.name = "scaling",
-                          .doc = "How many pods a pool shall have: asked of the one rule that the "
-                                 "pool names. The answer is kept between its min and max.",
-                          .verdicts = sized,
-                          .final = none,
-                          .combine = SA_COMBINE_NAMED,
-                          INPUT(scaling),
-                          .returns = sa_fields_scaling_returns,
-                          .fallback = "the size stays, also when there is no such rule"},
+    [SA_POINT_SCALING] =
+        {.name = "scaling",
+         .doc = "How many warm pods a pool shall have: asked of the one rule that the "
+                "pool names. The answer is kept between its min and max.",
+         .verdicts = sized,
+         .final = none,
+         .combine = SA_COMBINE_NAMED,
+         INPUT(scaling),
+         .returns = sa_fields_scaling_returns,
+         .fallback = "the size stays, also when there is no such rule"},
     [SA_POINT_ANOMALY] = {.name = "anomaly",
                           .doc =
                               "Does a sandbox behave strangely? All rules are asked, the highest "

@@ -157,10 +157,12 @@ struct sa_policy_recycle_input {
     const char *criteria; /* JSON: the pool's recycle.criteria */
 };
 
-/* ---- scaling: how many pods a pool shall have ---- */
+/* ---- scaling: how many warm pods a pool shall have ---- */
 struct sa_policy_pool {
     const char *name, *runtime;
-    int64_t min, max, size; /* size: wanted until now */
+    /* `size`: wanted until now: pods that are ready or on their way there; those in use belong to
+     * their sandboxes and do not count. */
+    int64_t min, max, size;
 };
 struct sa_policy_pods {
     int64_t available, assigned, pending, recycling;
@@ -171,7 +173,8 @@ struct sa_policy_demand { /* of the last minute */
 };
 struct sa_policy_sample { /* of the past, oldest first, one each interval */
     double at;
-    int64_t claims, misses, available, size;
+    int64_t claims, misses, claims_peak; /* claims_peak: in the busiest second of the interval */
+    int64_t available, assigned, size;   /* at its end */
 };
 struct sa_policy_scaling_input {
     struct sa_policy_who who;

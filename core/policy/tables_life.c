@@ -36,9 +36,9 @@ const struct sa_policy_field sa_fields_recycle[] = {
 static const struct sa_policy_field pool[] = {
     SA_ROW(sa_policy_pool, name, "name", "its name"),
     SA_ROW(sa_policy_pool, runtime, "runtime", "of its pods"),
-    SA_ROW(sa_policy_pool, min, "min", "fewest pods"),
-    SA_ROW(sa_policy_pool, max, "max", "most pods"),
-    SA_ROW(sa_policy_pool, size, "size", "pods wanted until now"),
+    SA_ROW(sa_policy_pool, min, "min", "fewest warm pods"),
+    SA_ROW(sa_policy_pool, max, "max", "most warm pods"),
+    SA_ROW(sa_policy_pool, size, "size", "warm pods wanted until now, in use ones not counted"),
     SA_ROWS_END};
 static const struct sa_policy_field pods[] = {
     SA_ROW(sa_policy_pods, available, "available", "warm and free"),
@@ -56,8 +56,10 @@ static const struct sa_policy_field sample[] = {
     SA_ROW(sa_policy_sample, at, "at", "end of the interval, seconds since 1970"),
     SA_ROW(sa_policy_sample, claims, "claims", "in the interval"),
     SA_ROW(sa_policy_sample, misses, "misses", "claims that found no warm pod"),
+    SA_ROW(sa_policy_sample, claims_peak, "claimsPeak", "in the busiest second of the interval"),
     SA_ROW(sa_policy_sample, available, "available", "warm and free at its end"),
-    SA_ROW(sa_policy_sample, size, "size", "pods wanted at its end"),
+    SA_ROW(sa_policy_sample, assigned, "assigned", "in use at its end"),
+    SA_ROW(sa_policy_sample, size, "size", "warm pods wanted at its end"),
     SA_ROWS_END};
 const struct sa_policy_field sa_fields_scaling[] = {
     SA_ROWS_WHO,
@@ -79,10 +81,11 @@ const struct sa_policy_field sa_fields_scaling[] = {
     SA_ROW(sa_policy_scaling_input, capacity, "capacity",
            "pods that the node has room for; -1: not known"),
     SA_ROWS_END};
-const struct sa_policy_field sa_fields_scaling_returns[] = {SA_ROW(sa_scaling_returns, size, "size",
-                                                                   "pods that the pool shall have",
-                                                                   .flags = MUST, .high = 1000000),
-                                                            SA_ROWS_END};
+const struct sa_policy_field sa_fields_scaling_returns[] = {
+    SA_ROW(sa_scaling_returns, size, "size",
+           "warm pods that the pool shall have, in use ones not counted", .flags = MUST,
+           .high = 1000000),
+    SA_ROWS_END};
 
 /* ---- anomaly ---- */
 
