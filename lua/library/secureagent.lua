@@ -307,9 +307,9 @@
 ---@class sa.Pool
 ---@field name? string its name
 ---@field runtime? string of its pods
----@field min integer fewest pods
----@field max integer most pods
----@field size integer pods wanted until now
+---@field min integer fewest warm pods
+---@field max integer most warm pods
+---@field size integer warm pods wanted until now, in use ones not counted
 
 ---@class sa.Pods
 ---@field available integer warm and free
@@ -326,8 +326,10 @@
 ---@field at number end of the interval, seconds since 1970
 ---@field claims integer in the interval
 ---@field misses integer claims that found no warm pod
+---@field claimsPeak integer in the busiest second of the interval
 ---@field available integer warm and free at its end
----@field size integer pods wanted at its end
+---@field assigned integer in use at its end
+---@field size integer warm pods wanted at its end
 
 ---@class sa.ScalingInput
 ---@field now number the time, in seconds since 1970, UTC
@@ -347,11 +349,11 @@
 ---@field capacity integer pods that the node has room for; -1: not known
 
 ---@class sa.ScalingVerdict
----@field size integer pods that the pool shall have
+---@field size integer warm pods that the pool shall have, in use ones not counted
 ---@field rule? string id of the rule that decided, for people and logs
 ---@field reason? string why, for a person; a denial needs it
 
----How many pods a pool shall have: asked of the one rule that the pool names. The answer is kept between its min and max.
+---How many warm pods a pool shall have: asked of the one rule that the pool names. The answer is kept between its min and max.
 ---Without a rule that can be asked: the size stays, also when there is no such rule.
 ---@class sa.ScalingRule: sa.Rule
 ---@field point "scaling"

@@ -1,0 +1,55 @@
+/* Times as text; apart from clock.c, so that who only needs the clock does not carry it. */
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+void sa_rfc3339(int64_t wall_ms, char out[SA_RFC3339_BYTES])
+{
+    const int64_t first = -62167219200000, last = 253402300799999; /* years 0 to 9999 */
+    wall_ms = wall_ms < first ? first : wall_ms > last ? last : wall_ms;
+    int64_t ms = wall_ms % 1000 < 0 ? wall_ms % 1000 + 1000 : wall_ms % 1000;
+    time_t seconds = (time_t)((wall_ms - ms) / 1000);
+    struct tm tm;
+    char text[17] = "";
+    gmtime_r(&seconds, &tm);
+    strftime(text, sizeof text, "-%m-%dT%H:%M:%S", &tm);
+    snprintf(out, SA_RFC3339_BYTES, "%04u%s.%03uZ", (unsigned)(tm.tm_year + 1900) % 10000u, text,
+             (unsigned)ms % 1000u);
+}
+
+/* ".123456" -> 123; where it ends goes to *end. */
+static int64_t fraction_ms(const char *text, const char **end)
+{
+    int64_t ms = 0;
+    int digits = 0;
+    *end = text;
+    if (*text != '.')
+        return 0;
+    for (text++; *text >= '0' && *text <= '9'; text++, digits++)
+        if (digits < 3)
+            ms = ms * 10 + (*text - '0');
+    *end = text;
+    for (; digits < 3; digits++)
+        ms *= 10;
+    return ms;
+}
+
+int sa_rfc3339_parse(const char *text, int64_t *wall_ms)
+{
+    struct tm tm = {0};
+    unsigned hours = 0, minutes = 0;
+    char sign = '+', rest;
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (!end)
+        return -1;
+    int64_t ms = fraction_ms(end, &end);
+    if (strcmp(end, "Z") != 0 && strcmp(end, "z") != 0 &&
+        (sscanf(end, "%c%2u:%2u%c", &sign, &hours, &minutes, &rest) != 3 ||
+         (sign != '+' && sign != '-') || hours > 23 || minutes > 59))
+        return -1;
+    int64_t offset = ((int64_t)hours * 60 + minutes) * 60;
+    *wall_ms = ((int64_t)timegm(&tm) - (sign == '-' ? -offset : offset)) * 1000 + ms;
+    return 0;
+}
