@@ -22,12 +22,13 @@ void sa_handle_readyz(struct sa_app *app, struct sa_http_request *request,
     struct sa_json_w w = sa_json_w_start(&body);
     bool node_up = sa_sandboxes_node_is_up(app->sandboxes);
     bool store_ok = sa_store_healthy(app->store, store, sizeof store);
-    bool ready = node_up && store_ok && !app->draining;
+    bool ready = node_up && store_ok && app->policies_ready && !app->draining;
     (void)principal;
     sa_json_w_begin_object(&w);
     sa_json_put_bool(&w, "ready", ready);
     sa_json_put_string(&w, "node", node_up ? "ok" : "not reachable");
     sa_json_put_string(&w, "store", store_ok ? "ok" : store);
+    sa_json_put_string(&w, "policies", app->policies_ready ? "ok" : "being loaded");
     sa_json_put_bool(&w, "draining", app->draining);
     sa_json_w_end_object(&w);
     sa_respond_json(request, ready ? 200 : 503, &body);

@@ -109,7 +109,7 @@ def test_health(api):
     assert requests.get(api.url + "/healthz", timeout=60).json()["status"] == "ok"
     ready = requests.get(api.url + "/readyz", timeout=60)
     assert ready.status_code == 200
-    assert ready.json() == {"ready": True, "node": "ok", "store": "ok", "draining": False}
+    assert ready.json() == {"ready": True, "node": "ok", "store": "ok", "policies": "ok", "draining": False}
 
 
 def _limits():

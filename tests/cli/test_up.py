@@ -14,6 +14,7 @@ import pytest
 from tests.helpers import server as servers
 from tests.helpers.cli import check_gone, environment, run_cli
 from tests.helpers.client import Api, wait_recorded, wait_until
+from tests.helpers.policies import Rules
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 API_UID = 0x5FFFFFFF
@@ -326,6 +327,46 @@ def serves(server):
     except OSError:
         return False
     finally:
+        api.close()
+
+
+SLOW_TESTS = """
+local cases = {}
+for i = 1, 40 do
+  cases[i] = { name = "case " .. i, input = { program = "slow" }, expect = { verdict = "allow" } }
+end
+return cases
+"""
+SLOW_RULE = """
+return {
+  name = "slow", version = 1, point = "execute",
+  decide = function(input)
+    local sum = 0
+    for i = 1, 200000 do sum = sum + i end
+  end,
+}
+"""
+
+
+def test_it_is_ready_when_the_rules_are_in_force(new_server):
+    """Their tests take a second; nothing that asks /readyz first is turned away."""
+    with Rules({"slow": SLOW_RULE, "slow_test": SLOW_TESTS}) as rules:
+        one = new_server(args=["--policy-dir", str(rules.folder)])
+        pids, waited = one.processes(), set()
+        os.kill(one.pid_of("agent-api"), signal.SIGKILL)
+        wait_until("the old processes to end", lambda: not any(map(servers.is_alive, pids)))
+        api = Api(one.url, one.key)
+
+        def ready():
+            try:
+                answer = api.request("GET", "/readyz", timeout=60)
+            except OSError:
+                return False
+            waited.add(answer.json()["policies"])
+            return answer.status_code == 200
+        wait_until("it to be ready", ready)
+        assert api.get("/api/v1/policies").json()["generation"]
+        assert waited <= {"ok", "being loaded"}
         api.close()
 
 

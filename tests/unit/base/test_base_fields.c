@@ -1,6 +1,7 @@
 /* core/link/fields and core/nodelink: what is encoded comes back, what is broken is refused. */
 #include "link/fields.h"
 #include "nodelink/nodelink.h"
+#include "nodelink/profile.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -129,10 +130,13 @@ static void unknown_critical_tags_are_refused(void **state)
     assert_int_equal(err.code, SA_EPROTOCOL);
 }
 
+#define PROFILE "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static void make_spec(struct sa_node_spec *spec)
 {
     static char *env[] = {"A=1", "EMPTY="}, *require[] = {"landlock"};
     *spec = (struct sa_node_spec){.id = "sb-aaaaaaaaaaaaaaaaaaaa",
+                                  .profile = PROFILE,
                                   .runtime = "python",
                                   .hostname = "box",
                                   .memory_bytes = 64 << 20,
@@ -156,6 +160,7 @@ static void specs_round_trip(void **state)
     sa_node_spec_encode(&spec, &body);
     assert_int_equal(sa_node_spec_decode(body.data, body.length, &back, &err), 0);
     assert_string_equal(back.id, spec.id);
+    assert_string_equal(back.profile, PROFILE);
     assert_string_equal(back.runtime, "python");
     assert_string_equal(back.hostname, "box");
     assert_int_equal(back.memory_bytes, 64 << 20);
@@ -195,6 +200,7 @@ static void bad_specs_are_refused(void **state)
     refused(&spec, SA_NODE_ENV, "NOVALUE");
     refused(&spec, SA_NODE_ENV, "=x");
     refused(&spec, SA_NODE_ID, "sb-../../../../../etc/x");
+    refused(&spec, SA_PROFILE_ID, "../" PROFILE);
     refused(&spec, SA_NODE_RUNTIME, "a name of more than thirty-two bytes");
     refused(&spec, SA_NODE_PIDS, "notanint");
     refused(&spec, 0x8123, "critical");
@@ -208,6 +214,9 @@ static void bad_specs_are_refused(void **state)
     refused(&spec, 0, NULL);
     make_spec(&spec);
     spec.runtime[0] = '\0';
+    refused(&spec, 0, NULL);
+    make_spec(&spec);
+    spec.profile[0] = '\0';
     refused(&spec, 0, NULL);
 }
 
