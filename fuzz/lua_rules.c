@@ -130,6 +130,8 @@ static void call(struct source *s)
                                             "ip_in",
                                             "path_under",
                                             "path_clean",
+                                            "mentions",
+                                            "mentions_word",
                                             "allow",
                                             "deny",
                                             "table.insert",

@@ -7,7 +7,7 @@ std = {
     -- lists and tables
     "has", "sort", "keys", "merge", "copy",
     -- strings
-    "starts_with", "ends_with", "contains", "find", "glob", "split", "trim", "lines", "words",
+    "starts_with", "ends_with", "contains", "find", "glob", "split", "trim", "lines", "words", "mentions", "mentions_word",
     -- numbers, quantities, time
     "clamp", "round", "quantity", "millicores", "duration", "utc",
     -- names, addresses, paths

@@ -50,6 +50,18 @@ function contains(s, plain) end
 ---@return integer? last
 function find(s, plain, from) end
 
+---The first of the strings that the text has anywhere, in letters of either case; an empty string is nowhere.
+---@param text string|string[]|nil a list is one text, with a space between its elements
+---@param strings string[]
+---@return string? mentioned
+function mentions(text, strings) end
+
+---As mentions(), where what is around the string ends a word of a shell line or a path: white space, quotes, / = , ; and the like.
+---@param text string|string[]|nil
+---@param strings string[]
+---@return string? mentioned
+function mentions_word(text, strings) end
+
 ---@param pattern string with * and ?
 ---@param s string
 ---@return boolean

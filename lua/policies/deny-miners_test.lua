@@ -14,6 +14,7 @@ return {
   { name = "a honest line", input = command("cd /tmp && make -j2 | tail"), expect = { verdict = "allow" } },
   { name = "part of another word", input = command("echo determinerd minerds"), expect = { verdict = "allow" } },
   { name = "an empty name is nobody's", input = command("ls"), params = { names = { "" } }, expect = { verdict = "allow" } },
+  { name = "an empty word is nobody's", input = command("ls"), params = { telltale = { "" } }, expect = { verdict = "allow" } },
   { name = "a long line", input = command(table.concat(long, " ")), expect = { verdict = "allow" } },
   { name = "the end of a long line", input = command(table.concat(long, " ") .. "; xmrig"), expect = { verdict = "deny" } },
   { name = "a terminal says nothing yet", input = { kind = "terminal" }, expect = { verdict = "allow" } },
@@ -34,6 +35,12 @@ return {
     name = "names are the operator's",
     input = command("doom"),
     params = { names = { "doom" } },
+    expect = { verdict = "deny", rule = "deny-miners/program" },
+  },
+  {
+    name = "a name of two words",
+    input = command("python3", "-m", "Pooler", "--x"),
+    params = { names = { "-m pooler" } },
     expect = { verdict = "deny", rule = "deny-miners/program" },
   },
 }

@@ -8,6 +8,8 @@ local function cap(asked, most)
   end
 end
 
+local limited = { "code", "command", "terminal" }
+
 return {
   name = "execute-limits",
   version = 1,
@@ -21,7 +23,7 @@ return {
     openFiles = { type = "integer", min = 16 },
   },
   decide = function(input, params)
-    if not has({ "code", "command", "terminal" }, input.kind) then
+    if next(params) == nil or not has(limited, input.kind) then
       return nil
     end
     local run, timeout = input.run, params.timeout

@@ -21,6 +21,13 @@ VALUES = {
     "table.concat(words('a;b|c&&d>e'), ' ')": "a ; b | c && d > e", "table.concat(words('a\\nb'), ' ')": "a ; b", "#words('')": "0",
     "#words('  ')": "0", "table.concat(words('\"unended x'), '|')": "unended x", "#words('\"\"')": "1", "table.concat(words('a\\\\\\nb'), '|')": "ab",
     "table.concat(words('x=\"a b\"c'), '|')": "x=a bc", "words('\\\\')[1]": "\\",
+    "mentions('a BigCat', { 'dog', 'gc', 'big' })": "gc", "mentions('ab', { 'AB' })": "AB", "mentions('ab', { 'abc', '', 'ba' })": "nil", "mentions('a', {})": "nil",
+    "mentions(nil, { 'a' })": "nil", "mentions('', { 'a', '' })": "nil", "mentions({ 'a', 'b' }, { 'ab', 'A B' })": "A B", "mentions(input.list, { 'a b' })": "a b",
+    "mentions({}, { 'a' })": "nil", "#('x\\0y'):mentions({ '\\0Y' })": "2", "mentions('b', input.list)": "b", "mentions('xyz', { 'x', 'y' })": "x",
+    "mentions(input.huge, { 'hi', 'ih', 'hh' })": "hh", "mentions('\\195\\132', { '\\195\\164' })": "nil", "mentions('@[`{', { '`', '@' })": "`",
+    "mentions_word('cd /tmp;./XMRig -x', { 'tmp', 'xmrig' })": "tmp", "mentions_word('determinerd minerds', { 'minerd' })": "nil",
+    "mentions_word('aa minerd.minerd minerd', { 'minerd' })": "minerd", "mentions_word('minerdminerd', { 'minerd' })": "nil", "mentions_word({ 'a', 'b-c' }, { 'b', 'c', 'a b-c' })": "a b-c",
+    "mentions_word('\"a\"', { 'a' })": "a", "mentions_word('a', { 'a' })": "a", "mentions_word('x a_ ', { 'a' })": "nil", "mentions_word(nil, { 'a' })": "nil", "mentions_word('a', { '' })": "nil",
     "string.format('%d-%s-%5.2f-%x-%%', 3, 'x', 1.5, 255)": "3-x- 1.50-ff-%", "string.format('%5s|%-5s|%.2s', 'a', 'b', 'cde')": "    a|b    |cd",
     "string.format('%s %s %s', nil, true, {})": "nil true table", "string.format('%c', 65)": "A", "string.format('%i', -1)": "-1", "('%g'):format(0.5)": "0.5",
     "string.format('%s', input)": "table", "string.format('')": "", "tostring(1e15)": "1e+15", "tostring(print_)": "nil", "tostring({})": "table",
@@ -68,6 +75,8 @@ ERRORS = {
     "unpack({}, 1, 251)": "more than 250", "unpack({}, -1, 5)": "more than 250", "unpack({}, 1, 2^31)": "more than 250", "unpack(5)": "expected a table", "clamp('x', 1, 2)": "number expected", "utc(1e300)": "out of range",
     "utc(0/0)": "out of range", "utc(0, 1e9)": "out of range", "ip_in('x', '1.2.3.4')": "no network", "ip_in('10.0.0.0/33', '1.2.3.4')": "no network", "ip_in('10.0.0.0/-1', '1.2.3.4')": "no network",
     "ip_in('10.0.0.0/', '1.2.3.4')": "no network", "ip_in('10.0.0.0/8x', '1.2.3.4')": "no network", "type()": "value expected", "string.char(300)": "invalid value", "tostring()": "value expected", "math.floor('x')": "number expected",
+    "mentions('a')": "value expected", "mentions(true, {})": "string expected", "mentions('a', 'a')": "expected a table", "mentions('a', { 1 })": "element 1 of the list is a number",
+    "mentions({ 'a', 1 }, {})": "element 2 of the text is a number", "mentions_word('a', nil)": "expected a table", "mentions((function() local t = {} for i = 1, 20 do t[i] = input.huge end return t end)(), {})": "more than 1048576",
     "words(5 .. '')": None, "select(0)": "out of range", "tonumber('1', 99)": "base out of range",
 }
 INPUT = {"list": ["a", "b"], "map": {"x": 1, "y": {"z": 1}}, "long": "a" * 300, "huge": "h" * 60000}

@@ -54,6 +54,7 @@ static void open_strings(lua_State *L, int env, int globals)
     lua_newtable(L);
     take(L, lua_gettop(L) - 1, plain_strings);
     put(L, sa_lib_text);
+    put(L, sa_lib_mention);
     lua_pushcfunction(L, sa_lib_format);
     lua_setfield(L, -2, "format");
     /* The metatable of all strings: methods of the safe set, and nothing to change it by. */
@@ -74,6 +75,7 @@ static void open_base(lua_State *L, int env, int globals)
     put(L, sa_lib_base);
     put(L, sa_lib_data);
     put(L, sa_lib_text);
+    put(L, sa_lib_mention);
     put(L, sa_lib_units);
     put(L, sa_lib_network);
     lua_getfield(L, globals, "pairs");

@@ -20,6 +20,7 @@ extern const luaL_Reg sa_lib_base[];    /* globals */
 extern const luaL_Reg sa_lib_table[];   /* members of `table` */
 extern const luaL_Reg sa_lib_data[];    /* globals: lists and maps */
 extern const luaL_Reg sa_lib_text[];    /* globals and methods of strings */
+extern const luaL_Reg sa_lib_mention[]; /* globals and methods of strings */
 extern const luaL_Reg sa_lib_units[];   /* globals */
 extern const luaL_Reg sa_lib_network[]; /* globals: names, addresses, paths */
 
