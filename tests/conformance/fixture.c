@@ -9,8 +9,8 @@
 
 enum { TICK_MS = 10, PATIENCE_MS = 60 * 1000 };
 
-static const struct sa_kind *const kinds[] = {&thing_kind, &other_kind, &cluster_kind,
-                                              &fleeting_kind, NULL};
+const struct sa_kind *const world_kinds[] = {&thing_kind, &other_kind, &cluster_kind,
+                                             &fleeting_kind, NULL};
 
 static void on_tick(uv_timer_t *timer)
 {
@@ -23,7 +23,7 @@ int world_setup(void **state)
     w->target = *state;
     w->loop = sa_loop_new(NULL);
     w->arena = sa_arena_new();
-    w->objects = w->target->open(w->target->user, w->loop, kinds);
+    w->objects = w->target->open(w->target->user, w->loop, world_kinds);
     uv_timer_init(w->loop, &w->tick);
     uv_timer_start(&w->tick, on_tick, TICK_MS, TICK_MS);
     *state = w;
@@ -35,15 +35,26 @@ static void on_closed(void *user)
     *(bool *)user = true;
 }
 
-int world_teardown(void **state)
+static void close_store(struct world *w)
 {
-    struct world *w = *state;
     bool closed = false;
     for (struct watcher *watcher = w->watchers; watcher; watcher = watcher->next)
         if (!watcher->ended)
             unwatch_(watcher);
     w->target->close(w->target->user, w->objects, on_closed, &closed);
     wait_for(w, &closed, "the store to close");
+}
+
+void world_reopen(struct world *w)
+{
+    close_store(w);
+    w->objects = w->target->open(w->target->user, w->loop, world_kinds);
+}
+
+int world_teardown(void **state)
+{
+    struct world *w = *state;
+    close_store(w);
     uv_close((uv_handle_t *)&w->tick, NULL);
     for (size_t i = 0; i < w->kept_count; i++)
         sa_object_unref(w->kept[i]);

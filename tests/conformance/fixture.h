@@ -28,6 +28,8 @@ struct world {
 };
 int world_setup(void **state); /* *state: the target; then the world */
 int world_teardown(void **state);
+void world_reopen(struct world *w); /* closes the store and opens it anew */
+extern const struct sa_kind *const world_kinds[];
 
 /* Runs the loop until `*flag`; fails after a minute. */
 void wait_for(struct world *w, const bool *flag, const char *what);
