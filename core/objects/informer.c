@@ -35,11 +35,13 @@ struct sa_informer {
     struct bucket *indexes[INDEXES_MAX];
     size_t index_count;
     struct sa_informer_handler *handlers, *fresh; /* fresh: the first that has heard of nothing */
+    struct sa_informer_handler *greeted;          /* hears of what is there at this moment */
     struct sa_objects_call *list;
     struct sa_objects_watch *watch;
     char version[SA_RESOURCE_VERSION_BYTES]; /* "": a list is needed */
     int64_t pause_ms;
     bool synced, stopping;
+    bool heard; /* of anything since the last list */
     uv_timer_t pause, resync;
     uv_idle_t greet; /* active while there are fresh handlers */
     unsigned handles;
@@ -104,6 +106,8 @@ static void tell(struct sa_informer *informer, const struct sa_object *before,
 {
     struct sa_informer_handler *handler, *next;
     DL_FOREACH_SAFE (informer->handlers, handler, next) {
+        if (informer->stopping)
+            return;
         if (handler == informer->fresh) /* from here on: they will hear of everything */
             break;
         handler->changed(handler, before, now);
@@ -115,6 +119,14 @@ static struct entry *find(const struct sa_informer *informer, const char *key)
     struct entry *entry;
     HASH_FIND_STR(informer->entries, key, entry);
     return entry;
+}
+
+enum same { SAME_OBJECT, SAME_VERSION };
+static bool is_same(const struct sa_object *a, const struct sa_object *b, enum same what)
+{
+    const struct sa_object_meta *m = sa_object_meta(a), *n = sa_object_meta(b);
+    return strcmp(m->uid, n->uid) == 0 &&
+           (what == SAME_OBJECT || strcmp(m->resource_version, n->resource_version) == 0);
 }
 
 static void put(struct sa_informer *informer, const struct sa_object *object)
@@ -133,10 +145,12 @@ static void put(struct sa_informer *informer, const struct sa_object *object)
     const char *key = sa_object_key(object);
     HASH_ADD_KEYPTR(hh, informer->entries, key, strlen(key), entry);
     index_each(informer, object, index_add);
-    bool same = before && strcmp(sa_object_meta(before)->resource_version,
-                                 sa_object_meta(object)->resource_version) == 0;
-    if (!same)
+    if (before && !is_same(before, object, SAME_OBJECT)) { /* its deletion was missed */
+        tell(informer, before, NULL);
+        tell(informer, NULL, object);
+    } else if (!before || !is_same(before, object, SAME_VERSION)) {
         tell(informer, before, object);
+    }
     sa_object_unref(before);
 }
 
@@ -177,6 +191,7 @@ static void on_event(void *user, const struct sa_watch_event *event)
 {
     struct sa_informer *informer = user;
     informer->pause_ms = PAUSE_FIRST_MS;
+    informer->heard = true;
     keep_version(informer, event->resource_version);
     if (event->type == SA_WATCH_BOOKMARK)
         return;
@@ -191,12 +206,12 @@ static void on_watch_ended(void *user, const struct sa_error *err)
 {
     struct sa_informer *informer = user;
     informer->watch = NULL;
-    if (err->code == SA_EEXPIRED) {
+    if (err->code != SA_EUNAVAILABLE)
         informer->version[0] = '\0';
+    if (err->code == SA_EEXPIRED && informer->heard)
         go_on(informer);
-    } else {
+    else
         pause_then_go_on(informer);
-    }
 }
 
 /* What was not listed is gone: its deletion was missed. */
@@ -223,6 +238,7 @@ static void on_list(void *user, const struct sa_error *err, const struct sa_obje
         return;
     }
     informer->pause_ms = PAUSE_FIRST_MS;
+    informer->heard = false;
     take_listing(informer, page);
     if (!informer->stopping)
         go_on(informer);
@@ -253,8 +269,11 @@ static void on_greet(uv_idle_t *idle)
     informer->fresh = handler->next;
     if (informer->fresh)
         uv_idle_start(idle, on_greet);
-    for (struct entry *entry = informer->entries; entry; entry = entry->hh.next)
+    informer->greeted = handler;
+    for (struct entry *entry = informer->entries; entry && informer->greeted && !informer->stopping;
+         entry = entry->hh.next)
         handler->changed(handler, NULL, entry->object);
+    informer->greeted = NULL;
 }
 
 static void on_resync(uv_timer_t *timer)
@@ -276,6 +295,8 @@ void sa_informer_remove_handler(struct sa_informer *informer, struct sa_informer
 {
     if (informer->fresh == handler)
         informer->fresh = handler->next;
+    if (informer->greeted == handler)
+        informer->greeted = NULL;
     DL_DELETE(informer->handlers, handler);
 }
 

@@ -35,7 +35,8 @@ struct sa_informer *sa_informer_start(const struct sa_informer_options *options)
 void sa_informer_stop(struct sa_informer *informer); /* frees itself; no handler is called */
 
 /* `before` NULL: new. `now` NULL: gone (`before` is as it was last seen). Both, possibly equal
- * (resync): changed. */
+ * (resync): changed. What was deleted and made anew unseen is told as gone, then new. A handler may
+ * take off itself, but no other, while it is called. */
 struct sa_informer_handler {
     void (*changed)(struct sa_informer_handler *handler, const struct sa_object *before,
                     const struct sa_object *now);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TIME_BYTES = SA_RFC3339_BYTES + 3 };
 enum { DURATION_MS = 15000, RENEW_MS = 10000, RETRY_MS = 2000 };
 
 /* ---- the kind ---- */
@@ -98,13 +99,15 @@ struct sa_election {
     uv_timer_t retry, expiry; /* expiry: we lead until then */
     unsigned handles;
     bool leads, stopping;
+    bool held;                            /* it led when it was stopped */
     char seen[SA_RESOURCE_VERSION_BYTES]; /* version of the lease, and since when */
-    int64_t seen_ms, asked_ms;
+    int64_t seen_ms, asked_ms, until_ms;  /* until_ms: we lead at most until then */
     void (*stopped)(void *user);
     void *stopped_user;
 };
 
 static void attempt(struct sa_election *election);
+static void give_up(struct sa_election *election, bool held);
 
 static void on_retry(uv_timer_t *timer)
 {
@@ -134,7 +137,8 @@ static void on_expiry(uv_timer_t *timer)
 /* The lease is ours from when the write was sent. */
 static void hold(struct sa_election *election)
 {
-    int64_t left = election->asked_ms + election->options.renew_ms - sa_monotonic_ms();
+    election->until_ms = election->asked_ms + election->options.renew_ms;
+    int64_t left = election->until_ms - sa_monotonic_ms();
     if (left <= 0) {
         lose(election);
         return;
@@ -151,18 +155,30 @@ static void on_written(void *user, const struct sa_error *err, const struct sa_o
 {
     struct sa_election *election = user;
     election->call = NULL;
-    if (!err && !election->stopping) {
+    if (!err)
         snprintf(election->seen, sizeof election->seen, "%s",
                  sa_object_meta(object)->resource_version);
-        hold(election);
+    if (election->stopping) {
+        give_up(election, !err || election->held);
+        return;
     }
+    if (!err)
+        hold(election);
     later(election);
+}
+
+/* Kubernetes takes exactly six digits of a second here (MicroTime). */
+static void micro_time(int64_t wall_ms, char out[TIME_BYTES])
+{
+    char text[SA_RFC3339_BYTES];
+    sa_rfc3339(wall_ms, text);
+    snprintf(out, TIME_BYTES, "%.*s000Z", (int)strcspn(text, "Z"), text);
 }
 
 static void put_times(struct sa_json_w *w, bool acquire)
 {
-    char now[SA_RFC3339_BYTES];
-    sa_rfc3339(sa_wall_ms(), now);
+    char now[TIME_BYTES];
+    micro_time(sa_wall_ms(), now);
     if (acquire)
         sa_json_put_string(w, "acquireTime", now);
     sa_json_put_string(w, "renewTime", now);
@@ -235,6 +251,10 @@ static void on_read(void *user, const struct sa_error *err, const struct sa_obje
 {
     struct sa_election *election = user;
     election->call = NULL;
+    if (election->stopping) {
+        give_up(election, election->held);
+        return;
+    }
     if (err && err->code == SA_ENOTFOUND) {
         create(election);
         return;
@@ -283,7 +303,7 @@ struct sa_election *sa_election_start(const struct sa_election_options *options)
 
 bool sa_election_leads(const struct sa_election *election)
 {
-    return election->leads;
+    return election->leads && sa_monotonic_ms() < election->until_ms;
 }
 
 /* ---- giving up ---- */
@@ -312,18 +332,11 @@ static void on_released(void *user, const struct sa_error *err, const struct sa_
     uv_close((uv_handle_t *)&election->expiry, on_closed);
 }
 
-void sa_election_stop(struct sa_election *election, void (*done)(void *user), void *user)
+/* By the version that was seen last: if it is somebody else's by now, it stays that. */
+static void give_up(struct sa_election *election, bool held)
 {
     static const char release[] = "{\"spec\":{\"holderIdentity\":\"\"}}";
-    bool held = election->leads;
-    election->stopped = done;
-    election->stopped_user = user;
-    election->stopping = true;
     uv_timer_stop(&election->retry);
-    if (election->call)
-        sa_objects_forget(election->options.objects, election->call);
-    election->call = NULL;
-    election->leads = false;
     if (held)
         sa_objects_patch(election->options.objects, &sa_kind_lease,
                          &(struct sa_objects_patch){.namespace_ = election->options.namespace_,
@@ -334,4 +347,27 @@ void sa_election_stop(struct sa_election *election, void (*done)(void *user), vo
                          on_released, election);
     else
         on_released(election, NULL, NULL);
+}
+
+static void on_unanswered(uv_timer_t *timer)
+{
+    struct sa_election *election = timer->data;
+    sa_objects_forget(election->options.objects, election->call);
+    election->call = NULL;
+    give_up(election, election->held);
+}
+
+void sa_election_stop(struct sa_election *election, void (*done)(void *user), void *user)
+{
+    election->stopped = done;
+    election->stopped_user = user;
+    election->stopping = true;
+    election->held = election->leads;
+    election->leads = false;
+    uv_timer_stop(&election->expiry);
+    uv_timer_stop(&election->retry);
+    if (election->call) /* it may change the version */
+        uv_timer_start(&election->retry, on_unanswered, (uint64_t)election->options.retry_ms, 0);
+    else
+        give_up(election, election->held);
 }

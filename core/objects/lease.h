@@ -23,8 +23,10 @@ struct sa_election_options {
     void *owner;
 };
 struct sa_election *sa_election_start(const struct sa_election_options *options);
-/* Gives the lease up if held, so that the next one need not wait; `done` may be NULL. */
+/* Gives the lease up if held, so that the next one need not wait; `done` may be NULL. `lost` is not
+ * called any more: whoever stops an election has stopped leading. */
 void sa_election_stop(struct sa_election *election, void (*done)(void *user), void *user);
+/* By the clock: false at once when time is over, also where the loop was held up. */
 bool sa_election_leads(const struct sa_election *election);
 extern const struct sa_kind sa_kind_lease;
 

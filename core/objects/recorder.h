@@ -9,15 +9,26 @@
 
 #include "objects/objects.h"
 
-#include <uv.h>
-
 struct sa_recorder;
-struct sa_recorder *sa_recorder_new(uv_loop_t *loop, struct sa_objects *objects,
-                                    const char *component);
-void sa_recorder_free(struct sa_recorder *recorder);
+/* `now_ms`: monotonic, for tests; NULL: the clock. Copies `component`. */
+struct sa_recorder *sa_recorder_new(struct sa_objects *objects, const char *component,
+                                    int64_t (*now_ms)(void));
+void sa_recorder_free(struct sa_recorder *recorder); /* what is under way may happen or not */
+
 enum sa_event_type { SA_EVENT_NORMAL, SA_EVENT_WARNING };
+/* `reason`: CamelCase, for programs; the text, at most 1024 bytes, is for people. */
 void sa_record(struct sa_recorder *recorder, const struct sa_object *about, enum sa_event_type type,
                const char *reason, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+struct sa_event { /* the spec of the kind */
+    struct {
+        const char *api_version, *kind, *namespace_, *name, *uid, *resource_version;
+    } about;
+    enum sa_event_type type;
+    const char *reason, *message, *component;
+    int64_t first_ms, last_ms, count;
+};
+/* Found by involvedObject.kind, .name, .namespace and .uid, reason and type. */
 extern const struct sa_kind sa_kind_event;
 
 #endif

@@ -2,6 +2,8 @@
 
 #include "base/cleanup.h"
 #include "loop/loop.h"
+#include "objects/lease.h"
+#include "objects/recorder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +11,8 @@
 
 enum { TICK_MS = 10, PATIENCE_MS = 60 * 1000 };
 
-const struct sa_kind *const world_kinds[] = {&thing_kind, &other_kind, &cluster_kind,
-                                             &fleeting_kind, NULL};
+const struct sa_kind *const world_kinds[] = {
+    &thing_kind, &other_kind, &cluster_kind, &fleeting_kind, &sa_kind_lease, &sa_kind_event, NULL};
 
 static void on_tick(uv_timer_t *timer)
 {

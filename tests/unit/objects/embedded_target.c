@@ -1,12 +1,10 @@
 #include "embedded_target.h"
 
+#include "conformance/fixture.h"
+
 #include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 static char folder[64]; /* of the one store that is open */
 
@@ -67,4 +65,12 @@ void embedded_target_close(void *user, struct sa_objects *objects, void (*closed
 {
     closing = (struct closing){user, closed, closed_user};
     sa_embedded_close(objects, on_closed, NULL);
+}
+
+int memory_setup(void **state)
+{
+    static const struct sa_conformance_target target = {
+        .name = "memory", .open = embedded_target_open, .close = embedded_target_close};
+    *state = (void *)(uintptr_t)&target;
+    return world_setup(state);
 }

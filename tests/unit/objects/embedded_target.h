@@ -13,6 +13,9 @@ struct sa_objects *embedded_target_open(void *user, uv_loop_t *loop,
 void embedded_target_close(void *user, struct sa_objects *objects, void (*closed)(void *),
                            void *closed_user);
 
+/* A world (conformance/fixture.h) over it, in memory. */
+int memory_setup(void **state);
+
 /* A folder of its own, and away with it. */
 void scratch_make(char out[64]);
 void scratch_remove(const char *path);

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 12, PAIRS = 4, ANSWERS_MAX = 250 };
+enum { ROUNDS = 20, PAIRS = 64, ANSWERS_MAX = 2000 };
 
 /* Pair n: "x<n>" is written first, "y<n>" right behind it, not waiting; both with the same number.
  * "z<n>" is made and deleted in turn. */
