@@ -16,6 +16,12 @@ local function is_pinned(manager, version)
   elseif manager == "pip" then
     return starts_with(version, "==") and not contains(version, "*") and not contains(version, ",")
   end
+  -- Ranges of npm may have dashes, as prereleases do: "1.2.3 - 9.0.0", "1.2.3-0 || >2".
+  for _, sign in ipairs({ " ", "|", "<", ">", "=", "~", "^", "*" }) do
+    if contains(version, sign) then
+      return false
+    end
+  end
   for _, part in ipairs(split(split(version, "-", 2)[1], ".")) do
     if tonumber(part) == nil then
       return false

@@ -26,6 +26,8 @@ return {
   { name = "no version", input = package("pip", "numpy"), params = { pinned = true }, expect = { verdict = "deny" } },
   { name = "pinned, npm", input = package("npm", "react", "19.1.0-rc.1"), params = { pinned = true }, expect = { verdict = "allow" } },
   { name = "a range, npm", input = package("npm", "react", "^19.1.0"), params = { pinned = true }, expect = { verdict = "deny", rule = "packages/version" } },
+  { name = "a range with dashes, npm", input = package("npm", "react", "1.2.3 - 99.0.0"), params = { pinned = true }, expect = { verdict = "deny" } },
+  { name = "one that begins as a version, npm", input = package("npm", "react", "1.2.3-0 || >2"), params = { pinned = true }, expect = { verdict = "deny" } },
   { name = "a tag, npm", input = package("npm", "react", "latest"), params = { pinned = true }, expect = { verdict = "deny" } },
   { name = "part of a version, npm", input = package("npm", "react", "19"), params = { pinned = true }, expect = { verdict = "deny" } },
 }

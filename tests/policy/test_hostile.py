@@ -222,6 +222,10 @@ def test_an_error_says_where(worker):
     ("x = 1 " + rule(""), 1, 'cannot set the global "x"'),
     (rule("n = n + 1", head="local n = 0"), 3, "nothing may survive"),
     (rule("local function f() return function() n = {} end end f()()", head="local n"), 3, "nothing may survive"),
+    (rule("return swap(1)", head="local function make() local n return function(v) local o = n n = v return o end end local swap = make()"),
+     1, "nothing may survive"),
+    (rule("t.f(1)", head="local t = { f = (function() local n return function(v) return (function() n = v end)() end end)() }"),
+     1, "nothing may survive"),
     (rule("has = nil"), 3, 'cannot set the global "has"'),
     (rule("string = {}"), 3, 'cannot set the global "string"'),
     (rule("local x = nothere"), 3, 'no global "nothere"'),
@@ -235,6 +239,14 @@ def test_locals_of_a_function_may_change(worker):
     w = worker({"policies/1.lua": rule(
         "local n = 0 local function add() n = n + 1 end add() add() return deny('x', tostring(n))")})
     assert [w.call("execute")["reason"] for _ in range(3)] == ["2"] * 3
+
+
+def test_functions_that_are_made_while_a_file_is_loaded(worker):
+    """They may have variables of their own, and of what made them, as long as those stay."""
+    w = worker({"policies/1.lua": rule("return deny('x', tostring(sum(3)))", head=(
+        "local function make(by) return function(n) local s = 0 local function add(i) s = s + i * by end "
+        "for i = 1, n do add(i) end return s end end local sum = make(2)"))})
+    assert [w.call("execute")["reason"] for _ in range(3)] == ["12"] * 3
 
 
 @pytest.mark.parametrize("body, head, name", [

@@ -1,7 +1,8 @@
 /*
  * What a rule file does, seen in its bytecode before it runs. Assignments to globals, and from
  * functions to locals of the file, are how a rule would keep state from one call to the next; both
- * are instructions of their own, so that none can hide.
+ * are instructions of their own, so that none can hide. What a function that runs while the file is
+ * loaded leaves behind in its own locals is seen then, function by function.
  *
  * The format is LuaJIT's (lj_bcdump.h): a header, then prototypes, inner ones before the outer
  * that has them among its constants. It is read from lua_dump(), never from outside; that the
@@ -187,20 +188,27 @@ static int line_of(const struct proto *p, size_t instruction)
     return p->first_line + (int)line;
 }
 
-/* Is the upvalue a local of the file? */
-static bool is_file_local(const struct dump *d, int proto, unsigned upvalue)
+/* Whose local is the upvalue? -1: of none that is in the dump. */
+static int owner_of(const struct dump *d, int proto, unsigned upvalue)
 {
     for (;;) {
         const struct proto *p = &d->protos[proto];
         if (upvalue >= p->upvalue_count || p->parent < 0)
-            return true; /* cannot be: refused */
+            return -1;
         unsigned of = (unsigned)p->upvalues[2 * upvalue] | (unsigned)p->upvalues[2 * upvalue + 1]
                                                                << 8;
-        if (of & UPVALUE_LOCAL)
-            return d->protos[p->parent].parent < 0;
-        upvalue = of & 0xff;
         proto = p->parent;
+        if (of & UPVALUE_LOCAL)
+            return proto;
+        upvalue = of & 0xff;
     }
+}
+
+/* Is the upvalue a local of the file? One of nobody cannot be: refused. */
+static bool is_file_local(const struct dump *d, int proto, unsigned upvalue)
+{
+    int owner = owner_of(d, proto, upvalue);
+    return owner < 0 || d->protos[owner].parent < 0;
 }
 
 /* String constants are counted from the end. */
@@ -219,6 +227,11 @@ static void constant_text(struct dump *d, const struct proto *p, unsigned index,
     snprintf(out, size, "?");
 }
 
+static bool sets_upvalue(uint8_t op)
+{
+    return op >= OP_USETV && op <= OP_USETP;
+}
+
 static void look_at(lua_State *L, struct dump *d, int index, size_t i,
                     const struct sa_bytecode_finder *finder)
 {
@@ -226,7 +239,7 @@ static void look_at(lua_State *L, struct dump *d, int index, size_t i,
     uint8_t op = p->code[4 * i], a = p->code[4 * i + 1];
     unsigned of = (unsigned)p->code[4 * i + 2] | (unsigned)p->code[4 * i + 3] << 8;
     char name[64], message[200];
-    if (op >= OP_USETV && op <= OP_USETP) {
+    if (sets_upvalue(op)) {
         if (!finder->may_keep && is_file_local(d, index, a))
             finder->found(finder->user, line_of(p, i),
                           "a function sets a local of the file: nothing may survive a call");
@@ -265,7 +278,8 @@ static int write_dump(lua_State *L, const void *data, size_t length, void *user)
     return 0;
 }
 
-void sa_bytecode_look(lua_State *L, const struct sa_bytecode_finder *finder)
+/* Of the function on top; NULL: it is too large. */
+static struct dump *dump_of(lua_State *L)
 {
     static struct dump dump; /* large, and an error that is raised must not leak it */
     struct sa_buf *bytes = &sa_vm_of(L)->scratch;
@@ -273,9 +287,31 @@ void sa_bytecode_look(lua_State *L, const struct sa_bytecode_finder *finder)
     dump.broken = false;
     dump.proto_count = dump.open_count = 0;
     if (lua_dump(L, write_dump, bytes) == 0 && take_dump(&dump, bytes->data, bytes->length))
-        look(L, &dump, finder);
+        return &dump;
+    return NULL;
+}
+
+void sa_bytecode_look(lua_State *L, const struct sa_bytecode_finder *finder)
+{
+    struct dump *dump = dump_of(L);
+    if (dump)
+        look(L, dump, finder);
     else
         finder->found(finder->user, 1, "it has too many functions or constants to be checked");
+}
+
+int sa_bytecode_keeps(lua_State *L)
+{
+    const struct dump *d = dump_of(L);
+    if (!d)
+        return 1;
+    for (int index = 0; index < d->proto_count; index++) {
+        const struct proto *p = &d->protos[index];
+        for (size_t i = 0; i < p->code_count; i++)
+            if (sets_upvalue(p->code[4 * i]) && owner_of(d, index, p->code[4 * i + 1]) < 0)
+                return line_of(p, i) > 0 ? line_of(p, i) : 1;
+    }
+    return 0;
 }
 
 /* ---- is the format what we believe? ---- */

@@ -2,6 +2,7 @@
 #include "frozen.h"
 
 #include "base/arena.h"
+#include "rules.h"
 
 #include <lualib.h>
 #include <stdlib.h>
@@ -207,11 +208,31 @@ static void freeze_table(lua_State *L, int memo, int depth)
     lua_replace(L, table);
 }
 
+/* Its variables outlast its calls, so it must not set them. */
+static void refuse_keeping(lua_State *L)
+{
+    lua_Debug ar;
+    if (!lua_getupvalue(L, -1, 1))
+        return; /* it has none: also the functions of Lua itself that are bytecode */
+    lua_pop(L, 1);
+    int line = sa_bytecode_keeps(L);
+    if (!line)
+        return;
+    lua_pushvalue(L, -1);
+    lua_getinfo(L, ">S", &ar);
+    lua_pushfstring(L,
+                    "%s:%d: a function that is made while the file is loaded sets a variable "
+                    "outside of itself: nothing may survive a call",
+                    ar.source + 1, line);
+    lua_error(L);
+}
+
 static void freeze_upvalues(lua_State *L, int memo, int depth)
 {
     int function = lua_gettop(L);
     if (lua_iscfunction(L, function))
         return;
+    refuse_keeping(L);
     lua_pushvalue(L, function);
     lua_pushvalue(L, function);
     lua_rawset(L, memo);

@@ -125,6 +125,9 @@ struct sa_bytecode_finder {
     void *user;
 };
 void sa_bytecode_look(lua_State *L, const struct sa_bytecode_finder *finder);
+/* The line on which the Lua function on top, or one that it makes, sets a variable that was there
+ * before it was called; 0: nowhere. */
+int sa_bytecode_keeps(lua_State *L);
 /* Does the machine's bytecode look as this code believes? False: nothing may be loaded. */
 bool sa_bytecode_known(lua_State *L);
 
