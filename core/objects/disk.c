@@ -30,8 +30,8 @@ static const struct sa_database_layout layout = {
 
 enum statement { PUT, DROP, SET_VERSION, STATEMENTS };
 static const char *const texts[STATEMENTS] = {
-    [PUT] = "INSERT INTO objects(kind, key, json) VALUES(?1, ?2, ?3)"
-            " ON CONFLICT(kind, key) DO UPDATE SET json = excluded.json",
+    [PUT] = ("INSERT INTO objects(kind, key, json) VALUES(?1, ?2, ?3)"
+             " ON CONFLICT(kind, key) DO UPDATE SET json = excluded.json"),
     [DROP] = "DELETE FROM objects WHERE kind = ?1 AND key = ?2",
     [SET_VERSION] = "UPDATE version SET number = ?1",
 };

@@ -10,7 +10,8 @@ from tests.helpers.client import wait_until
 KEYS = "/api/v1/user/apikeys"
 ORDER = ["viewer", "developer", "operator", "admin"]
 LEAST = {"sandboxes.read": "viewer", "sandboxes.write": "developer", "sandboxes.execute": "developer",
-         "sandboxes.files": "developer", "sandboxes.ports": "developer", "keys.read": "admin", "keys.write": "admin", "operations.read": "operator"}
+         "sandboxes.files": "developer", "sandboxes.ports": "developer", "keys.read": "admin", "keys.write": "admin", "operations.read": "operator",
+         "policies.read": "operator", "policies.write": "admin"}
 
 
 def make(api, **body):

@@ -59,7 +59,7 @@ def checked(pool, ratio, mean_size, turns):
     ("a rush", poisson(rush, HOUR), HOUR, 0.5, 0.97, 12, 8),
     ("bursts of 20", bursts(20, 120, 2 * HOUR), 2 * HOUR, 0.25, 0.93, 30, 24),
     ("one in ten minutes", range(600, 6 * HOUR, 600), 6 * HOUR, 0.25, 1, 3, 80),
-    ("recorded", recorded(), max(recorded()) + 60, 0.05, 0.97, 12, 20),
+    ("recorded", recorded(), max(recorded()) + 60, 0.05, 0.97, 28, 20),
 ])
 def test_hit_ratio(rules, name, arrivals, seconds, refill, ratio, mean_size, turns):
     interval = 30.0 if seconds > 6 * HOUR else 5.0
