@@ -40,7 +40,7 @@ struct sa_gate_file {
 };
 struct sa_gate *sa_gate_file(const struct sa_gate_who *who, const struct sa_gate_file *file);
 
-/* All of them must be allowed. */
+/* All of them must be allowed, by one generation of the rules. */
 struct sa_gate *sa_gate_packages(const struct sa_gate_who *who, const struct sa_packages *packages);
 
 struct sa_gate_admission {
@@ -48,6 +48,7 @@ struct sa_gate_admission {
     const char *object, *old;     /* model/admission.h; `old` or NULL */
     struct sa_arena *arena;       /* for what is put into: */
     struct sa_sandbox_spec *spec; /* what `object` says after all changes; NULL: of no interest */
+    uint64_t *generation;         /* that allowed it; NULL: of no interest */
 };
 struct sa_gate *sa_gate_admission(const struct sa_gate_who *who,
                                   const struct sa_gate_admission *admission);

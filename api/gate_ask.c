@@ -141,40 +141,6 @@ struct sa_gate *sa_gate_file(const struct sa_gate_who *who, const struct sa_gate
     return gate;
 }
 
-/* ---- packages ---- */
-
-struct package { /* of whose gate */
-    struct sa_gate *gate;
-    size_t index;
-};
-
-static void on_package(void *user, const struct sa_policy_verdict *verdict)
-{
-    struct package *package = user;
-    struct sa_gate *gate = package->gate;
-    gate->calls[package->index] = NULL;
-    gate_answered(gate, verdict);
-}
-
-struct sa_gate *sa_gate_packages(const struct sa_gate_who *who, const struct sa_packages *packages)
-{
-    struct sa_gate *gate = gate_new();
-    struct sa_arena *scratch = sa_arena_new();
-    struct sa_policy_packages_input input = {
-        .who = gate_who(who), .sandbox = gate_sandbox(who->sandbox), .manager = packages->manager};
-    gate->call_count = gate->left = packages->names.count;
-    gate->packages = sa_alloc(packages->names.count * sizeof *gate->packages);
-    for (size_t i = 0; i < packages->names.count; i++) {
-        gate->packages[i] = (struct package){gate, i};
-        sa_package_split(packages->manager, packages->names.items[i], scratch, &input.name,
-                         &input.version);
-        gate->calls[i] =
-            sa_policy_packages(who->app->policy, &input, on_package, &gate->packages[i]);
-    }
-    sa_arena_free(scratch);
-    return gate;
-}
-
 /* ---- admission ---- */
 
 static void on_admission(void *user, const struct sa_policy_verdict *verdict, const char *object,
@@ -184,6 +150,8 @@ static void on_admission(void *user, const struct sa_policy_verdict *verdict, co
     const struct sa_gate_admission *a = &gate->admission;
     struct sa_error error;
     gate->calls[0] = NULL;
+    if (a->generation)
+        *a->generation = verdict->meta.generation;
     if (object && verdict->allowed && a->spec &&
         sa_admission_decode(object, length, a->arena, a->spec, &error) < 0) {
         error.code = SA_EUNAVAILABLE; /* nothing that the client can mend */

@@ -5,7 +5,7 @@
 #include "api/gate.h"
 #include "policy/policy.h"
 
-struct package;
+struct gate_packages;
 
 struct sa_gate {
     sa_gate_cb done;
@@ -16,7 +16,7 @@ struct sa_gate {
     struct sa_policy_run run; /* as it was asked for */
     struct sa_execute *execute;
     struct sa_context_spec *context;
-    struct package *packages; /* whose is which answer */
+    struct gate_packages *packages;
     struct sa_gate_admission admission;
 };
 

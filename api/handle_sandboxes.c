@@ -2,11 +2,13 @@
 #include "api/gate.h"
 #include "api/idempotency.h"
 #include "api/lookup.h"
+#include "api/security_rules.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "log/log.h"
 #include "model/admission.h"
+#include "policy/policy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,9 +24,11 @@ struct creation {
     struct sa_http_request *request;
     const char *body;
     size_t length;
-    struct sa_sandbox_spec spec;
+    struct sa_sandbox_spec asked, spec; /* the latter as the rules made it */
+    uint64_t generation;                /* of the rules that admitted it */
+    int tries;
     struct sa_security_call *security; /* being asked */
-    struct sa_gate *gate; /* being asked */
+    struct sa_gate *gate;              /* being asked */
     bool wait;
     char id[SA_ID_BYTES];
     /* with a key */
@@ -110,12 +114,32 @@ static void refuse(struct creation *c, const struct sa_error *err)
     }
 }
 
+static void ask(struct creation *c);
+
+/* Admission and the security context are one decision. What one generation of the rules began and
+ * another one ended is asked about anew. */
+static bool crossed(struct creation *c, uint64_t generation)
+{
+    struct sa_error error;
+    if (generation == c->generation)
+        return false;
+    if (++c->tries == SA_POLICY_TRIES) {
+        sa_policy_error_changing(&error);
+        refuse(c, &error);
+    } else {
+        ask(c);
+    }
+    return true;
+}
+
 static void on_security(void *user, const struct sa_error *err,
                         const struct sa_security_answer *security)
 {
     struct creation *c = user;
     c->security = NULL;
     sa_http_request_on_closed(c->request, NULL, NULL);
+    if (crossed(c, err ? sa_rules_generation(c->app->policy) : security->generation))
+        return;
     if (err)
         refuse(c, err);
     else
@@ -148,7 +172,8 @@ static void create(struct creation *c)
     }
     const struct sa_security_answer *known = sa_security_known(security, &ask);
     if (known) {
-        make(c, known);
+        if (!crossed(c, known->generation))
+            make(c, known);
         return;
     }
     c->security = sa_security_ask(security, &ask, on_security, c);
@@ -184,6 +209,7 @@ static void ask(struct creation *c)
 {
     sa_autobuf object = SA_BUF_INIT;
     struct sa_error error;
+    c->spec = c->asked;
     if (sa_admission_of_body(c->body, c->length, &object, &error) < 0) {
         refuse(c, &error);
         return;
@@ -191,7 +217,8 @@ static void ask(struct creation *c)
     const struct sa_gate_admission admission = {.operation = "CREATE",
                                                 .object = object.data,
                                                 .arena = sa_http_request_arena(c->request),
-                                                .spec = &c->spec};
+                                                .spec = &c->spec,
+                                                .generation = &c->generation};
     c->gate = sa_gate_admission(&(struct sa_gate_who){c->app, c->principal, NULL}, &admission);
     sa_gate_on(c->gate, on_admission, c);
     sa_http_request_on_closed(c->request, on_asker_gone, c);
@@ -274,7 +301,7 @@ static void on_create_body(struct sa_http_request *request, const char *body, si
     struct sa_error error;
     c->wait = true;
     if (sa_query_bool(request, "wait", &c->wait, &error) < 0 ||
-        sa_sandbox_spec_decode(body, length, sa_http_request_arena(request), &c->spec, &error) <
+        sa_sandbox_spec_decode(body, length, sa_http_request_arena(request), &c->asked, &error) <
             0) {
         sa_http_respond_error(request, &error);
         return;

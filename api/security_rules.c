@@ -9,8 +9,6 @@
 
 const char *const sa_languages[SA_LANGUAGE_COUNT] = {"default", "python", "node", "bash", "go"};
 
-enum { TRIES = 4 }; /* a reload in between is rare, and two are hardly so */
-
 struct sa_rules_call {
     struct sa_policy *policy;
     sa_rules_cb done;
@@ -73,30 +71,37 @@ static void copy_context(struct sa_arena *arena, const struct sa_policy_context 
 
 /* ---- answers ---- */
 
-/* Denied, or of another generation than the first: then everything is asked anew. True: go on. */
-static bool take(struct sa_rules_call *call, const struct sa_policy_verdict *verdict,
-                 const void *result)
+static void ask_anew(struct sa_rules_call *call)
 {
-    struct sa_error err = {0};
-    if (!verdict->allowed || !result) {
-        sa_policy_error(verdict, &err);
+    struct sa_error err;
+    if (++call->tries == SA_POLICY_TRIES) {
+        sa_policy_error_changing(&err);
         finish(call, &err);
-        return false;
-    }
-    if (!call->answer.generation)
-        call->answer.generation = verdict->meta.generation;
-    if (call->answer.generation == verdict->meta.generation)
-        return true;
-    if (++call->tries == TRIES) {
-        sa_error_set(&err, SA_EUNAVAILABLE, "the policies are being changed; try again");
-        finish(call, &err);
-        return false;
+        return;
     }
     for (size_t i = 0; i < SA_LANGUAGE_COUNT; i++) {
         sa_policy_forget(call->filters[i].asked);
         call->filters[i].asked = NULL;
     }
     ask_profile(call);
+}
+
+/* Of another generation than the first: then everything is asked anew; or denied. True: go on. */
+static bool take(struct sa_rules_call *call, const struct sa_policy_verdict *verdict,
+                 const void *result)
+{
+    const uint64_t generation = verdict->meta.generation;
+    struct sa_error err = {0};
+    if (!call->answer.generation)
+        call->answer.generation = generation;
+    if (generation && generation != call->answer.generation) {
+        ask_anew(call);
+        return false;
+    }
+    if (verdict->allowed && result)
+        return true;
+    sa_policy_error(verdict, &err);
+    finish(call, &err);
     return false;
 }
 

@@ -58,7 +58,7 @@ void sa_engine_stop(struct sa_engine *engine);
 
 struct sa_verdict_meta {
     char id[32];         /* of the decision, "dec-..." */
-    uint64_t generation; /* 0: no rule was asked */
+    uint64_t generation; /* that decided, be it by having no rule; 0: none could be asked */
     int64_t micros;      /* from asking to the answer */
 };
 /* `verdict` NULL: err says why there is none (as sa_worker_cb). */

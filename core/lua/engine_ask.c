@@ -33,7 +33,7 @@ struct sa_engine_call {
     sa_engine_cb done; /* NULL: forgotten */
     void *user;
     int64_t asked_us, until_ms;
-    struct sa_generation *generation; /* ASKED */
+    struct sa_generation *generation; /* ASKED, and SETTLED without failure */
     struct sa_worker_call *at_worker;
     struct sa_error *failure; /* SETTLED; NULL: there is no rule */
     size_t length;
@@ -173,6 +173,8 @@ static void settle(struct sa_engine_call *call, const struct sa_error *failure)
     if (failure) {
         call->failure = sa_alloc(sizeof *failure);
         *call->failure = *failure;
+    } else {
+        call->generation = engine_generation_ref(call->engine->current);
     }
     enter(call, SETTLED);
     uv_idle_start(&call->engine->idle, engine_on_idle);

@@ -175,6 +175,12 @@ void engine_canary_end(struct canary *canary)
     canary->done(canary->user);
 }
 
+static bool no_rule_ran(const struct sa_decision *decision)
+{
+    const struct sa_value ran = sa_value_get(&decision->verdict, "ran");
+    return decision->generation == 0 || (ran.type == SA_VALUE_LIST && ran.length == 0);
+}
+
 /* The latest of each point, without those that neither generation has rules for. */
 static void choose(struct canary *canary)
 {
@@ -183,7 +189,7 @@ static void choose(struct canary *canary)
     const struct sa_decision *decision = sa_record_before(engine->record, UINT64_MAX);
     for (; decision && canary->count < INPUTS_MAX;
          decision = sa_record_before(engine->record, decision->sequence)) {
-        if (decision->generation == 0 && !canary->candidate->has_rules[decision->point])
+        if (!canary->candidate->has_rules[decision->point] && no_rule_ran(decision))
             continue;
         if (counts[decision->point]++ < POINT_INPUTS_MAX)
             canary->questions[canary->count++] =

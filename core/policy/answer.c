@@ -156,3 +156,8 @@ int sa_policy_error(const struct sa_policy_verdict *verdict, struct sa_error *er
     return sa_error_at(err, SA_EPOLICY, verdict->rule, "%s: %s%s", verdict->rule, verdict->reason,
                        decision);
 }
+
+int sa_policy_error_changing(struct sa_error *err)
+{
+    return sa_error_set(err, SA_EUNAVAILABLE, "the policies are being changed; try again");
+}

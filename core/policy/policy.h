@@ -53,6 +53,12 @@ struct sa_policy_verdict {
  * be asked. Its path is the rule's. */
 int sa_policy_error(const struct sa_policy_verdict *verdict, struct sa_error *err);
 
+/* Who asks several questions for one thing takes their answers only when one generation gave them
+ * all (meta.generation). Else all are asked anew, which is to be so for once in so many tries; */
+enum { SA_POLICY_TRIES = 4 };
+/* then this is the error: SA_EUNAVAILABLE. */
+int sa_policy_error_changing(struct sa_error *err);
+
 /* `result` NULL: denied. It and the verdict are valid during the call. */
 #define SA_POLICY_CB(NAME, TYPE)                                                                   \
     typedef void (*NAME)(void *user, const struct sa_policy_verdict *verdict, const TYPE *result)

@@ -25,6 +25,16 @@ def field(tag, value):
     return struct.pack("<HI", tag, len(value)) + value
 
 
+def fields(body):
+    """(tag, value) of each."""
+    at = 0
+    while at < len(body):
+        tag, length = struct.unpack_from("<HI", body, at)
+        at += 6
+        yield tag, body[at:at + length]
+        at += length
+
+
 def frame(kind, stream, payload=b"", channel=0):
     return struct.pack("<IIBBH", len(payload), stream, kind, channel, 0) + payload
 
@@ -73,7 +83,7 @@ class Runtime:
 class FakeNode:
     """Answers the API's requests; take() is the runtime's end of the sandbox created last."""
 
-    def __init__(self):
+    def __init__(self, args=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="secureagent-test-"))
         self.folder.chmod(0o711)
         data = self.folder / "data"
@@ -91,7 +101,7 @@ class FakeNode:
         with open(self.stderr, "wb") as stderr:
             self.process = subprocess.Popen(
                 [servers.BIN / "agent-api", "--data-dir", data, "--listen", "127.0.0.1:0", "--node-fd",
-                 str(fds[0]), "--ready-fd", str(fds[1]), "--key-fd", str(fds[2]), "--run-as", str(uid)],
+                 str(fds[0]), "--ready-fd", str(fds[1]), "--key-fd", str(fds[2]), "--run-as", str(uid), *args],
                 pass_fds=fds, stdin=subprocess.DEVNULL, stderr=stderr)
         theirs.close()
         os.close(ready_out)
@@ -113,8 +123,10 @@ class FakeNode:
         if kind == INFO:
             self.reply(INFO_REPLY, call)
         elif kind == PROFILE:
+            self.on_profile(packet[8:])
             self.reply(DONE, call)
         elif kind == CREATE:
+            self.on_create(packet[8:])
             ours, theirs = socket.socketpair()
             self.reply(CREATED, call, fd=theirs.fileno())
             theirs.close()
@@ -124,6 +136,12 @@ class FakeNode:
         elif kind == STATS:
             self.reply(STATS_REPLY, call)
         return kind
+
+    def on_profile(self, body):
+        pass
+
+    def on_create(self, body):
+        pass
 
     def serve_until(self, kind):
         self.sock.settimeout(90)
