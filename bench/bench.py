@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 
+import objects
 import policies
 import ports
 
@@ -212,6 +213,8 @@ def measure(quick: bool) -> dict:
         result["ports"] = ports.measure(server, folder, seconds)
         step("policy decisions")
         result["policies"] = policies.measure(quick)
+        step("object store")
+        result["objects"] = objects.measure(quick)
         step("memory with 200 idle sandboxes")
         loadgen("fill", server.host, server.key, 199)
         time.sleep(1)
@@ -295,6 +298,7 @@ def rows(r: dict) -> list[tuple[str, str, str]]:
                                          ("large", "8 MiB", "megabytesPerSecond", "MB/s"))),
     ]
     out += policies.rows(r["policies"])
+    out += objects.rows(r["objects"])
     for name in idle:
         out.append((f"resident, idle: {name}", mb(idle[name]["Rss"]), f"{mb(idle[name]['Pss'])} proportional"))
     out.append(("resident, idle: API + node", mb(sum(idle[n]["Rss"] for n in pair)), "goal ≤ 15 MB"))

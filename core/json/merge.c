@@ -4,14 +4,42 @@
 #include "json/tree.h"
 #include "json/write.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-static const struct sa_json_value *member(const struct sa_json_value *object, const char *key)
+/* The members of a patch, sorted by key: large ones on large objects stay cheap. */
+struct change {
+    const struct sa_json_value *value;
+    bool met; /* the target has a member of that key */
+};
+struct changes {
+    struct change *items;
+    size_t count;
+};
+
+static int by_key(const void *a, const void *b)
 {
-    const struct sa_json_value *m = object ? sa_json_first(object) : NULL;
-    while (m && strcmp(sa_json_value_key(m), key) != 0)
-        m = sa_json_next(m);
-    return m;
+    const struct change *x = a, *y = b;
+    return strcmp(sa_json_value_key(x->value), sa_json_value_key(y->value));
+}
+
+static struct changes sorted(const struct sa_json_value *patch)
+{
+    struct changes changes = {.count = 0};
+    for (const struct sa_json_value *p = sa_json_first(patch); p; p = sa_json_next(p))
+        changes.count++;
+    changes.items = sa_alloc((changes.count + 1) * sizeof *changes.items);
+    size_t n = 0;
+    for (const struct sa_json_value *p = sa_json_first(patch); p; p = sa_json_next(p))
+        changes.items[n++].value = p;
+    qsort(changes.items, n, sizeof *changes.items, by_key);
+    return changes;
+}
+
+static struct change *change_of(const struct changes *changes, const struct sa_json_value *member)
+{
+    const struct change wanted = {.value = member};
+    return bsearch(&wanted, changes->items, changes->count, sizeof wanted, by_key);
 }
 
 static void write_value(struct sa_json_w *w, const struct sa_json_value *value);
@@ -48,6 +76,21 @@ static void write_value(struct sa_json_w *w, const struct sa_json_value *value)
     }
 }
 
+static void merge(struct sa_json_w *w, const struct sa_json_value *target,
+                  const struct sa_json_value *patch);
+
+static void keep_or_change(struct sa_json_w *w, const struct sa_json_value *member,
+                           const struct changes *changes)
+{
+    struct change *change = change_of(changes, member);
+    if (change)
+        change->met = true;
+    if (change && sa_json_value_type(change->value) == SA_JSON_NULL)
+        return;
+    sa_json_w_key(w, sa_json_value_key(member));
+    change ? merge(w, member, change->value) : write_value(w, member);
+}
+
 /* RFC 7396, section 2: `target` NULL or no object counts as an empty one. */
 static void merge(struct sa_json_w *w, const struct sa_json_value *target,
                   const struct sa_json_value *patch)
@@ -56,24 +99,21 @@ static void merge(struct sa_json_w *w, const struct sa_json_value *target,
         write_value(w, patch);
         return;
     }
+    struct changes changes = sorted(patch);
     if (target && sa_json_value_type(target) != SA_JSON_OBJECT)
         target = NULL;
     sa_json_w_begin_object(w);
     for (const struct sa_json_value *t = target ? sa_json_first(target) : NULL; t;
-         t = sa_json_next(t)) {
-        const struct sa_json_value *p = member(patch, sa_json_value_key(t));
-        if (p && sa_json_value_type(p) == SA_JSON_NULL)
-            continue;
-        sa_json_w_key(w, sa_json_value_key(t));
-        p ? merge(w, t, p) : write_value(w, t);
-    }
+         t = sa_json_next(t))
+        keep_or_change(w, t, &changes);
     for (const struct sa_json_value *p = sa_json_first(patch); p; p = sa_json_next(p)) {
-        if (sa_json_value_type(p) == SA_JSON_NULL || member(target, sa_json_value_key(p)))
+        if (sa_json_value_type(p) == SA_JSON_NULL || change_of(&changes, p)->met)
             continue;
         sa_json_w_key(w, sa_json_value_key(p));
         merge(w, NULL, p);
     }
     sa_json_w_end_object(w);
+    free(changes.items);
 }
 
 int sa_json_merge_patch(const char *target, size_t target_length, const char *patch,

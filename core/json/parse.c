@@ -14,6 +14,7 @@ enum {
     DEFAULT_BYTES = 1 << 20,
     DEFAULT_DEPTH = 32,
     DEFAULT_VALUES = 65536,
+    BLOCK_BYTES = 4096,
     DEPTH_CAP = 500, /* below CJSON_NESTING_LIMIT, and kind to the stack */
     FEW = 12         /* members compared pair by pair; more are sorted */
 };
@@ -113,7 +114,9 @@ struct sa_json_doc *sa_json_parse(const char *text, size_t length,
     }
     if (sa_json_scan(text, length, &use, err) < 0)
         return NULL;
-    struct sa_arena *arena = sa_arena_new();
+    /* Blocks are cleared, and most texts are short: a value is some 100 bytes, and its text 10. */
+    size_t guess = sizeof(struct sa_json_doc) + 256 + 8 * length;
+    struct sa_arena *arena = sa_arena_new_sized(guess < BLOCK_BYTES ? guess : BLOCK_BYTES);
     const struct sa_json_at at = {NULL, NULL, 0};
     cJSON *root = build(text, length, arena);
     if (!root) /* the scan is stricter, so this cannot be */

@@ -196,8 +196,6 @@ bool sa_calls_due(const struct sa_embedded *store);
 void sa_calls_take_back(struct sa_embedded *store, const struct sa_error *why);
 
 /* read.c */
-const char *sa_object_key_of(const struct sa_kind *kind, const char *namespace_, const char *name,
-                             struct sa_arena *arena);
 struct sa_objects_call *sa_embedded_get(struct sa_objects *, const struct sa_kind *, const char *,
                                         const char *, sa_objects_cb, void *);
 struct sa_objects_call *sa_embedded_list(struct sa_objects *, const struct sa_kind *,

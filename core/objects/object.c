@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Most objects are small, and there are many. */
-enum { PART_BLOCK_BYTES = 512, META_BLOCK_BYTES = 768 };
+enum { PART_BLOCK_BYTES = 512, META_BLOCK_BYTES = 448 };
 enum { RESTORE_BYTES_MAX = 4 * 1024 * 1024 };
 
 struct sa_object_part {
@@ -193,6 +193,21 @@ int sa_object_draft_decode(const struct sa_kind *kind, const char *json, size_t 
 
 /* ---- objects ---- */
 
+const char *sa_object_key_of(const struct sa_kind *kind, const char *namespace_, const char *name,
+                             struct sa_arena *arena)
+{
+    if (!kind->namespaced)
+        return name;
+    if (!namespace_ || !namespace_[0])
+        namespace_ = SA_NAMESPACE_DEFAULT;
+    size_t first = strlen(namespace_), second = strlen(name);
+    char *key = sa_arena_alloc(arena, first + 1 + second + 1);
+    memcpy(key, namespace_, first);
+    key[first] = '/';
+    memcpy(key + first + 1, name, second);
+    return key;
+}
+
 struct sa_object *sa_object_make(const struct sa_object_draft *draft)
 {
     struct sa_object *object = sa_alloc(sizeof *object);
@@ -201,9 +216,7 @@ struct sa_object *sa_object_make(const struct sa_object_draft *draft)
     object->kind = draft->kind;
     sa_object_meta_copy(&draft->meta, object->arena, &object->meta);
     object->key =
-        draft->kind->namespaced
-            ? sa_arena_printf(object->arena, "%s/%s", object->meta.namespace_, object->meta.name)
-            : object->meta.name;
+        sa_object_key_of(draft->kind, object->meta.namespace_, object->meta.name, object->arena);
     object->spec = sa_object_part_ref(draft->spec);
     object->status = sa_object_part_ref(draft->status);
     return object;

@@ -15,6 +15,10 @@ bool sa_object_part_equal(const struct sa_object_part *a, const struct sa_object
 struct sa_object_part *sa_object_spec_part(const struct sa_object *object);
 struct sa_object_part *sa_object_status_part(const struct sa_object *object);
 
+/* "namespace/name", or the name; of the arena, or borrowed. */
+const char *sa_object_key_of(const struct sa_kind *kind, const char *namespace_, const char *name,
+                             struct sa_arena *arena);
+
 /* What an object will consist of. Strings are borrowed, parts are references of its own. */
 struct sa_object_draft {
     const struct sa_kind *kind;

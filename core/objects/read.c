@@ -5,16 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *sa_object_key_of(const struct sa_kind *kind, const char *namespace_, const char *name,
-                             struct sa_arena *arena)
-{
-    if (!kind->namespaced)
-        return name;
-    if (!namespace_ || !namespace_[0])
-        namespace_ = SA_NAMESPACE_DEFAULT;
-    return sa_arena_printf(arena, "%s/%s", namespace_, name);
-}
-
 static const struct sa_object *get(struct sa_embedded *store, const struct sa_kind *kind,
                                    const char *namespace_, const char *name, struct sa_error *err)
 {

@@ -150,7 +150,7 @@ struct sa_objects_call *sa_embedded_create(struct sa_objects *objects, const str
 {
     struct sa_embedded *store = sa_embedded_of(objects);
     struct sa_objects_call *call = sa_call_new(store, SA_CALL_WRITE, user);
-    struct sa_arena *arena = sa_arena_new();
+    struct sa_arena *arena = sa_arena_new_sized(1024);
     struct sa_object_draft draft;
     struct sa_error err;
     call->done = done;
@@ -288,7 +288,7 @@ struct sa_objects_call *sa_embedded_update(struct sa_objects *objects, const str
 {
     struct sa_embedded *store = sa_embedded_of(objects);
     struct sa_objects_call *call = sa_call_new(store, SA_CALL_WRITE, user);
-    struct sa_arena *arena = sa_arena_new();
+    struct sa_arena *arena = sa_arena_new_sized(1024);
     struct sa_object_draft next;
     struct sa_error err;
     call->done = done;
@@ -378,7 +378,7 @@ struct sa_objects_call *sa_embedded_patch(struct sa_objects *objects, const stru
 {
     struct sa_embedded *store = sa_embedded_of(objects);
     struct sa_objects_call *call = sa_call_new(store, SA_CALL_WRITE, user);
-    struct sa_arena *arena = sa_arena_new();
+    struct sa_arena *arena = sa_arena_new_sized(1024);
     struct sa_error err;
     call->done = done;
     struct sa_table_of_kind *table = sa_embedded_table(store, kind, &err);

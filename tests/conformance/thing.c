@@ -1,4 +1,4 @@
-#include "conformance/thing.h"
+#include "thing.h"
 
 #include <string.h>
 
