@@ -151,7 +151,7 @@ struct sa_objects *sa_embedded_open(const struct sa_embedded_options *options, s
     store->wall_ms = options->wall_ms ? options->wall_ms : sa_wall_ms;
     store->objects_max = options->objects_max ? options->objects_max : SA_OBJECTS_DEFAULT_MAX;
     store->history.kept = options->history ? options->history : SA_HISTORY_DEFAULT;
-    for (size_t i = 0; options->kinds[i] && i < SA_KINDS_MAX; i++)
+    for (size_t i = 0; i < SA_KINDS_MAX && options->kinds[i]; i++)
         store->tables[store->table_count++] = (struct sa_table_of_kind){
             .kind = options->kinds[i], .empty_status = sa_object_empty_status(options->kinds[i])};
     store->loading = true;
