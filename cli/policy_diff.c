@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { INPUTS_BYTES_MAX = 64 * 1024 * 1024, RECORDED_MAX = 500 };
@@ -38,49 +39,46 @@ struct diff {
     size_t inputs, changed;
 };
 
-struct member {
-    struct sa_value key, value;
-};
+static void print_sorted(const struct sa_value *value, struct sa_buf *out);
 
-static int by_key(const void *a, const void *b)
+static void print_members(const struct sa_value *map, struct sa_buf *out)
 {
-    const struct sa_value *left = &((const struct member *)a)->key;
-    const struct sa_value *right = &((const struct member *)b)->key;
-    size_t shared = left->length < right->length ? left->length : right->length;
-    int order = memcmp(left->data, right->data, shared);
-    return order ? order : (left->length > right->length) - (left->length < right->length);
+    size_t count;
+    struct sa_value_member *members = sa_value_members(map, &count);
+    sa_buf_addc(out, '{');
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            sa_buf_addc(out, ',');
+        sa_json_quote(out, members[i].key.data, members[i].key.length);
+        sa_buf_addc(out, ':');
+        print_sorted(&members[i].value, out);
+    }
+    sa_buf_addc(out, '}');
+    free(members);
+}
+
+static void print_items(const struct sa_value *list, struct sa_buf *out)
+{
+    struct sa_value_reader reader = sa_value_enter(list);
+    struct sa_value one;
+    sa_buf_addc(out, '[');
+    for (bool more = false; sa_value_next(&reader, &one); more = true) {
+        if (more)
+            sa_buf_addc(out, ',');
+        print_sorted(&one, out);
+    }
+    sa_buf_addc(out, ']');
 }
 
 /* JSON with the members of maps in the order of their names: Lua gives them in any. */
 static void print_sorted(const struct sa_value *value, struct sa_buf *out)
 {
-    sa_autobuf members = SA_BUF_INIT;
-    struct sa_value_reader reader;
-    struct member one = {0};
-    if (value->type != SA_VALUE_MAP && value->type != SA_VALUE_LIST) {
+    if (value->type == SA_VALUE_MAP)
+        print_members(value, out);
+    else if (value->type == SA_VALUE_LIST)
+        print_items(value, out);
+    else
         sa_value_to_json(value, out);
-        return;
-    }
-    bool map = value->type == SA_VALUE_MAP;
-    reader = sa_value_enter(value);
-    while (map ? sa_value_next_member(&reader, &one.key, &one.value)
-               : sa_value_next(&reader, &one.value))
-        sa_buf_add(&members, &one, sizeof one);
-    size_t count = members.length / sizeof one;
-    if (map && count)
-        qsort(members.data, count, sizeof one, by_key);
-    sa_buf_addc(out, map ? '{' : '[');
-    for (size_t i = 0; i < count; i++) {
-        memcpy(&one, members.data + i * sizeof one, sizeof one);
-        if (i)
-            sa_buf_addc(out, ',');
-        if (map) {
-            sa_json_quote(out, one.key.data, one.key.length);
-            sa_buf_addc(out, ':');
-        }
-        print_sorted(&one.value, out);
-    }
-    sa_buf_addc(out, map ? '}' : ']');
 }
 
 /* What counts of a verdict, as one line. */

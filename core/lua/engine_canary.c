@@ -39,17 +39,6 @@ struct canary {
 
 /* ---- comparing ---- */
 
-static bool same(const struct sa_value *a, const struct sa_value *b)
-{
-    if (a->type != b->type || a->length != b->length)
-        return false;
-    if (a->type == SA_VALUE_INT)
-        return a->integer == b->integer;
-    if (a->type == SA_VALUE_NUMBER)
-        return a->number == b->number;
-    return a->length == 0 || memcmp(a->data, b->data, a->length) == 0;
-}
-
 /* Words and ways are not what a decision is. */
 static bool compared(const struct sa_value *key)
 {
@@ -57,36 +46,37 @@ static bool compared(const struct sa_value *key)
            !sa_value_is(key, "params") && !sa_value_is(key, "changes");
 }
 
-static size_t count_compared(const struct sa_value *verdict)
+/* The next one that is compared, or `count`. */
+static size_t next_compared(const struct sa_value_member *members, size_t count, size_t at)
 {
-    struct sa_value_reader reader = sa_value_enter(verdict);
-    struct sa_value key, value;
-    size_t count = 0;
-    while (sa_value_next_member(&reader, &key, &value))
-        count += compared(&key);
-    return count;
+    while (at < count && !compared(&members[at].key))
+        at++;
+    return at;
 }
 
-/* As far as the encoding tells: a result whose members merely come in another order differs. */
+static bool same_members(const struct sa_value_member *before, size_t before_count,
+                         const struct sa_value_member *after, size_t after_count)
+{
+    size_t i = next_compared(before, before_count, 0), j = next_compared(after, after_count, 0);
+    while (i < before_count && j < after_count && sa_value_equal(&before[i].key, &after[j].key) &&
+           sa_value_equal(&before[i].value, &after[j].value)) {
+        i = next_compared(before, before_count, i + 1);
+        j = next_compared(after, after_count, j + 1);
+    }
+    return i == before_count && j == after_count;
+}
+
 static bool same_verdicts(const struct sa_value *before, const struct sa_value *after)
 {
-    struct sa_value_reader reader = sa_value_enter(before);
-    struct sa_value key, value;
-    char name[NAME_MAX_BYTES];
-    if (before->type != after->type || count_compared(before) != count_compared(after))
+    size_t before_count, after_count;
+    if (before->type != after->type)
         return false;
-    while (sa_value_next_member(&reader, &key, &value)) {
-        if (!compared(&key))
-            continue;
-        if (key.length >= sizeof name)
-            return false;
-        memcpy(name, key.data, key.length);
-        name[key.length] = '\0';
-        struct sa_value other = sa_value_get(after, name);
-        if (!same(&value, &other))
-            return false;
-    }
-    return true;
+    struct sa_value_member *left = sa_value_members(before, &before_count);
+    struct sa_value_member *right = sa_value_members(after, &after_count);
+    const bool same = same_members(left, before_count, right, after_count);
+    free(left);
+    free(right);
+    return same;
 }
 
 /* The short of a verdict: its members that are no lists or maps. */

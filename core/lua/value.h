@@ -91,6 +91,13 @@ bool sa_value_step_key(struct sa_value_reader *reader, struct sa_value *key);
 /* Member of a map, NIL when there is none or it is no map. */
 struct sa_value sa_value_get(const struct sa_value *map, const char *key);
 bool sa_value_is(const struct sa_value *string, const char *text);
+/* The members of a map in the order of their keys, malloc'd; of anything else none. */
+struct sa_value_member {
+    struct sa_value key, value;
+};
+struct sa_value_member *sa_value_members(const struct sa_value *map, size_t *count);
+/* Are they the same? Maps, whatever order their members are in; 1 is 1.0. */
+bool sa_value_equal(const struct sa_value *a, const struct sa_value *b);
 /* Append a value that was read. */
 void sa_value_copy(struct sa_buf *out, const struct sa_value *value);
 

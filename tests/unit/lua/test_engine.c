@@ -360,6 +360,29 @@ static void test_canary(void **state)
     assert_has(text, diff);
 }
 
+/* Lua's tables have no order, and words are no decisions. */
+static void test_canary_and_order(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct answer answers[3] = {0};
+    rule(f, "a", "execute",
+         "{\"verdict\":\"allow\",\"result\":{\"x\":1,\"m\":{\"p\":[1,2],\"q\":\"r\"}}}");
+    engine_begin_good(f);
+    for (unsigned i = 0; i < 3; i++)
+        ask(f, EXECUTE, "{}", &answers[i]);
+    until(f, &f->answered, 3);
+    rule(f, "a", "execute",
+         "{\"result\":{\"m\":{\"q\":\"r\",\"p\":[1,2]},\"x\":1.0},\"verdict\":\"allow\"}");
+    assert_int_equal(reload(f), SA_OK);
+    sa_autofree char *same = print(f);
+    assert_has(same, "\"canary\":{\"inputs\":3,\"changed\":0,\"errors\":0,\"diff\":[]}");
+    rule(f, "a", "execute",
+         "{\"result\":{\"m\":{\"q\":\"r\",\"p\":[2,1]},\"x\":1},\"verdict\":\"allow\"}");
+    assert_int_equal(reload(f), SA_OK);
+    sa_autofree char *other = print(f);
+    assert_has(other, "\"canary\":{\"inputs\":3,\"changed\":3,");
+}
+
 /* An input that made a rule fail keeps no new rules out; one that kills the new worker does. */
 static void test_canary_that_dies(void **state)
 {
@@ -424,6 +447,7 @@ int main(void)
         TEST(test_watched),
         TEST(test_metrics),
         TEST(test_canary),
+        TEST(test_canary_and_order),
         TEST(test_canary_that_dies),
         TEST(test_stop_at_any_time),
     };

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +119,82 @@ static void members_are_found(void **state)
     assert_int_equal(sa_value_get(&value, "of no map").type, SA_VALUE_NIL);
 }
 
+static bool equal(const char *a, const char *b)
+{
+    sa_autobuf left = SA_BUF_INIT, right = SA_BUF_INIT;
+    assert_int_equal(sa_value_from_json(a, strlen(a), &left, NULL), 0);
+    assert_int_equal(sa_value_from_json(b, strlen(b), &right, NULL), 0);
+    const struct sa_value x = whole(&left), y = whole(&right);
+    assert_int_equal(sa_value_equal(&x, &y), sa_value_equal(&y, &x));
+    return sa_value_equal(&x, &y);
+}
+
+static void values_are_compared(void **state)
+{
+    (void)state;
+    static const char *const all[] = {"{}",
+                                      "[]",
+                                      "true",
+                                      "false",
+                                      "0",
+                                      "1",
+                                      "0.5",
+                                      "\"\"",
+                                      "\"a\"",
+                                      "\"b\"",
+                                      "[1,2]",
+                                      "[2,1]",
+                                      "[1]",
+                                      "[[]]",
+                                      "[{}]",
+                                      "{\"a\":1}",
+                                      "{\"a\":2}",
+                                      "{\"b\":1}",
+                                      "{\"a\":1,\"b\":1}",
+                                      "{\"a\":{\"b\":[]}}",
+                                      "{\"a\":{\"b\":[{}]}}",
+                                      "{\"ab\":1}",
+                                      "9007199254740993.5"};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        for (size_t j = 0; j < sizeof all / sizeof all[0]; j++)
+            assert_int_equal(equal(all[i], all[j]), i == j);
+    assert_true(
+        equal("{\"b\":{\"y\":2,\"x\":1},\"a\":[1]}", "{\"a\":[1],\"b\":{\"x\":1,\"y\":2}}"));
+    assert_false(equal("{\"b\":{\"y\":2,\"x\":1}}", "{\"b\":{\"x\":2,\"y\":1}}"));
+}
+
+static void numbers_are_compared_by_value(void **state)
+{
+    (void)state;
+    sa_autobuf one = SA_BUF_INIT, same = SA_BUF_INIT;
+    sa_value_int(&one, 1);
+    sa_value_number(&same, 1.0);
+    const struct sa_value x = whole(&one), y = whole(&same);
+    assert_true(sa_value_equal(&x, &y) && sa_value_equal(&y, &x));
+}
+
+/* As many as fit a value; each pair of them looked at would take minutes. */
+static void large_maps_are_compared_soon(void **state)
+{
+    (void)state;
+    enum { MEMBERS = 15000 };
+    sa_autobuf up = SA_BUF_INIT, down = SA_BUF_INIT;
+    char key[16];
+    sa_value_map(&up);
+    sa_value_map(&down);
+    for (int i = 0; i < MEMBERS; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        sa_value_put_bool(&up, key, true);
+        snprintf(key, sizeof key, "%d", MEMBERS - 1 - i);
+        sa_value_put_bool(&down, key, true);
+    }
+    sa_value_end(&up);
+    sa_value_end(&down);
+    const struct sa_value x = whole(&up), y = whole(&down);
+    for (int i = 0; i < 20; i++)
+        assert_true(sa_value_equal(&x, &y));
+}
+
 static void lists_are_walked(void **state)
 {
     (void)state;
@@ -227,6 +304,9 @@ int main(void)
         cmocka_unit_test(integers_come_back),
         cmocka_unit_test(numbers_come_back),
         cmocka_unit_test(members_are_found),
+        cmocka_unit_test(values_are_compared),
+        cmocka_unit_test(numbers_are_compared_by_value),
+        cmocka_unit_test(large_maps_are_compared_soon),
         cmocka_unit_test(lists_are_walked),
         cmocka_unit_test(what_is_cut_or_longer_is_refused),
         cmocka_unit_test(broken_values_are_refused),
