@@ -22,37 +22,40 @@ bool sa_name_valid(const char *name)
            name[0] != '-' && name[n - 1] != '-';
 }
 
+void sa_resources_complete(struct sa_resources *r)
+{
+    if (!r->storage_bytes)
+        r->storage_bytes = r->memory_bytes / 2;
+    /* One inode for 8 KiB: as ext4 does for small volumes, within a range. */
+    r->inodes = r->storage_bytes / 8192;
+    r->inodes = r->inodes < 1024 ? 1024 : r->inodes > 1000000 ? 1000000 : r->inodes;
+}
+
 static int decode_resources(struct sa_json_obj *root, struct sa_resources *r, struct sa_error *err)
 {
     struct sa_json_obj obj;
-    bool given = false, storage_given = false;
+    bool given = false;
     *r = (struct sa_resources){.cpu_millicores = SA_CPU_DEFAULT_MILLICORES,
                                .memory_bytes = SA_MEMORY_DEFAULT_BYTES,
                                .pids = SA_PIDS_DEFAULT};
     if (sa_json_opt_obj(root, "resources", &obj, &given, err) < 0)
         return -1;
     if (given &&
-        (sa_json_opt_cpu(&obj, "cpu", 10, 1024 * 1000, &r->cpu_millicores, NULL, err) < 0 ||
+        (sa_json_opt_cpu(&obj, "cpu", SA_CPU_MIN_MILLICORES, SA_CPU_MAX_MILLICORES,
+                         &r->cpu_millicores, NULL, err) < 0 ||
          sa_json_opt_bytes(&obj, "memory", SA_MEMORY_MIN_BYTES, SA_MEMORY_MAX_BYTES,
                            &r->memory_bytes, NULL, err) < 0 ||
-         sa_json_opt_bytes(&obj, "ephemeralStorage", 1 << 20, SA_MEMORY_MAX_BYTES,
-                           &r->storage_bytes, &storage_given, err) < 0 ||
-         sa_json_opt_int(&obj, "pids", 8, 32768, &r->pids, NULL, err) < 0 ||
+         sa_json_opt_bytes(&obj, "ephemeralStorage", SA_STORAGE_MIN_BYTES, SA_MEMORY_MAX_BYTES,
+                           &r->storage_bytes, NULL, err) < 0 ||
+         sa_json_opt_int(&obj, "pids", SA_PIDS_MIN, SA_PIDS_MAX, &r->pids, NULL, err) < 0 ||
          sa_json_finish(&obj, err) < 0))
         return -1;
-    if (!storage_given)
-        r->storage_bytes = r->memory_bytes / 2;
+    sa_resources_complete(r);
     if (r->storage_bytes > r->memory_bytes / 2) {
         char most[SA_QUANTITY_BYTES];
         sa_quantity_bytes_print(r->memory_bytes / 2, most);
-        return sa_json_fail(&obj, "ephemeralStorage", err,
-                            "at most %s, half of the memory, can hold files here, because files "
-                            "are kept in memory; ask for less, or for more memory",
-                            most);
+        return sa_json_fail(&obj, "ephemeralStorage", err, SA_STORAGE_EXPECTED, most);
     }
-    /* One inode for 8 KiB: as ext4 does for small volumes, within a range. */
-    r->inodes = r->storage_bytes / 8192;
-    r->inodes = r->inodes < 1024 ? 1024 : r->inodes > 1000000 ? 1000000 : r->inodes;
     return 0;
 }
 
@@ -66,7 +69,7 @@ static int check_env(const struct sa_json_obj *root, const struct sa_json_map *e
 }
 
 /* Dotted names; what else a language's import could be made to do with a text is nobody's need. */
-static bool module_name(const char *name)
+bool sa_module_name_valid(const char *name)
 {
     const char *letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
     for (const char *part = name;; part++) {
@@ -93,7 +96,7 @@ static int decode_imports(struct sa_json_obj *root, struct sa_json_strings *impo
     if (sa_json_opt_strings(root, "imports", SA_IMPORTS_MAX, 128, imports, NULL, err) < 0)
         return -1;
     for (size_t i = 0; i < imports->count; i++)
-        if (!module_name(imports->items[i]))
+        if (!sa_module_name_valid(imports->items[i]))
             return sa_json_fail(root, "imports", err, "\"%s\" is no name of a module, like \"a.b\"",
                                 imports->items[i]);
     return 0;
@@ -130,7 +133,8 @@ static int decode(struct sa_json_obj *root, struct sa_sandbox_spec *spec, struct
         sa_json_opt_enum(root, "securityLevel", levels, &level, NULL, err) < 0 ||
         sa_json_opt_int(root, "timeout", 1, SA_TIMEOUT_MAX_S, &spec->timeout_s, NULL, err) < 0 ||
         decode_resources(root, &spec->resources, err) < 0 ||
-        sa_json_opt_map(root, "env", SA_ENV_MAX, 16384, &spec->env, NULL, err) < 0 ||
+        sa_json_opt_map(root, "env", SA_ENV_MAX, SA_ENV_VALUE_MAX_BYTES, &spec->env, NULL, err) <
+            0 ||
         check_env(root, &spec->env, err) < 0 || decode_labels(root, &spec->labels, err) < 0 ||
         sa_annotations_decode(root, &spec->annotations, err) < 0 ||
         sa_lifecycle_decode(root, &spec->lifecycle, err) < 0 ||

@@ -21,8 +21,14 @@ enum {
     SA_TIMEOUT_DEFAULT_S = 300,
     SA_TIMEOUT_MAX_S = 86400,
     SA_CPU_DEFAULT_MILLICORES = 1000,
+    SA_CPU_MIN_MILLICORES = 10,
+    SA_CPU_MAX_MILLICORES = 1024 * 1000,
+    SA_STORAGE_MIN_BYTES = 1 << 20,
     SA_PIDS_DEFAULT = 256,
+    SA_PIDS_MIN = 8,
+    SA_PIDS_MAX = 32768,
     SA_ENV_MAX = 256,
+    SA_ENV_VALUE_MAX_BYTES = 16384,
     SA_LABELS_MAX_COUNT = 64,
     SA_ANNOTATIONS_MAX_COUNT = 64,
     SA_ANNOTATION_MAX_BYTES = 4096,
@@ -31,6 +37,9 @@ enum {
     SA_IDLE_MAX_S = 86400,
     SA_SECURITY_CONTEXT_MAX_BYTES = 16 * 1024,
 };
+#define SA_STORAGE_EXPECTED                                                                        \
+    "at most %s, half of the memory, can hold files here, because files are kept in memory; ask "  \
+    "for less, or for more memory"
 #define SA_MEMORY_DEFAULT_BYTES (INT64_C(512) << 20)
 #define SA_MEMORY_MIN_BYTES (INT64_C(16) << 20)
 #define SA_MEMORY_MAX_BYTES (INT64_C(1) << 42)
@@ -41,7 +50,10 @@ struct sa_resources {
     int64_t storage_bytes; /* files are held in memory: at most half of memory_bytes */
     int64_t inodes;
     int64_t pids;
+    bool cpu_pinning; /* of the resource (kinds/sandbox.h): processors of its own */
 };
+/* Files for which nobody set a size, and how many there may be. */
+void sa_resources_complete(struct sa_resources *resources);
 
 struct sa_lifecycle {
     enum sa_end on_timeout, on_idle;
@@ -106,5 +118,7 @@ void sa_sandbox_print(const struct sa_sandbox_view *view, struct sa_json_w *w);
 
 /* A DNS label (RFC 1123): 1-63 of a-z 0-9 -, no dash at either end. */
 bool sa_name_valid(const char *name);
+/* Dotted names of a language's modules, like "a.b". */
+bool sa_module_name_valid(const char *name);
 
 #endif

@@ -1,0 +1,130 @@
+/*
+ * What spec and status of a kind consist of, as tables: one source for decoding with defaults and
+ * checks, for printing, for what may not change, and for the CustomResourceDefinition (crd.h).
+ *
+ * A table describes a plain struct. In it, texts are never NULL ("" when absent), and a member that
+ * is absent has its default. What is decoded, printed and decoded again is the same struct.
+ *
+ *     type         C                            JSON
+ *     BOOL         bool
+ *     INT          int64_t                      integer in low..high
+ *     NUMBER       double                       in low..high
+ *     TEXT         const char *                 of `format`, at most max_bytes
+ *     ENUM         enum (int)                   one of `names`; names[0] "" stands for absent
+ *     CPU, BYTES   int64_t                      Kubernetes quantity; millicores, bytes in low..high
+ *     TIME         int64_t, ms of the wall      RFC 3339; 0: absent
+ *     TEXTS        struct sa_json_strings       at most max_count, each as TEXT
+ *     INTS         SA_LIST_OF(int64_t)          at most max_count in low..high
+ *     MAP          struct sa_json_map           keys of `format`
+ *     OBJECT       a struct, described by `schema`
+ *     LIST         SA_LIST_OF(struct)           at most max_count
+ *     JSON         const char *                 any object of at most max_bytes, as compact text
+ *     CONDITIONS   struct sa_conditions
+ */
+#ifndef SA_KINDS_SCHEMA_H
+#define SA_KINDS_SCHEMA_H
+
+#include "kinds/formats.h"
+#include "objects/object.h"
+
+enum sa_member_type {
+    SA_MEMBER_BOOL,
+    SA_MEMBER_INT,
+    SA_MEMBER_NUMBER,
+    SA_MEMBER_TEXT,
+    SA_MEMBER_ENUM,
+    SA_MEMBER_CPU,
+    SA_MEMBER_BYTES,
+    SA_MEMBER_TIME,
+    SA_MEMBER_TEXTS,
+    SA_MEMBER_INTS,
+    SA_MEMBER_MAP,
+    SA_MEMBER_OBJECT,
+    SA_MEMBER_LIST,
+    SA_MEMBER_JSON,
+    SA_MEMBER_CONDITIONS
+};
+
+#define SA_LIST_OF(type)                                                                           \
+    struct {                                                                                       \
+        type *items;                                                                               \
+        size_t count;                                                                              \
+    }
+
+enum {                         /* flags */
+       SA_MEMBER_REQUIRED = 1, /* must be there, and not be empty */
+       SA_MEMBER_FIXED = 2,    /* an update may not change it; of the first level */
+       SA_MEMBER_ONCE = 4,     /* an update may set it when it is empty, and not change it */
+       SA_MEMBER_GIVEN = 8     /* OBJECT: the struct begins with `bool given`: it is there */
+};
+
+struct sa_schema;
+struct sa_member {
+    const char *name; /* NULL ends a table */
+    enum sa_member_type type;
+    unsigned flags;
+    size_t offset;
+    int64_t low, high; /* low and high both 0: any of 0..2^53 */
+    int64_t initial;   /* BOOL, INT, ENUM (index), CPU, BYTES */
+    size_t max_count, max_bytes;
+    const struct sa_format *format;              /* NULL: any */
+    const char *const *names;                    /* ENUM; ended by NULL */
+    const struct sa_json_strings *initial_texts; /* TEXTS */
+    const char *initial_text;                    /* TEXT */
+    const struct sa_schema *schema;              /* OBJECT, LIST */
+    const char *doc;                             /* a sentence, with the unit */
+};
+
+struct sa_schema_rule { /* what the check looks for, in CEL; for the CRD */
+    const char *rule, *message;
+};
+struct sa_schema {
+    size_t size; /* of the struct */
+    const struct sa_member *members;
+    /* What lies between members, and computed ones. `at` is for sa_json_fail(). May be NULL. */
+    int (*check)(void *value, const struct sa_json_obj *at, struct sa_error *err);
+    const struct sa_schema_rule *rules; /* ends with rule NULL; may be NULL */
+};
+
+/* The members of `json` into a new struct of the arena, or into `value`. SA_EINVALID with the
+ * path. Unknown members are refused, or dropped with `lenient`. */
+int sa_schema_decode(const struct sa_schema *schema, struct sa_json_obj *json, bool lenient,
+                     struct sa_arena *arena, const void **value, struct sa_error *err);
+/* Members of an open object. Left out: what is false, 0 or empty and so by default. */
+void sa_schema_print(const struct sa_schema *schema, const void *value, struct sa_json_w *w);
+/* May `next` follow `before`? SA_EINVALID with the path ("spec.runtime"). */
+int sa_schema_check_update(const struct sa_schema *schema, const void *before, const void *next,
+                           struct sa_error *err);
+
+/* The functions that struct sa_kind asks for, of two tables: `static const struct sa_schema spec,
+ * status`. */
+#define SA_KIND_FUNCTIONS(SPEC, STATUS)                                                            \
+    static int decode_spec(struct sa_json_obj *json, bool lenient, struct sa_arena *arena,         \
+                           const void **value, struct sa_error *err)                               \
+    {                                                                                              \
+        return sa_schema_decode(SPEC, json, lenient, arena, value, err);                           \
+    }                                                                                              \
+    static int decode_status(struct sa_json_obj *json, bool lenient, struct sa_arena *arena,       \
+                             const void **value, struct sa_error *err)                             \
+    {                                                                                              \
+        return sa_schema_decode(STATUS, json, lenient, arena, value, err);                         \
+    }                                                                                              \
+    static void print_spec(const void *value, struct sa_json_w *w)                                 \
+    {                                                                                              \
+        sa_schema_print(SPEC, value, w);                                                           \
+    }                                                                                              \
+    static void print_status(const void *value, struct sa_json_w *w)                               \
+    {                                                                                              \
+        sa_schema_print(STATUS, value, w);                                                         \
+    }                                                                                              \
+    static int check_update(const struct sa_object *before, const void *next,                      \
+                            struct sa_error *err)                                                  \
+    {                                                                                              \
+        return sa_schema_check_update(SPEC, sa_object_spec(before), next, err);                    \
+    }
+
+/* What CRDs say beyond the type, for crd.c and the tests. */
+int64_t sa_member_high(const struct sa_member *member);
+bool sa_member_has_default(const struct sa_member *member);
+
+#endif
