@@ -20,11 +20,15 @@ static void put_rule(struct sa_json_w *w, const char *rule, const char *message)
 
 /* ---- types ---- */
 
-static void put_text_limits(struct sa_json_w *w, const struct sa_member *m)
+/* `maybe`: it may be empty, which is to be absent. */
+static void put_text_limits(struct sa_json_w *w, const struct sa_member *m, bool maybe)
 {
+    char pattern[512];
     sa_json_put_int(w, "maxLength", (int64_t)m->max_bytes);
-    if (m->format && m->format->pattern)
-        sa_json_put_string(w, "pattern", m->format->pattern);
+    if (!m->format || !m->format->pattern)
+        return;
+    snprintf(pattern, sizeof pattern, maybe ? "^(%s)?$" : "^%s$", m->format->pattern);
+    sa_json_put_string(w, "pattern", pattern);
 }
 
 static void put_int(struct sa_json_w *w, const struct sa_member *m)
@@ -32,8 +36,7 @@ static void put_int(struct sa_json_w *w, const struct sa_member *m)
     sa_json_put_string(w, "type", "integer");
     sa_json_put_string(w, "format", "int64");
     sa_json_put_int(w, "minimum", m->low);
-    if (sa_member_high(m) < INT64_C(1) << 53) /* what no double holds has no limit to tell */
-        sa_json_put_int(w, "maximum", m->high);
+    sa_json_put_int(w, "maximum", sa_member_high(m));
 }
 
 static void put_quantity_rule(struct sa_json_w *w, const struct sa_member *m)
@@ -109,7 +112,8 @@ static void put_conditions(struct sa_json_w *w)
 {
     static const char members[] =
         "{\"status\":{\"type\":\"string\",\"enum\":[\"True\",\"False\",\"Unknown\"]},"
-        "\"observedGeneration\":{\"type\":\"integer\",\"format\":\"int64\",\"minimum\":0},"
+        "\"observedGeneration\":{\"type\":\"integer\",\"format\":\"int64\",\"minimum\":0,"
+        "\"maximum\":9007199254740991},"
         "\"lastTransitionTime\":{\"type\":\"string\",\"format\":\"date-time\"}}";
     sa_json_put_string(w, "type", "array");
     sa_json_put_int(w, "maxItems", SA_CONDITIONS_MAX);
@@ -147,7 +151,7 @@ static void put_type(struct sa_json_w *w, const struct sa_member *m)
         sa_json_put_string(w, "type", "string");
         if (m->flags & SA_MEMBER_REQUIRED)
             sa_json_put_int(w, "minLength", 1);
-        put_text_limits(w, m);
+        put_text_limits(w, m, !(m->flags & SA_MEMBER_REQUIRED));
         break;
     case SA_MEMBER_ENUM:
         put_enum(w, m);
@@ -163,7 +167,7 @@ static void put_type(struct sa_json_w *w, const struct sa_member *m)
     case SA_MEMBER_TEXTS:
         put_list_head(w, m);
         sa_json_put_string(w, "type", "string");
-        put_text_limits(w, m);
+        put_text_limits(w, m, false);
         sa_json_w_end_object(w);
         break;
     case SA_MEMBER_INTS:
@@ -268,29 +272,39 @@ static void put_update_rule(struct sa_json_w *w, const struct sa_member *m)
     put_rule(w, rule, message);
 }
 
+/* Rules cannot look into free-form objects. */
+static bool has_update_rule(const struct sa_member *m)
+{
+    return (m->flags & (SA_MEMBER_FIXED | SA_MEMBER_ONCE)) && m->type != SA_MEMBER_JSON;
+}
+
 static void put_rules(struct sa_json_w *w, const struct sa_schema *schema)
 {
-    const unsigned changes = SA_MEMBER_FIXED | SA_MEMBER_ONCE;
     bool any = schema->rules != NULL;
     for (const struct sa_member *m = schema->members; m->name; m++)
-        any = any || (m->flags & changes);
+        any = any || has_update_rule(m);
     if (!any)
         return;
     sa_json_put_array(w, "x-kubernetes-validations");
     for (const struct sa_schema_rule *r = schema->rules; r && r->rule; r++)
         put_rule(w, r->rule, r->message);
     for (const struct sa_member *m = schema->members; m->name; m++)
-        if (m->flags & changes)
+        if (has_update_rule(m))
             put_update_rule(w, m);
     sa_json_w_end_array(w);
 }
 
+static bool has_required(const struct sa_schema *schema)
+{
+    for (const struct sa_member *m = schema->members; m->name; m++)
+        if (m->flags & SA_MEMBER_REQUIRED)
+            return true;
+    return false;
+}
+
 static void put_required(struct sa_json_w *w, const struct sa_schema *schema)
 {
-    bool any = false;
-    for (const struct sa_member *m = schema->members; m->name; m++)
-        any = any || (m->flags & SA_MEMBER_REQUIRED);
-    if (!any)
+    if (!has_required(schema))
         return;
     sa_json_put_array(w, "required");
     for (const struct sa_member *m = schema->members; m->name; m++)
@@ -368,13 +382,16 @@ static void put_object_schema(struct sa_json_w *w, const struct sa_resource *r)
     sa_json_put_object(w, "openAPIV3Schema");
     sa_json_put_string(w, "description", r->doc);
     sa_json_put_string(w, "type", "object");
-    sa_json_put_raw(w, "required", "[\"spec\"]", 8);
+    if (has_required(r->spec))
+        sa_json_put_raw(w, "required", "[\"spec\"]", 8);
     sa_json_put_object(w, "properties");
     sa_json_put_raw(w, "apiVersion", text, sizeof text - 1);
     sa_json_put_raw(w, "kind", text, sizeof text - 1);
     sa_json_put_raw(w, "metadata", object, sizeof object - 1);
     sa_json_put_object(w, "spec");
     put_schema(w, r->spec);
+    if (!has_required(r->spec))
+        sa_json_put_raw(w, "default", "{}", 2);
     sa_json_w_end_object(w);
     sa_json_put_object(w, "status");
     put_schema(w, r->status);

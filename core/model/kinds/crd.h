@@ -5,8 +5,9 @@
  *
  * What a schema cannot say is left to the server's own decoding, and to the admission webhook:
  * that names of environment variables have no "=", that packages are such as pip or npm take, the
- * size of a free-form object, and lengths in bytes where a text is not ASCII (maxLength counts
- * characters).
+ * size of a free-form object and that it does not change, that fewer files than half of the memory
+ * are the default, and lengths in bytes where a text is not ASCII (maxLength counts characters). A
+ * fraction of a processor must be a text there ("500m" or "0.5").
  */
 #ifndef SA_KINDS_CRD_H
 #define SA_KINDS_CRD_H

@@ -17,7 +17,7 @@ struct decode {
 
 int64_t sa_member_high(const struct sa_member *m)
 {
-    return m->low == 0 && m->high == 0 ? INT64_C(1) << 53 : m->high;
+    return m->low == 0 && m->high == 0 ? (INT64_C(1) << 53) - 1 : m->high;
 }
 
 /* ---- defaults ---- */
@@ -106,10 +106,10 @@ static int decode_enum(const struct decode *d, const struct sa_member *m, struct
 static int decode_time(const struct decode *d, const struct sa_member *m, struct sa_json_obj *json,
                        int64_t *value)
 {
-    const char *text = "";
+    const char *text = NULL;
     if (sa_json_opt_string(json, m->name, 40, &text, NULL, d->err) < 0)
         return -1;
-    if (text[0] && sa_rfc3339_parse(text, value) < 0)
+    if (text && sa_rfc3339_parse(text, value) < 0)
         return sa_json_fail(json, m->name, d->err,
                             "expected a time (RFC 3339) such as \"2026-01-31T09:05:00Z\", got "
                             "\"%.40s\"",

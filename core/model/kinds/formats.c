@@ -77,27 +77,26 @@ static bool is_package(const char *text)
 }
 
 const struct sa_format sa_format_label = {
-    "1-63 of a-z, 0-9 and '-', beginning and ending with a letter or digit", "^" LABEL "$",
-    sa_name_valid};
+    "1-63 of a-z, 0-9 and '-', beginning and ending with a letter or digit", LABEL, sa_name_valid};
 const struct sa_format sa_format_subdomain = {
-    "a DNS name: labels of a-z, 0-9 and '-', joined by dots", "^" LABEL "(\\." LABEL ")*$",
+    "a DNS name: labels of a-z, 0-9 and '-', joined by dots", LABEL "(\\." LABEL ")*",
     is_subdomain};
 const struct sa_format sa_format_module = {"the name of a module, like \"a.b\"",
-                                           "^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*$",
+                                           "[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*",
                                            sa_module_name_valid};
 const struct sa_format sa_format_domain = {
     "a domain such as \"pypi.org\", \"*.example.com\" or \"*\"",
-    "^(\\*|(\\*\\.)?" LABEL "(\\." LABEL ")*)$", is_domain};
+    "(\\*|(\\*\\.)?" LABEL "(\\." LABEL ")*)", is_domain};
 const struct sa_format sa_format_path = {
     "an absolute path without \".\", \"..\" and empty parts, such as \"/workspace\"",
-    "^(/([^./\\x00-\\x1f\\x7f][^/\\x00-\\x1f\\x7f]*|\\.[^./\\x00-\\x1f\\x7f][^/\\x00-\\x1f\\x7f]*|"
-    "\\.\\.[^/\\x00-\\x1f\\x7f]+))+$",
+    "(/([^./\\x00-\\x1f\\x7f][^/\\x00-\\x1f\\x7f]*|\\.[^./\\x00-\\x1f\\x7f][^/\\x00-\\x1f\\x7f]*|"
+    "\\.\\.[^/\\x00-\\x1f\\x7f]+))+",
     is_path};
 const struct sa_format sa_format_image = {"an image such as \"python:3.12-slim\"",
-                                          "^[A-Za-z0-9]+[A-Za-z0-9._:/@-]*$", is_image};
+                                          "[A-Za-z0-9]+[A-Za-z0-9._:/@-]*", is_image};
 const struct sa_format sa_format_word = {
     "a word of letters, digits, '-', '_', '.' and '+', beginning with a letter or digit",
-    "^[A-Za-z0-9]+[A-Za-z0-9._+-]*$", is_word};
+    "[A-Za-z0-9]+[A-Za-z0-9._+-]*", is_word};
 const struct sa_format sa_format_env = {"a name without '='", NULL, is_env};
 const struct sa_format sa_format_package = {
     "a package such as \"numpy==1.26\" or \"@scope/name@^1.2\"", NULL, is_package};

@@ -7,7 +7,7 @@
 
 struct sa_format {
     const char *expected; /* "expected ..." */
-    const char *pattern;  /* RE2, anchored; NULL: no pattern says it */
+    const char *pattern;  /* RE2, of all of it; NULL: no pattern says it */
     bool (*valid)(const char *text);
 };
 

@@ -73,7 +73,8 @@ static int check_spec(void *value, const struct sa_json_obj *at, struct sa_error
 }
 
 static const struct sa_schema_rule rules[] = {
-    {"!(has(self.image) && has(self.rootfs))", "rootfs: cannot be given together with image"},
+    {"!has(self.image) || self.image == '' || !has(self.rootfs) || self.rootfs == ''",
+     "rootfs: cannot be given together with image"},
     {NULL, NULL}};
 static const struct sa_schema spec_schema = {
     .size = sizeof(runtime), .members = spec_members, .check = check_spec, .rules = rules};

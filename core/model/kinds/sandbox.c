@@ -153,7 +153,7 @@ static int check_spec(void *value, const struct sa_json_obj *at, struct sa_error
 
 static const struct sa_schema_rule spec_rules[] = {
     SA_SECURITY_CONTEXT_RULE,
-    {"!has(self.warmPool) || self.warm != 'never'",
+    {"!has(self.warmPool) || self.warmPool == '' || self.warm != 'never'",
      "warmPool: cannot be given together with warm never"},
     {NULL, NULL}};
 

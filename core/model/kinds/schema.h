@@ -64,7 +64,7 @@ struct sa_member {
     enum sa_member_type type;
     unsigned flags;
     size_t offset;
-    int64_t low, high; /* low and high both 0: any of 0..2^53 */
+    int64_t low, high; /* low and high both 0: any of 0..2^53-1 */
     int64_t initial;   /* BOOL, INT, ENUM (index), CPU, BYTES */
     size_t max_count, max_bytes;
     const struct sa_format *format;              /* NULL: any */
