@@ -366,13 +366,14 @@ struct sa_value_reader sa_value_enter(const struct sa_value *collection)
 {
     const uint8_t *inside = (const uint8_t *)collection->data;
     if (collection->type != SA_VALUE_LIST && collection->type != SA_VALUE_MAP)
-        return (struct sa_value_reader){NULL, NULL};
-    return (struct sa_value_reader){inside, inside + collection->length};
+        return (struct sa_value_reader){0};
+    return (struct sa_value_reader){inside, inside + collection->length,
+                                    collection->type == SA_VALUE_MAP};
 }
 
 bool sa_value_next(struct sa_value_reader *reader, struct sa_value *value)
 {
-    if (reader->next == reader->end)
+    if (reader->next == reader->end || reader->map)
         return false;
     *value = take_value(&reader->next);
     return true;
@@ -381,7 +382,7 @@ bool sa_value_next(struct sa_value_reader *reader, struct sa_value *value)
 bool sa_value_next_member(struct sa_value_reader *reader, struct sa_value *key,
                           struct sa_value *value)
 {
-    if (reader->next == reader->end)
+    if (reader->next == reader->end || !reader->map)
         return false;
     size_t length = (size_t)varint_at(&reader->next) - 1;
     *key = (struct sa_value){

@@ -70,6 +70,7 @@ struct sa_value {
 };
 struct sa_value_reader {
     const uint8_t *next, *end;
+    bool map; /* it is a map that was entered */
 };
 
 /* Check a whole value (caps, structure, duplicate keys are not looked for) and that nothing
@@ -78,9 +79,9 @@ int sa_value_check(const void *data, size_t length, struct sa_error *err);
 /* A checked value. */
 struct sa_value sa_value_of(const void *data, size_t length);
 struct sa_value_reader sa_value_enter(const struct sa_value *collection);
-/* The next value of a list; false at the end. */
+/* The next value of a list; false at the end, and for what is no list. */
 bool sa_value_next(struct sa_value_reader *reader, struct sa_value *value);
-/* The next member of a map; false at the end. */
+/* The next member of a map; false at the end, and for what is no map. */
 bool sa_value_next_member(struct sa_value_reader *reader, struct sa_value *key,
                           struct sa_value *value);
 /* For who takes a value whole, item by item, each byte once: the next item, a collection being just

@@ -80,7 +80,7 @@ static void push_item(lua_State *L, struct sa_value_reader *reader, const struct
 
 void sa_convert_push(lua_State *L, const void *data, bool frozen)
 {
-    struct sa_value_reader reader = {data, NULL};
+    struct sa_value_reader reader = {.next = data};
     struct sa_value value = sa_value_step(&reader);
     push_item(L, &reader, &value, frozen);
 }

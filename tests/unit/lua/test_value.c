@@ -223,6 +223,32 @@ static void lists_are_walked(void **state)
     assert_false(sa_value_next(&inner, &value)); /* of an integer: nothing */
 }
 
+/* A map's bytes read as those of a list would lead out of it. */
+static void what_is_no_list_is_not_walked_as_one(void **state)
+{
+    (void)state;
+    sa_autobuf out = SA_BUF_INIT;
+    struct sa_value key, value;
+    sa_value_map(&out);
+    sa_value_put_text(&out, "rules", "all");
+    sa_value_end(&out);
+    struct sa_value map = sa_value_of(out.data, out.length);
+    struct sa_value_reader reader = sa_value_enter(&map);
+    assert_false(sa_value_next(&reader, &value));
+    assert_true(sa_value_next_member(&reader, &key, &value));
+    out.length = 0;
+    sa_value_list(&out);
+    sa_value_text(&out, "all");
+    sa_value_end(&out);
+    struct sa_value list = sa_value_of(out.data, out.length);
+    reader = sa_value_enter(&list);
+    assert_false(sa_value_next_member(&reader, &key, &value));
+    assert_true(sa_value_next(&reader, &value));
+    struct sa_value text = value;
+    reader = sa_value_enter(&text);
+    assert_false(sa_value_next(&reader, &value) || sa_value_next_member(&reader, &key, &value));
+}
+
 static void what_is_cut_or_longer_is_refused(void **state)
 {
     (void)state;
@@ -308,6 +334,7 @@ int main(void)
         cmocka_unit_test(numbers_are_compared_by_value),
         cmocka_unit_test(large_maps_are_compared_soon),
         cmocka_unit_test(lists_are_walked),
+        cmocka_unit_test(what_is_no_list_is_not_walked_as_one),
         cmocka_unit_test(what_is_cut_or_longer_is_refused),
         cmocka_unit_test(broken_values_are_refused),
         cmocka_unit_test(depth_is_capped),
