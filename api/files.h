@@ -28,6 +28,7 @@ struct sa_file_what {
     enum sa_link_method method;
     const char *path, *to; /* `to` NULL: there is none */
     int64_t bytes;         /* of a write, if known; else -1 */
+    bool recursive;        /* of a list or watch */
 };
 
 /* The request's end and the call's end may come in any order. In the request's arena. */

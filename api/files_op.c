@@ -73,10 +73,10 @@ void sa_file_op_open(struct sa_file_op *op, const struct sa_file_what *what,
     op->events = events;
     op->opened = opened;
     sa_buf_add(&op->body, body->data, body->length);
-    sa_gate_then(
-        sa_gate_file(&(struct sa_gate_who){op->app, op->principal, sandbox},
-                     &(struct sa_gate_file){what->operation, op->path, op->to, what->bytes}),
-        op->request, on_allowed, op);
+    sa_gate_then(sa_gate_file(&(struct sa_gate_who){op->app, op->principal, sandbox},
+                              &(struct sa_gate_file){what->operation, op->path, op->to, what->bytes,
+                                                     what->recursive}),
+                 op->request, on_allowed, op);
 }
 
 void sa_file_op_again(struct sa_file_op *op, const struct sa_buf *body)

@@ -37,6 +37,7 @@ struct sa_gate_file {
     const char *operation; /* "read" ... (policy/points.h) */
     const char *path, *to; /* normal (sa_file_path_normal), as they will be used; `to` or NULL */
     int64_t bytes;         /* of a write, if known; else -1 */
+    bool recursive;        /* of a list or watch */
 };
 struct sa_gate *sa_gate_file(const struct sa_gate_who *who, const struct sa_gate_file *file);
 

@@ -136,7 +136,8 @@ struct sa_gate *sa_gate_file(const struct sa_gate_who *who, const struct sa_gate
                                                 .operation = file->operation,
                                                 .path = file->path,
                                                 .to = file->to,
-                                                .bytes = file->bytes};
+                                                .bytes = file->bytes,
+                                                .recursive = file->recursive};
     gate->calls[0] = sa_policy_files(who->app->policy, &input, on_file, gate);
     return gate;
 }

@@ -72,7 +72,8 @@ static int read_cursor(const char *text, struct sa_buf *out, struct sa_error *er
 }
 
 /* The query to the fields of the call. */
-static int read_query(struct sa_http_request *request, struct sa_buf *body, struct sa_error *err)
+static int read_query(struct sa_http_request *request, struct sa_buf *body, bool *into_folders,
+                      struct sa_error *err)
 {
     const char *glob = sa_http_request_query(request, "glob");
     const char *cursor = sa_http_request_query(request, "cursor");
@@ -88,6 +89,7 @@ static int read_query(struct sa_http_request *request, struct sa_buf *body, stru
     if (glob && (!glob[0] || strlen(glob) > GLOB_BYTES_MAX))
         return sa_error_at(err, SA_EINVALID, "glob", "glob: expected 1 to %d bytes",
                            GLOB_BYTES_MAX);
+    *into_folders = recursive;
     sa_fields_add_int(body, SA_FILE_RECURSIVE, recursive);
     sa_fields_add_int(body, SA_FILE_LIMIT, limit);
     if (glob)
@@ -116,7 +118,8 @@ void sa_handle_list_files(struct sa_app *app, struct sa_http_request *request,
     static const struct sa_call_events events = {.note = on_list_note, .ended = on_list_ended};
     sa_autobuf body = SA_BUF_INIT;
     struct sa_error error;
-    if (read_query(request, &body, &error) < 0) {
+    bool recursive = false;
+    if (read_query(request, &body, &recursive, &error) < 0) {
         sa_http_respond_error(request, &error);
         return;
     }
@@ -124,7 +127,8 @@ void sa_handle_list_files(struct sa_app *app, struct sa_http_request *request,
     const struct sa_file_what what = {.operation = "list",
                                       .method = SA_METHOD_FILE_LIST,
                                       .path = path ? path : "/workspace",
-                                      .bytes = -1};
+                                      .bytes = -1,
+                                      .recursive = recursive};
     struct sa_file_op *op = sa_file_op_new(app, request, principal);
     sa_http_response_on_writable(request, sa_file_op_writable, op);
     sa_file_op_open(op, &what, &body, &events, NULL);

@@ -168,6 +168,7 @@ void sa_handle_watch_files(struct sa_app *app, struct sa_http_request *request,
     const struct sa_file_what what = {.operation = "watch",
                                       .method = SA_METHOD_FILE_WATCH,
                                       .path = path ? path : "/workspace",
-                                      .bytes = -1};
+                                      .bytes = -1,
+                                      .recursive = recursive};
     sa_file_op_open(sa_file_op_new(app, request, principal), &what, &body, &events, on_opened);
 }

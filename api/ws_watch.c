@@ -212,6 +212,7 @@ int sa_talk_watch(struct sa_talk *s, struct sa_talk_message *m, struct sa_error 
         sa_file_path_normal(path, "path", m->arena, &wanted->path, err) < 0)
         return -1;
     file.path = wanted->path;
+    file.recursive = wanted->recursive;
     sa_talk_ask(s, m, sa_gate_file(&(struct sa_gate_who){s->app, &s->principal, sandbox}, &file),
                 start, wanted);
     return 0;

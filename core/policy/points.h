@@ -113,6 +113,7 @@ struct sa_policy_files_input {
                               "chmod", "watch", "export", "import", "sign" */
     const char *path, *to; /* normalised, absolute; `to` of move and copy */
     int64_t bytes;         /* of a write, if known; else -1 */
+    bool recursive;        /* list and watch: with all that is below the folder, too */
 };
 
 /* ---- packages: one package about to be installed ---- */

@@ -61,6 +61,8 @@ const struct sa_policy_field sa_fields_files[] = {
     SA_ROW(sa_policy_files_input, to, "to", "where move and copy lead, likewise"),
     SA_ROW(sa_policy_files_input, bytes, "bytes", "of what is written; -1: not known", .low = -1,
            .high = INT64_MAX),
+    SA_ROW(sa_policy_files_input, recursive, "recursive",
+           "of list and watch: with all that is below the folder, too"),
     SA_ROWS_END};
 
 /* ---- packages ---- */

@@ -203,6 +203,7 @@
 ---@field path? string absolute and normalised
 ---@field to? string where move and copy lead, likewise
 ---@field bytes integer of what is written; -1: not known
+---@field recursive boolean of list and watch: with all that is below the folder, too
 
 ---@class sa.FilesVerdict
 ---@field verdict "allow"|"deny"

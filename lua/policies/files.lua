@@ -6,9 +6,10 @@ local changing = { "write", "delete", "mkdir", "move", "copy", "chmod", "import"
 local deep = { "delete", "move", "import", "export", "copy", "chmod" }
 
 -- The protected folder that the operation touches.
-local function touched(folders, operation, path)
+local function touched(folders, input, path)
+  local below = input.recursive or has(deep, input.operation)
   for _, folder in ipairs(folders) do
-    if path_under(folder, path) or (has(deep, operation) and path_under(path, folder)) then
+    if path_under(folder, path) or (below and path_under(path, folder)) then
       return folder
     end
   end
@@ -34,7 +35,7 @@ return {
   },
   decide = function(input, params)
     local operation, changes = input.operation, has(changing, input.operation)
-    local hidden = touched(params.hidden, operation, input.path) or (input.to and touched(params.hidden, operation, input.to))
+    local hidden = touched(params.hidden, input, input.path) or (input.to and touched(params.hidden, input, input.to))
     if hidden then
       return refuse("hidden", hidden, input)
     elseif not changes then
@@ -44,8 +45,8 @@ return {
       return deny("read-only", string.format("the files of this sandbox are read-only: its label %s says so", params.readOnlyLabel))
     end
     -- What is copied from stays as it is.
-    local protected = (operation ~= "copy" and touched(params.protected, operation, input.path))
-      or (input.to and touched(params.protected, operation, input.to))
+    local protected = (operation ~= "copy" and touched(params.protected, input, input.path))
+      or (input.to and touched(params.protected, input, input.to))
     if protected then
       return refuse("protected", protected, input)
     end

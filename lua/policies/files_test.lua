@@ -29,6 +29,12 @@ return {
   },
   { name = "nor exported with others", input = file("export", "/workspace"), params = secret, expect = { verdict = "deny", rule = "files/hidden" } },
   { name = "nor written by a copy", input = file("copy", "/tmp/a", "/workspace/secret/a"), params = secret, expect = { verdict = "deny", rule = "files/hidden" } },
+  {
+    name = "nor listed or watched with what is above",
+    input = { operation = "list", path = "/workspace", recursive = true, sandbox = { id = "sb-1", labels = {} } },
+    params = secret,
+    expect = { verdict = "deny", rule = "files/hidden" },
+  },
   { name = "the folder above is listed", input = file("list", "/workspace"), params = secret, expect = { verdict = "allow" } },
   {
     name = "a read-only sandbox",

@@ -220,6 +220,18 @@ def test_files(ruled, box):
     assert [e["name"] for e in ruled.get(path(sandbox, "/files")).json()["items"]] == ["open"]
 
 
+def test_what_looks_into_folders_says_so(ruled, box):
+    sandbox = box()
+    for query in ("?recursive=true", "?glob=**", "?glob=secret/*", "/watch?recursive=true"):
+        denied(ruled.request("GET", path(sandbox, "/files" + query)), "t-files/below", "there is a secret below")
+    with WebSocket(ruled.url, path(sandbox, "/stream"), key=ruled.key) as ws:
+        ws.send_json(type="watch", id="1", recursive=True)
+        ws.send_json(type="watch", id="2")
+        assert ws.receive_json()["details"][0]["rule"] == "t-files/below"
+        assert ws.receive_json()["type"] != "error"
+    assert ruled.get(path(sandbox, "/files?glob=*&recursive=false")).json()["items"] == []
+
+
 def test_the_way_around_by_dots_is_no_path(ruled, box):
     for name in ("/workspace/a/../secret", ".."):
         error = ruled.error("POST", path(box(), "/files/mkdir"), 400, "invalid_request", "path", json={"path": name})

@@ -29,6 +29,9 @@ return {
     if wish == "all" or wish == input.operation then
       return { verdict = "deny", rule = "operation", reason = "no " .. input.operation .. " here" }
     end
+    if input.recursive and path_under(input.path, "/workspace/secret") then
+      return { verdict = "deny", rule = "below", reason = "there is a secret below" }
+    end
     if path_under("/workspace/secret", input.path) or (input.to and path_under("/workspace/secret", input.to)) then
       return { verdict = "deny", rule = "secret", reason = "that is secret" }
     end

@@ -124,7 +124,7 @@ static void what_an_empty_input_shows(void **state)
     char *text = json_of(&files);
     assert_string_equal(text, "{\"now\":0,\"scope\":{},\"user\":{},\"sandbox\":{\"labels\":{},"
                               "\"ageSeconds\":0},\"operation\":\"read\",\"path\":\"/workspace/a\","
-                              "\"bytes\":0}");
+                              "\"bytes\":0,\"recursive\":false}");
     free(text);
     text = json_of(&profile);
     assert_string_equal(text, "{\"now\":0,\"scope\":{},\"user\":{},\"level\":\"high\","
