@@ -97,6 +97,7 @@ static const struct sa_option options[] = {
      .help = "the directory of packages that the node offers to sandboxes"},
     {.name = "policy-dir",
      .kind = SA_OPTION_LIST,
+     .value = "DIR",
      .env = "SECUREAGENT_POLICY_DIR",
      .help = "folder with policies/ and scaling/, rules over the shipped ones; may be repeated"},
     {.name = "log-level",

@@ -30,7 +30,7 @@ static const struct sa_usage usage = {
     .about =
         "Writes a rule that works, and its test, to be changed into the one that is needed: "
         "DIR/policies/NAME.lua\n(scaling: DIR/scaling/NAME.lua) and NAME_test.lua. For "
-        "editors and luacheck it also writes DIR/.luarc.json,\nDIR/.luacheckrc and DIR/.types, "
+        "editors and luacheck it also writes DIR/.luarc.json,\nDIR/.luacheckrc and DIR/library, "
         "where they are missing. Nothing is overwritten.",
     .examples = "  secureagent policy new deny-miners --point execute --dir rules\n"
                 "  secureagent policy new 20-labels --point admission --dir rules\n",

@@ -10,7 +10,6 @@ struct test { /* one of the results; texts are to be freed */
     char *file, *name, *message;
     const char *origin; /* of the test file */
     bool ok;
-    long long line;
 };
 
 static void read_test(const struct sa_policy_results *results, const struct sa_value *one,
@@ -20,8 +19,7 @@ static void read_test(const struct sa_policy_results *results, const struct sa_v
     *test = (struct test){.file = sa_policy_text(one, "file"),
                           .name = sa_policy_text(one, "name"),
                           .message = sa_policy_text(one, "message"),
-                          .ok = sa_value_get(one, "ok").type == SA_VALUE_TRUE,
-                          .line = sa_value_get(one, "line").integer};
+                          .ok = sa_value_get(one, "ok").type == SA_VALUE_TRUE};
     test->origin = sa_policy_origin(results->bundle, &file);
 }
 
@@ -141,8 +139,6 @@ static void print_failure(void *user, const struct test *test)
     if (test->ok)
         return;
     printf("FAILED  %s", test->origin ? test->origin : test->file);
-    if (test->line > 0)
-        printf(":%lld", test->line);
     printf(": %s\n        %s\n", test->name, test->message);
 }
 
@@ -208,8 +204,6 @@ static void print_tap(void *user, const struct test *test)
     print_quoted(test->message);
     fputs("\n  file: ", stdout);
     print_quoted(test->origin ? test->origin : test->file);
-    if (test->line > 0)
-        printf("\n  line: %lld", test->line);
     fputs("\n  ...\n", stdout);
 }
 
@@ -217,6 +211,10 @@ void sa_policy_report_tap(const struct sa_policy_results *results)
 {
     struct count all = count_tests(results, NULL);
     size_t number = 0;
+    if (results->tested.type != SA_VALUE_MAP) {
+        puts("TAP version 14\nBail out! The rules cannot be loaded");
+        return;
+    }
     printf("TAP version 14\n1..%zu\n", all.passed + all.failed);
     each_test(results, print_tap, &number);
     for (size_t i = 0; i < sa_bundle_count(results->bundle); i++) {
@@ -270,14 +268,21 @@ static void print_case(void *user, const struct test *test)
     print_xml(test->message);
     fputs("\">", stdout);
     print_xml(test->origin ? test->origin : test->file);
-    if (test->line > 0)
-        printf(":%lld", test->line);
     fputs("</failure>\n    </testcase>\n", stdout);
 }
 
 void sa_policy_report_junit(const struct sa_policy_results *results)
 {
     struct count all = count_tests(results, NULL);
+    if (results->tested.type != SA_VALUE_MAP) {
+        puts("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+             "<testsuites tests=\"1\" failures=\"0\" errors=\"1\">\n"
+             "  <testsuite name=\"rules\" tests=\"1\" failures=\"0\" errors=\"1\">\n"
+             "    <testcase classname=\"rules\" name=\"they can be loaded\">\n"
+             "      <error message=\"the rules cannot be loaded\"/>\n"
+             "    </testcase>\n  </testsuite>\n</testsuites>");
+        return;
+    }
     printf("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
            "<testsuites tests=\"%zu\" failures=\"%zu\">\n",
            all.passed + all.failed, all.failed);

@@ -8,10 +8,10 @@ struct sa_policy_results {
     const struct sa_bundle *bundle;
     char *const *dirs; /* the operator's folders; none: the shipped rules are what it is about */
     size_t dir_count;
-    struct sa_value tested; /* TEST's answer (lua/wire.h) */
+    struct sa_value tested; /* TEST's answer (lua/wire.h); no map: no test was run */
 };
 
-/* Prints to standard output. */
+/* Prints to standard output. Without results, what machines read says that there are none. */
 typedef void sa_policy_reporter(const struct sa_policy_results *results);
 sa_policy_reporter sa_policy_report_text, sa_policy_report_tap, sa_policy_report_junit;
 

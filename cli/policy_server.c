@@ -212,7 +212,11 @@ static int print_canary(struct sa_json_obj *reload, struct sa_error *err)
             sa_json_get_raw(&item, "before", &before, &length, err) < 0 ||
             sa_json_get_raw(&item, "after", &after, &length, err) < 0)
             return -1;
-        printf("  %s %s: %s -> %s\n", point, decision, before, after);
+        printf("  %s %s: %s", point, decision, before);
+        if (strcmp(before, after) != 0)
+            printf(" -> %s\n", after);
+        else
+            printf(" with another result\n");
     }
     return 0;
 }
@@ -255,13 +259,15 @@ static int print_refusal(const struct sa_usage *usage, const struct sa_buf *refu
         fprintf(stderr, "secureagent %s: refused, what was in force stays:\n", usage->command);
     else
         sa_command_fail(usage, plain);
-    for (size_t i = 0; i < details.count; i++)
+    for (size_t i = 0; i < details.count; i++) {
+        where = "";
         if (sa_json_arr_obj(&details, i, &item, NULL) == 0 &&
-            sa_json_get_string(&item, "path", 8192, &where, NULL) == 0 &&
+            sa_json_opt_string(&item, "path", 8192, &where, NULL, NULL) == 0 &&
             sa_json_get_string(&item, "reason", 8192, &reason, NULL) == 0) {
-            print_line(stderr, "  ", where, ": ");
+            print_line(stderr, "  ", where, *where ? ": " : "");
             print_line(stderr, "", reason, "\n");
         }
+    }
     sa_json_free(doc);
     sa_arena_free(arena);
     return EXIT_REFUSED;

@@ -61,9 +61,9 @@ static int test(const struct sa_config *config, struct sa_error *err)
         struct sa_policy_results results = {
             .bundle = bundle, .dirs = dirs, .dir_count = count, .tested = tested};
         size_t errors = sa_offline_print_errors(offline, bundle, stderr);
-        if (tested.type == SA_VALUE_MAP)
+        if (tested.type == SA_VALUE_MAP || report != sa_policy_report_text)
             report(&results);
-        else if (problem && !errors)
+        if (tested.type != SA_VALUE_MAP && problem && !errors)
             sa_command_fail(&usage, problem);
         rc = problem || errors || sa_policy_failures(&results) ? 1 : 0;
     }

@@ -91,6 +91,7 @@ static const struct sa_option options[] = {
      .help = "pages of this origin (https://app.example.com) may open WebSockets, besides our own"},
     {.name = "policy-dir",
      .kind = SA_OPTION_LIST,
+     .value = "DIR",
      .env = "SECUREAGENT_POLICY_DIR",
      .help = "folder with policies/ and scaling/, rules over the shipped ones; may be repeated"},
     {.name = "retention",

@@ -37,6 +37,19 @@ static int read_text(int fd, const char *origin, struct sa_buf *out, struct sa_e
     return 0;
 }
 
+/* The API has a user of its own, so that what the operator reads may be closed to it. */
+static int cannot_open(const char *what, const char *origin, struct sa_error *err)
+{
+    if (errno == EACCES)
+        return sa_error_at(
+            err, SA_EINVALID, origin,
+            "cannot open %s: permission denied; the server reads as a user of its "
+            "own: make it readable by others, as in `chmod -R o+rX`, and the folders "
+            "above it o+x",
+            what);
+    return sa_error_sys(err, SA_EINVALID, errno, "cannot open %s", what);
+}
+
 /* A folder that is named like a file is none of ours; a pipe or a device must not be read. */
 static int read_one(struct sa_bundle *bundle, int dirfd, const char *entry, const char *name,
                     const char *origin, struct sa_error *err)
@@ -45,7 +58,7 @@ static int read_one(struct sa_bundle *bundle, int dirfd, const char *entry, cons
     struct stat st;
     sa_autoclose int fd = openat(dirfd, entry, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 || fstat(fd, &st) < 0)
-        return sa_error_sys(err, SA_EINVALID, errno, "cannot open %s", origin);
+        return cannot_open(origin, origin, err);
     if (S_ISDIR(st.st_mode))
         return 0;
     if (!S_ISREG(st.st_mode))
@@ -105,8 +118,10 @@ static int read_params(struct sa_bundle *bundle, int dirfd, const char *dir, str
 static int read_dir(struct sa_bundle *bundle, const char *dir, struct sa_error *err)
 {
     sa_autoclose int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return sa_error_sys(err, SA_EINVALID, errno, "cannot open the folder of rules %s", dir);
+    if (fd < 0) {
+        sa_autofree char *what = sa_printf("the folder of rules %s", dir);
+        return cannot_open(what, dir, err);
+    }
     int policies = read_folder(bundle, fd, dir, "policies", err);
     int scaling = policies < 0 ? -1 : read_folder(bundle, fd, dir, "scaling", err);
     int params = scaling < 0 ? -1 : read_params(bundle, fd, dir, err);

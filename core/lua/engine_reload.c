@@ -105,10 +105,16 @@ static const char *outcome_of(const struct engine_job *job)
 static void log_end(const struct engine_job *job, const struct sa_error *err)
 {
     const struct engine_report *r = &job->report;
-    if (err)
+    if (err && err->code == SA_ENOTFOUND && job->kind == JOB_KEPT)
+        sa_log_info("no last good policies are kept");
+    else if (err)
         sa_log_error("policies not loaded", SA_LOG_ERR(err), SA_LOG_I("ms", r->duration_ms),
                      SA_LOG_U("errors", r->error_count),
                      SA_LOG_N("details", r->errors.data, r->errors.length));
+    else if (job->kind == JOB_KEPT)
+        sa_log_warn("the last good policies are in force, not those of the files",
+                    SA_LOG_S("outcome", outcome_of(job)), SA_LOG_U("generation", r->generation),
+                    SA_LOG_I("ms", r->duration_ms));
     else
         sa_log_info("policies loaded", SA_LOG_S("outcome", outcome_of(job)),
                     SA_LOG_U("generation", r->generation), SA_LOG_I("ms", r->duration_ms),
@@ -311,7 +317,8 @@ static void find_target(struct engine_job *job)
         job->bundle = sa_bundle_ref(target->bundle);
     else if (job->target)
         sa_error_set(&job->error, SA_ENOTFOUND,
-                     "generation %" PRIu64 " is not kept; the last %d before this one are",
+                     "there is no generation %" PRIu64 " to go back to: the last %d before this "
+                     "one are kept",
                      job->target, HISTORY_MAX);
     else
         sa_error_set(&job->error, SA_ENOTFOUND, "there is no generation before this one");

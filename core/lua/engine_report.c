@@ -105,7 +105,7 @@ void engine_report_tested(struct engine_report *report, const struct sa_value *t
         add_error(report, &test, true, bundle);
         if (++listed > LISTED_MAX)
             continue;
-        static const char *const keys[] = {"file", "name", "message", "line"};
+        static const char *const keys[] = {"file", "name", "message"};
         struct sa_json_w w = element(&report->failures);
         for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
             struct sa_value member = sa_value_get(&test, keys[i]);

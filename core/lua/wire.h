@@ -31,7 +31,7 @@
  * [{name, version, point, file, description, order, params = {name = {type, default, ...}},
  *   tests}]; errors: [{file, line, message}]. Files whose rules do not compile make COMPILE a list
  *   of errors; there is no half-loaded generation.
- * tests: [{file, name, ok, message?, line?}]; coverage: {file = {lines = n, hit = n,
+ * tests: [{file, name, ok, message?}]; coverage: {file = {lines = n, hit = n,
  *   missed = [numbers]}}.
  * verdict: {verdict, rule = "file's name/id", reason, changes?, result?, fields of `returns`,
  *   ran = [names]}, and with SA_WIRE_TRACE trace = [{rule, verdict?, id?, reason?, changes?,

@@ -21,8 +21,10 @@ return {
     },
   },
   decide = function(input, params)
-    -- Every word of a command counts: "sudo -n nice xmrig", "cd /tmp; ./xmrig", however long it is.
+    -- Every word of a command counts, and of a shell's code: "sudo -n nice xmrig", "cd /tmp; ./xmrig", however
+    -- long it is.
     local name = mentions_word(input.argv, params.names)
+      or input.language == "bash" and input.code and mentions_word(input.code, params.names)
     if name then
       return deny("program", string.format("%s mines: mining is not allowed here", name))
     end

@@ -26,6 +26,16 @@ return {
   { name = "behind another program", input = command("nice", "-n", "19", "./xmrig"), expect = { verdict = "deny", rule = "deny-miners/program" } },
   { name = "in a shell line", input = command("cd /tmp; ./minerd --url x"), expect = { verdict = "deny", rule = "deny-miners/program" } },
   {
+    name = "as code of a shell",
+    input = { kind = "code", language = "bash", argv = {}, code = "cd /tmp\n./xmrig -o pool:1" },
+    expect = { verdict = "deny", rule = "deny-miners/program" },
+  },
+  {
+    name = "other code may talk of it",
+    input = { kind = "code", language = "python", argv = {}, code = "print('what is xmrig?')" },
+    expect = { verdict = "allow" },
+  },
+  {
     name = "by its words, in code",
     input = { kind = "code", argv = {}, code = "POOL = 'Stratum+TCP://pool.example.com:3333'" },
     expect = { verdict = "deny", rule = "deny-miners/words" },

@@ -61,6 +61,21 @@ def test_a_broken_file_leaves_the_old_rules(api, rules):
         assert "late.lua" in api.server.log()
 
 
+def test_what_is_decided_alike_is_no_difference(api, rules):
+    """Whatever the order of members that Lua gives: a new worker has another."""
+    with api.sandbox("bash") as sandbox:
+        reason(api, sandbox)
+        rules.write("late", execute_rule("late", "input.program == 'late'", "late"))
+        canary = api.post(POLICIES + "/reload").json()["lastReload"]["canary"]
+        assert canary["inputs"] > 5 and canary["diff"] == []
+
+
+def test_what_cannot_be_read_is_named(api, rules):
+    rules.path("late").symlink_to(rules.path("late"))
+    error = api.request("POST", POLICIES + "/reload", 422).json()["error"]
+    assert "late.lua" in error["details"][0]["reason"]
+
+
 def test_a_test_that_fails_leaves_the_old_rules(api, rules):
     rules.write("t-execute_test", "return { { name = 'it is allowed', input = { kind = 'command' },"
                                   " expect = { verdict = 'allow' } } }\n")

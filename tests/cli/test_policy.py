@@ -148,6 +148,13 @@ def test_tap(rules):
     assert "scan<&>ner" in details["message"] and details["file"].endswith("no-scanners_test.lua")
 
 
+@pytest.mark.parametrize("output, said", [("tap", "Bail out!"), ("junit", "<error message=")])
+def test_rules_that_cannot_be_loaded_are_no_empty_success(rules, output, said):
+    result = policy("test", rules(no__scanners="return {"), "-o", output)
+    assert result.returncode == 1 and said in result.stdout.decode()
+    assert b"no-scanners.lua:1:" in result.stderr and b"_test.lua" not in result.stderr
+
+
 def test_junit(rules):
     result = policy("test", rules(no__scanners_test=FAILING), "--output=junit")
     assert result.returncode == 1

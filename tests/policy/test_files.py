@@ -26,6 +26,7 @@ def errors(worker, files):
 def test_all_errors_of_all_files_are_told(worker):
     found = errors(worker, {
         "policies/a.lua": "return {\n  name = 'a' version = 1 }",
+        "policies/a_test.lua": "return { { name = 'n', input = {}, expect = {} } }",
         "policies/b.lua": rule("x = 1 y = 2"),
         "policies/c.lua": "error('c is broken')",
         "policies/d.lua": rule("", point="nowhere"),
@@ -35,7 +36,7 @@ def test_all_errors_of_all_files_are_told(worker):
         "params.lua": "return { rules = { ok = { x = 1 }, other = {} } }",
     })
     assert found[:7] == [
-        ("policies/a.lua", 2, "'}' expected (to close '{' at line 1) near 'version'"),
+        ("policies/a.lua", 2, "'}' expected (to close '{' at line 1) near 'version'"), # and nothing of its test
         ("policies/b.lua", 3, 'cannot set the global "x": declare it with `local`'),
         ("policies/b.lua", 3, 'cannot set the global "y": declare it with `local`'),
         ("policies/c.lua", 1, "c is broken"),
@@ -71,9 +72,9 @@ def test_all_errors_of_all_files_are_told(worker):
     (rule("", params="{ a = { type = 'string', maxLength = 1, default = 'yy' } }"), "longer than 1"),
     (rule("", params="{ a = { type = 'string', maxLength = {} } }"), "maxLength"),
     (rule("", params="{ a = { type = 'list', items = 'list' } }"), "no scalar type"),
-    (rule("", params="{ a = { type = 'list', items = 'string', default = { 1 } } }"), "1: got number"),
+    (rule("", params="{ a = { type = 'list', items = 'string', default = { 1 } } }"), "1: expected string, got number"),
     (rule("", params="{ a = { type = 'list', default = { x = 1 } } }"), "expected list"),
-    (rule("", params="{ a = { type = 'map', values = 'number', default = { x = 'y' } } }"), "x: got string"),
+    (rule("", params="{ a = { type = 'map', values = 'number', default = { x = 'y' } } }"), "x: expected number, got string"),
     (rule("", params="{ a = { type = 'map', default = { 1 } } }"), "expected map"),
     (rule("", params="{ a = { type = 'quantity', default = 'many' } }"), "expected quantity"),
     (rule("", params="{ a = { type = 'quantity', default = '2Gi', max = '1Gi' } }"), "more than 1Gi"),
@@ -196,7 +197,7 @@ def test_tests_run(worker):
     assert w.call("execute", {})["rule"] == "b/b"
 
 
-def test_tests_that_are_generated_and_fail_with_a_line(worker):
+def test_tests_that_are_generated_and_fail_with_their_place(worker):
     w = worker({"policies/a.lua": rule("\nif input.n > 2 then return input.x.y end\nreturn deny('x', 'y')"),
                 "policies/a_test.lua": """return function()
         local tests = {}
@@ -206,7 +207,7 @@ def test_tests_that_are_generated_and_fail_with_a_line(worker):
         return tests end"""})
     results, summary = w.test()
     assert (summary["passed"], summary["failed"]) == (226, 76)
-    assert results[2]["line"] == 4 and "attempt to index field 'x'" in results[2]["message"]
+    assert "policies/a.lua:4: attempt to index field 'x'" in results[2]["message"]
 
 
 def test_a_hostile_test_is_stopped(worker):

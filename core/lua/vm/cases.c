@@ -159,19 +159,25 @@ static int compare_error(lua_State *L)
     return 0;
 }
 
-static void run_one(struct sa_vm *vm, struct one *one, int *line)
+/* The line is of the rule more often than of the test, so that it is said with its file. */
+static void put_failure(struct one *one, const struct sa_vm_failure *failure)
+{
+    if (*failure->file && failure->line > 0)
+        snprintf(one->difference, sizeof one->difference, "%s:%d: %.400s", failure->file,
+                 failure->line, failure->message);
+    else
+        snprintf(one->difference, sizeof one->difference, "%s", failure->message);
+}
+
+static void run_one(struct sa_vm *vm, struct one *one)
 {
     int64_t cpu_ms = vm->limits.test_cpu_ms;
-    struct sa_vm_failure failure;
     sa_vm_protect(vm, read_name, one, cpu_ms);
     lua_sethook(vm->L, on_line, LUA_MASKLINE, 0);
     int status = sa_vm_protect(vm, decide_case, one, cpu_ms);
     lua_sethook(vm->L, NULL, 0, 0);
-    *line = 0;
     if (status < 0) {
-        failure = vm->failure;
-        snprintf(one->difference, sizeof one->difference, "%s", failure.message);
-        *line = failure.line;
+        put_failure(one, &vm->failure);
         status = sa_vm_protect(vm, compare_error, one, cpu_ms);
     } else {
         status = sa_vm_protect(vm, compare, one, cpu_ms);
@@ -207,15 +213,13 @@ static void end_part(struct running *r)
     r->part(r->user, &r->results);
 }
 
-static void add_result(struct running *r, const struct one *one, int line)
+static void add_result(struct running *r, const struct one *one)
 {
     sa_value_map(&r->results);
     sa_value_put_text(&r->results, "file", one->rule->tests->name);
     sa_value_put_text(&r->results, "name", one->name);
     sa_value_put_bool(&r->results, "ok", !one->message);
     sa_value_put_text(&r->results, "message", one->message);
-    if (one->message && line)
-        sa_value_put_int(&r->results, "line", line);
     sa_value_end(&r->results);
     *(one->message ? &r->failed : &r->passed) += 1;
     if (r->results.length > PART_BYTES) {
@@ -248,9 +252,8 @@ void sa_cases_run(struct sa_vm *vm, void (*part)(void *user, const struct sa_buf
         struct sa_vm_rule *rule = &vm->rules[i];
         for (size_t n = 1; rule->tests && n <= rule->tests->test_count; n++) {
             struct one one = {.rule = rule, .number = n};
-            int line;
-            run_one(vm, &one, &line);
-            add_result(&r, &one, line);
+            run_one(vm, &one);
+            add_result(&r, &one);
         }
     }
     end_part(&r);

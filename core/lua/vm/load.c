@@ -283,14 +283,20 @@ static int make_rule(lua_State *L)
     return 0;
 }
 
+static const struct sa_vm_file *rule_file_of(struct sa_vm *vm, const struct sa_vm_file *test)
+{
+    char name[FILE_NAME_MAX + 1];
+    int stem = (int)(strlen(test->name) - strlen("_test.lua"));
+    snprintf(name, sizeof name, "%.*s.lua", stem, test->name);
+    return file_of(vm, name);
+}
+
 static struct sa_vm_rule *rule_of(struct sa_vm *vm, const struct sa_vm_file *test)
 {
-    size_t stem = strlen(test->name) - strlen("_test.lua");
-    for (size_t i = 0; i < vm->rule_count; i++) {
-        const char *name = vm->rules[i].file->name;
-        if (strlen(name) == stem + 4 && memcmp(name, test->name, stem) == 0)
+    const struct sa_vm_file *file = rule_file_of(vm, test);
+    for (size_t i = 0; file && i < vm->rule_count; i++)
+        if (vm->rules[i].file == file)
             return &vm->rules[i];
-    }
     return NULL;
 }
 
@@ -300,7 +306,8 @@ static int make_tests(lua_State *L)
     struct sa_vm_file *file = vm->argument;
     struct sa_vm_rule *rule = rule_of(vm, file);
     if (!rule) {
-        add_error(vm, file->name, 0, "there is no rule file of that name without _test");
+        if (!rule_file_of(vm, file)) /* one that is broken is told already */
+            add_error(vm, file->name, 0, "there is no rule file of that name without _test");
         return 0;
     }
     sa_vm_push(L, file->chunk);

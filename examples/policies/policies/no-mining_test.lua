@@ -10,6 +10,11 @@ return {
     expect = { verdict = "deny", rule = "miner" },
   },
   {
+    name = "in bash code",
+    input = { kind = "code", language = "bash", argv = {}, code = "cd /tmp\n./xmrig" },
+    expect = { verdict = "deny", rule = "miner" },
+  },
+  {
     name = "by its protocol, in code",
     input = { kind = "code", language = "python", argv = {}, code = "connect('stratum+tcp://pool:3333')" },
     expect = { verdict = "deny", rule = "protocol" },

@@ -1,4 +1,5 @@
--- Sandboxes with a label show their files and take none: reviews, exams, evidence.
+-- Sandboxes with a label show their files and take none over the files API: reviews, exams, evidence.
+-- Programs inside are not asked about files: whoever must not change them from there must not run any.
 local changing = { "write", "delete", "mkdir", "move", "copy", "chmod", "import", "sign" }
 
 return {

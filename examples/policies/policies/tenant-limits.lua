@@ -1,5 +1,4 @@
 -- How large sandboxes may be, tenant by tenant: the numbers are parameters, so that params.lua has them.
--- What nobody asked for is filled in.
 return {
   name = "tenant-limits",
   version = 1,

@@ -87,7 +87,7 @@ local function check_each(declared, value)
       checked = nil
     end
     if checked == nil then
-      return nil, tostring(name) .. ": " .. (why or "got " .. type(member))
+      return nil, tostring(name) .. ": " .. (why or "expected " .. (kind or "a scalar") .. ", got " .. type(member))
     end
     result[name] = checked
   end
