@@ -43,7 +43,7 @@ static void drop_if_idle(struct sa_embedded *store, struct sa_owned *entry)
 {
     if (entry->alive || entry->count)
         return;
-    HASH_DEL(store->owned, entry);
+    HASH_DEL(store->owned, entry); // NOLINT(clang-analyzer-*)
     free(entry->items);
     free(entry);
 }

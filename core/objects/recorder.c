@@ -194,7 +194,7 @@ static struct speaker *speaker_of(struct sa_recorder *recorder, const char *uid,
 
 static void drop_speaker(struct sa_recorder *recorder, struct speaker *speaker)
 {
-    HASH_DEL(recorder->speakers, speaker);
+    HASH_DEL(recorder->speakers, speaker); // NOLINT(clang-analyzer-*)
     free(speaker);
 }
 
@@ -249,12 +249,14 @@ struct sa_recorder *sa_recorder_new(struct sa_objects *objects, const char *comp
 
 void sa_recorder_free(struct sa_recorder *recorder)
 {
+    struct said *said, *next_said;
+    struct speaker *speaker, *next_speaker;
     if (!recorder)
         return;
-    while (recorder->said)
-        drop_said(recorder->said);
-    while (recorder->speakers)
-        drop_speaker(recorder, recorder->speakers);
+    HASH_ITER (hh, recorder->said, said, next_said)
+        drop_said(said);
+    HASH_ITER (hh, recorder->speakers, speaker, next_speaker)
+        drop_speaker(recorder, speaker);
     free(recorder->component);
     free(recorder);
 }

@@ -96,8 +96,9 @@ void sa_watches_deliver(struct sa_embedded *store)
 
 void sa_watches_end(struct sa_embedded *store, const struct sa_error *err)
 {
-    while (store->watches)
-        store->watches->over ? free_watch(store->watches) : end(store->watches, err);
+    struct sa_objects_watch *watch, *next;
+    DL_FOREACH_SAFE (store->watches, watch, next)
+        watch->over ? free_watch(watch) : end(watch, err);
 }
 
 struct sa_objects_watch *sa_embedded_watch(struct sa_objects *objects, const struct sa_kind *kind,

@@ -119,7 +119,8 @@ static int create(struct sa_objects_call *call, struct sa_table_of_kind *table,
                   struct sa_object_draft *draft, struct sa_arena *arena, struct sa_error *err)
 {
     struct sa_embedded *store = call->store;
-    char uid[SA_UID_BYTES], version[SA_RESOURCE_VERSION_BYTES];
+    char *uid = sa_arena_alloc(arena, SA_UID_BYTES);
+    char *version = sa_arena_alloc(arena, SA_RESOURCE_VERSION_BYTES);
     if (choose_name(&draft->meta, table->kind, arena, err) < 0 || check_room(store, err) < 0)
         return -1;
     const char *key =
@@ -241,6 +242,7 @@ static void commit_update(struct sa_objects_call *call, struct sa_table_of_kind 
     sa_embedded_next_version(call->store, version);
     next->meta.resource_version = version;
     sa_embedded_apply(call, table, now, gone ? NULL : sa_object_make(next));
+    next->meta.resource_version = ""; /* the object has a copy */
 }
 
 static int update(struct sa_objects_call *call, struct sa_table_of_kind *table,
