@@ -58,6 +58,7 @@ enum sa_permission {
     SA_PERM_KEYS_READ,
     SA_PERM_KEYS_WRITE,
     SA_PERM_OPERATIONS_READ,
+    SA_PERM_POLICIES_DENIALS, /* those that one's own sandboxes met */
     SA_PERM_POLICIES_READ,
     SA_PERM_POLICIES_WRITE,
     SA_PERM_COUNT

@@ -22,6 +22,7 @@ static const struct {
     [SA_PERM_KEYS_READ] = {"keys.read", SA_ROLE_ADMIN},
     [SA_PERM_KEYS_WRITE] = {"keys.write", SA_ROLE_ADMIN},
     [SA_PERM_OPERATIONS_READ] = {"operations.read", SA_ROLE_OPERATOR},
+    [SA_PERM_POLICIES_DENIALS] = {"policies.denials", SA_ROLE_DEVELOPER},
     [SA_PERM_POLICIES_READ] = {"policies.read", SA_ROLE_OPERATOR}, /* has what others run */
     [SA_PERM_POLICIES_WRITE] = {"policies.write", SA_ROLE_ADMIN},
 };

@@ -204,6 +204,6 @@ const struct sa_api_route sa_routes_policies[] = {
     {"POST", POLICIES "/rollback", SA_PERM_POLICIES_WRITE, handle_rollback, SA_GATE_NONE},
     {"POST", POLICIES "/{point}/explain", SA_PERM_POLICIES_READ, sa_handle_explain, SA_GATE_NONE},
     {"GET", POLICIES "/decisions", SA_PERM_POLICIES_READ, sa_handle_list_decisions, SA_GATE_NONE},
-    {"GET", POLICIES "/decisions/{id}", SA_PERM_POLICIES_READ, sa_handle_get_decision,
+    {"GET", POLICIES "/decisions/{id}", SA_PERM_POLICIES_DENIALS, sa_handle_get_decision,
      SA_GATE_NONE},
     {0}};

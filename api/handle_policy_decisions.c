@@ -61,6 +61,23 @@ static void put_value(struct sa_json_w *w, const char *key, const struct sa_valu
     sa_json_put_raw(w, key, json.data, json.length);
 }
 
+/* An input shows what somebody ran, and where: it is told to operators, and to whose sandbox it is
+ * when he was denied, so that he can see why. */
+static bool may_see(const struct sa_app *app, const struct sa_principal *principal,
+                    const struct sa_decision *d)
+{
+    char id[SA_ID_BYTES];
+    const struct sa_http_text text = sa_decision_sandbox(d);
+    if (sa_role_may(principal->role, SA_PERM_POLICIES_READ))
+        return true;
+    if (!d->denied || !text.length || text.length >= sizeof id)
+        return false;
+    memcpy(id, text.data, text.length);
+    id[text.length] = '\0';
+    const struct sa_sandbox *sandbox = sa_sandbox_find(app->sandboxes, id);
+    return sandbox && sa_principal_sees(principal, sa_sandbox_owner(sandbox));
+}
+
 void sa_handle_get_decision(struct sa_app *app, struct sa_http_request *request,
                             const struct sa_principal *principal)
 {
@@ -69,8 +86,7 @@ void sa_handle_get_decision(struct sa_app *app, struct sa_http_request *request,
     struct sa_buf body = SA_BUF_INIT;
     struct sa_json_w w = sa_json_w_start(&body);
     struct sa_error error;
-    (void)principal;
-    if (!d) {
+    if (!d || !may_see(app, principal, d)) {
         sa_error_set(&error, SA_ENOTFOUND, "no decision \"%.40s\" is kept", id);
         sa_http_respond_error(request, &error);
         return;
@@ -78,7 +94,8 @@ void sa_handle_get_decision(struct sa_app *app, struct sa_http_request *request,
     sa_json_w_begin_object(&w);
     put_members(d, &w);
     put_value(&w, "input", &d->input);
-    put_value(&w, "answer", &d->verdict);
+    if (sa_role_may(principal->role, SA_PERM_POLICIES_READ)) /* it may tell parameters */
+        put_value(&w, "answer", &d->verdict);
     sa_json_w_end_object(&w);
     sa_respond_json(request, 200, &body);
 }

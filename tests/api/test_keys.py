@@ -11,6 +11,7 @@ KEYS = "/api/v1/user/apikeys"
 ORDER = ["viewer", "developer", "operator", "admin"]
 LEAST = {"sandboxes.read": "viewer", "sandboxes.write": "developer", "sandboxes.execute": "developer",
          "sandboxes.files": "developer", "sandboxes.ports": "developer", "keys.read": "admin", "keys.write": "admin", "operations.read": "operator",
+         "policies.denials": "developer",
          "policies.read": "operator", "policies.write": "admin"}
 
 

@@ -396,3 +396,26 @@ def test_who_may(ruled):
         client.request("POST", POLICIES + "/execute/explain", reads, json={"input": {"kind": "code"}})
         client.request("POST", POLICIES + "/reload", 403)
         client.request("POST", POLICIES + "/rollback", 403)
+
+
+def test_a_denial_is_shown_to_whose_sandbox_it_is(ruled):
+    """And to operators; to nobody else, as inputs have code, paths and names."""
+    owner, other, viewer, operator = (
+        ruled.with_key(ruled.post("/api/v1/user/apikeys", {"name": "same name", "role": role}, 201).json()["key"])
+        for role in ("developer", "developer", "viewer", "operator"))
+    with owner.sandbox("bash") as sandbox:
+        path = f"/api/v1/sandboxes/{sandbox}/execute"
+        denial = owner.error("POST", path, 403, "policy_denied", json={"code": "echo forbidden; echo my secret"})
+        decision = f"{POLICIES}/decisions/{denial['details'][0]['decision']}"
+        mine, theirs = owner.get(decision).json(), operator.get(decision).json()
+        assert mine["denied"] and mine["reason"] == "that word again" and "my secret" in mine["input"]["code"]
+        assert "answer" not in mine and "answer" in theirs
+        assert {k: v for k, v in theirs.items() if k != "answer"} == mine
+        other.error("GET", decision, 404, "not_found")
+        viewer.error("GET", decision, 403, "forbidden")
+        # What was allowed is nobody's question.
+        owner.post(path, {"command": ["true"]})
+        allowed = operator.get(f"{POLICIES}/decisions?sandbox={sandbox}&verdict=allow").json()["items"][-1]
+        owner.error("GET", f"{POLICIES}/decisions/{allowed['id']}", 404, "not_found")
+    owner.error("GET", decision, 404, "not_found")  # there is nobody any more whose it is
+    assert operator.get(decision).json() == theirs
