@@ -96,7 +96,7 @@ const struct sa_schema sa_schema_lifecycle = {.size = sizeof(struct sa_lifecycle
 #define PORTS(STRUCT, DOC)                                                                         \
     {                                                                                              \
         .name = "ports", .type = SA_MEMBER_INTS, SA_AT(STRUCT, ports), .low = 1, .high = 65535,    \
-        .max_count = SA_PORTS_MAX, .doc = DOC                                                      \
+        .max_count = SA_PORTS_MAX, .doc = (DOC)                                                    \
     }
 
 static const struct sa_member egress[] = {

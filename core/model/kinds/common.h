@@ -64,44 +64,45 @@ int sa_check_security_context(enum sa_security_level level, const char *context,
 #define SA_AT(STRUCT, FIELD) .offset = offsetof(STRUCT, FIELD)
 #define SA_BOOL(STRUCT, FIELD, NAME, DOC)                                                          \
     {                                                                                              \
-        .name = NAME, .type = SA_MEMBER_BOOL, SA_AT(STRUCT, FIELD), .doc = DOC                     \
+        .name = (NAME), .type = SA_MEMBER_BOOL, SA_AT(STRUCT, FIELD), .doc = (DOC)                 \
     }
 #define SA_INT(STRUCT, FIELD, NAME, LOW, HIGH, DOC)                                                \
     {                                                                                              \
-        .name = NAME, .type = SA_MEMBER_INT, SA_AT(STRUCT, FIELD), .low = LOW, .high = HIGH,       \
-        .doc = DOC                                                                                 \
+        .name = (NAME), .type = SA_MEMBER_INT, SA_AT(STRUCT, FIELD), .low = (LOW), .high = (HIGH), \
+        .doc = (DOC)                                                                               \
     }
 #define SA_TEXT(STRUCT, FIELD, NAME, MAX, FORMAT, DOC)                                             \
     {                                                                                              \
-        .name = NAME, .type = SA_MEMBER_TEXT, SA_AT(STRUCT, FIELD), .max_bytes = MAX,              \
-        .format = FORMAT, .doc = DOC                                                               \
+        .name = (NAME), .type = SA_MEMBER_TEXT, SA_AT(STRUCT, FIELD), .max_bytes = (MAX),          \
+        .format = (FORMAT), .doc = (DOC)                                                           \
     }
 #define SA_TEXTS(STRUCT, FIELD, NAME, COUNT, MAX, FORMAT, DOC)                                     \
     {                                                                                              \
-        .name = NAME, .type = SA_MEMBER_TEXTS, SA_AT(STRUCT, FIELD), .max_count = COUNT,           \
-        .max_bytes = MAX, .format = FORMAT, .doc = DOC                                             \
+        .name = (NAME), .type = SA_MEMBER_TEXTS, SA_AT(STRUCT, FIELD), .max_count = (COUNT),       \
+        .max_bytes = (MAX), .format = (FORMAT), .doc = (DOC)                                       \
     }
 #define SA_TIME(STRUCT, FIELD, NAME, DOC)                                                          \
     {                                                                                              \
-        .name = NAME, .type = SA_MEMBER_TIME, SA_AT(STRUCT, FIELD), .doc = DOC                     \
+        .name = (NAME), .type = SA_MEMBER_TIME, SA_AT(STRUCT, FIELD), .doc = (DOC)                 \
     }
 #define SA_OBJECT(STRUCT, FIELD, NAME, SCHEMA, DOC)                                                \
     {                                                                                              \
-        .name = NAME, .type = SA_MEMBER_OBJECT, SA_AT(STRUCT, FIELD), .schema = SCHEMA, .doc = DOC \
+        .name = (NAME), .type = SA_MEMBER_OBJECT, SA_AT(STRUCT, FIELD), .schema = (SCHEMA),        \
+        .doc = (DOC)                                                                               \
     }
 #define SA_MAYBE(STRUCT, FIELD, NAME, SCHEMA, DOC) /* begins with `bool given` */                  \
     {                                                                                              \
-        .name = NAME, .type = SA_MEMBER_OBJECT, .flags = SA_MEMBER_GIVEN, SA_AT(STRUCT, FIELD),    \
-        .schema = SCHEMA, .doc = DOC                                                               \
+        .name = (NAME), .type = SA_MEMBER_OBJECT, .flags = SA_MEMBER_GIVEN, SA_AT(STRUCT, FIELD),  \
+        .schema = (SCHEMA), .doc = (DOC)                                                           \
     }
 #define SA_ITEMS(STRUCT, FIELD, NAME, COUNT, SCHEMA, DOC)                                          \
     {                                                                                              \
-        .name = NAME, .type = SA_MEMBER_LIST, SA_AT(STRUCT, FIELD), .max_count = COUNT,            \
-        .schema = SCHEMA, .doc = DOC                                                               \
+        .name = (NAME), .type = SA_MEMBER_LIST, SA_AT(STRUCT, FIELD), .max_count = (COUNT),        \
+        .schema = (SCHEMA), .doc = (DOC)                                                           \
     }
 #define SA_SCHEMA(STRUCT, MEMBERS)                                                                 \
     {                                                                                              \
-        .size = sizeof(STRUCT), .members = MEMBERS                                                 \
+        .size = sizeof(STRUCT), .members = (MEMBERS)                                               \
     }
 #define SA_REASON_MEMBERS(STRUCT)                                                                  \
     {.name = "reason",                                                                             \

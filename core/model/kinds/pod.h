@@ -48,7 +48,8 @@ struct sa_pod_seccomp {
 struct sa_pod_capabilities {
     struct sa_json_strings add, drop;
 };
-struct sa_pod_security { /* of a pod or a container; -1: not said */
+struct sa_pod_security { /* of a pod or a container, each what Kubernetes has there; ids -1: not
+                            said */
     int64_t run_as_user, run_as_group, fs_group;
     bool run_as_non_root, read_only_root, privileged;
     bool privilege_escalation; /* true when not said, as Kubernetes has it */

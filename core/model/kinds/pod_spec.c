@@ -24,14 +24,20 @@ static const struct sa_schema capabilities =
 
 #define ID(FIELD, NAME, DOC)                                                                       \
     {                                                                                              \
-        .name = NAME, .type = SA_MEMBER_INT, SA_AT(security, FIELD), .low = -1, .high = INT32_MAX, \
-        .initial = -1, .doc = DOC " -1: not said."                                                 \
+        .name = (NAME), .type = SA_MEMBER_INT, .flags = SA_MEMBER_QUIET, SA_AT(security, FIELD),   \
+        .low = 0, .high = INT32_MAX, .initial = -1, .doc = (DOC)                                   \
     }
+#define IDENTITY                                                                                   \
+    ID(run_as_user, "runAsUser", "User id."), ID(run_as_group, "runAsGroup", "Group id."),         \
+        SA_BOOL(security, run_as_non_root, "runAsNonRoot", "The user must not be root."),          \
+        SA_MAYBE(security, seccomp, "seccompProfile", &seccomp, "Filter of system calls.")
+
+static const struct sa_member pod_security_members[] = {
+    IDENTITY, ID(fs_group, "fsGroup", "Group of volumes."), {.name = NULL}};
+static const struct sa_schema pod_security = SA_SCHEMA(security, pod_security_members);
+
 static const struct sa_member security_members[] = {
-    ID(run_as_user, "runAsUser", "User id."),
-    ID(run_as_group, "runAsGroup", "Group id."),
-    ID(fs_group, "fsGroup", "Group of volumes."),
-    SA_BOOL(security, run_as_non_root, "runAsNonRoot", "The user must not be root."),
+    IDENTITY,
     SA_BOOL(security, read_only_root, "readOnlyRootFilesystem", "The root cannot be written."),
     SA_BOOL(security, privileged, "privileged", "Never set by us."),
     {.name = "allowPrivilegeEscalation",
@@ -40,7 +46,6 @@ static const struct sa_member security_members[] = {
      .initial = true,
      .doc = "no_new_privs is not set."},
     SA_OBJECT(security, capabilities, "capabilities", &capabilities, "Added and dropped."),
-    SA_MAYBE(security, seccomp, "seccompProfile", &seccomp, "Filter of system calls."),
     {.name = NULL}};
 static const struct sa_schema security_schema = SA_SCHEMA(security, security_members);
 
@@ -97,7 +102,7 @@ static const struct sa_schema mount = SA_SCHEMA(struct sa_pod_mount, mount_membe
 
 #define QUANTITY(TYPE, FIELD, NAME)                                                                \
     {                                                                                              \
-        .name = NAME, .type = TYPE, SA_AT(struct sa_pod_quantities, FIELD), .high = INT64_MAX,     \
+        .name = (NAME), .type = (TYPE), SA_AT(struct sa_pod_quantities, FIELD), .high = INT64_MAX, \
         .doc = "How much."                                                                         \
     }
 static const struct sa_member quantity_members[] = {
@@ -224,7 +229,7 @@ static const struct sa_member spec_members[] = {
      .type = SA_MEMBER_OBJECT,
      .flags = SA_MEMBER_FIXED,
      SA_AT(pod, security),
-     .schema = &security_schema,
+     .schema = &pod_security,
      .doc = "Of all containers."},
     {.name = "initContainers",
      .type = SA_MEMBER_LIST,

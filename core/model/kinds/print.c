@@ -22,6 +22,8 @@ static things list_at(const void *at)
 
 bool sa_member_has_default(const struct sa_member *m)
 {
+    if (m->flags & SA_MEMBER_QUIET)
+        return false;
     return m->initial != 0 || m->initial_texts || m->initial_text ||
            (m->type == SA_MEMBER_ENUM && m->names[0][0] && !(m->flags & SA_MEMBER_REQUIRED));
 }
@@ -121,7 +123,7 @@ static bool is_nothing(const struct sa_member *m, const void *at)
     case SA_MEMBER_CPU:
     case SA_MEMBER_BYTES:
     case SA_MEMBER_TIME:
-        return *(const int64_t *)at == 0;
+        return *(const int64_t *)at == ((m->flags & SA_MEMBER_QUIET) ? m->initial : 0);
     case SA_MEMBER_NUMBER:
         return !(*(const double *)at > 0 || *(const double *)at < 0);
     case SA_MEMBER_ENUM:

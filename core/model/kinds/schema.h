@@ -55,7 +55,8 @@ enum {                         /* flags */
        SA_MEMBER_REQUIRED = 1, /* must be there, and not be empty */
        SA_MEMBER_FIXED = 2,    /* an update may not change it; of the first level */
        SA_MEMBER_ONCE = 4,     /* an update may set it when it is empty, and not change it */
-       SA_MEMBER_GIVEN = 8     /* OBJECT: the struct begins with `bool given`: it is there */
+       SA_MEMBER_GIVEN = 8,    /* OBJECT: the struct begins with `bool given`: it is there */
+       SA_MEMBER_QUIET = 16    /* INT: not written when it is `initial`, which stands for absent */
 };
 
 struct sa_schema;

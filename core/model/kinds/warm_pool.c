@@ -9,8 +9,8 @@ typedef struct sa_warm_pool_status status;
 
 #define JSON(STRUCT, FIELD, NAME, DOC)                                                             \
     {                                                                                              \
-        .name = NAME, .type = SA_MEMBER_JSON, SA_AT(STRUCT, FIELD),                                \
-        .max_bytes = SA_POOL_PARAMS_MAX_BYTES, .doc = DOC                                          \
+        .name = (NAME), .type = SA_MEMBER_JSON, SA_AT(STRUCT, FIELD),                              \
+        .max_bytes = SA_POOL_PARAMS_MAX_BYTES, .doc = (DOC)                                        \
     }
 
 static const struct sa_member scaling_members[] = {

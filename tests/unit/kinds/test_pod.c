@@ -31,6 +31,10 @@ static void test_defaults(void **state)
     assert_true(c->security.privilege_escalation);
     assert_int_equal(((const struct sa_pod_status *)sa_object_status(object))->phase,
                      SA_POD_PENDING);
+    size_t length;
+    const char *json = sa_object_spec_json(object, &length);
+    assert_null(strstr(json, "runAs"));
+    assert_null(strstr(json, "fsGroup"));
     empty_status_is_right(&sa_resource_pod);
 }
 
@@ -99,6 +103,12 @@ static const struct refusal specs[] = {
      "integer in 0.."},
     {SPEC(",\"securityContext\":{\"runAsUser\":\"root\"}"), "spec.securityContext.runAsUser",
      "integer"},
+    {SPEC(",\"securityContext\":{\"privileged\":true}"), "spec.securityContext.privileged",
+     "unknown field"},
+    {IN(",\"securityContext\":{\"fsGroup\":1}"), "spec.containers[0].securityContext.fsGroup",
+     "unknown field"},
+    {IN(",\"securityContext\":{\"runAsUser\":-1}"), "spec.containers[0].securityContext.runAsUser",
+     "integer in 0.."},
     {SPEC(",\"volumes\":[{\"name\":\"a\",\"hostPath\":{\"path\":\"/\"}}]"),
      "spec.volumes[0].hostPath", "unknown field"},
     {SPEC(",\"volumes\":[{\"name\":\"a\",\"emptyDir\":{\"sizeLimit\":\"x\"}}]"),
