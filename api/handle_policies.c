@@ -126,7 +126,7 @@ static void on_changed(void *user, const struct sa_error *err)
     sa_http_request_on_closed(c->request, NULL, NULL);
     if (!err)
         respond_state(c->app, c->request);
-    else if (err->code == SA_EINVALID)
+    else if (err->code == SA_EINVALID || err->code == SA_ETOOLARGE)
         respond_refused(c, err);
     else
         sa_http_respond_error(c->request, err);

@@ -49,7 +49,7 @@ static int rule_row(struct sa_table *table, struct sa_json_obj *item, struct sa_
     int64_t version = 0, tests = 0, calls, denials;
     if (sa_json_get_string(item, "name", 256, &name, err) < 0 ||
         sa_json_get_string(item, "point", 64, &point, err) < 0 ||
-        sa_json_get_string(item, "file", 4096, &file, err) < 0 ||
+        sa_json_get_string(item, "path", 4096, &file, err) < 0 ||
         sa_json_opt_int(item, "version", 0, INT64_MAX, &version, NULL, err) < 0 ||
         sa_json_opt_int(item, "tests", 0, INT64_MAX, &tests, NULL, err) < 0 ||
         sa_json_get_int(item, "calls", 0, INT64_MAX, &calls, err) < 0 ||
@@ -226,17 +226,22 @@ static int print_reload(struct sa_json_obj *root, struct sa_error *err)
     struct sa_json_obj reload, tests;
     int64_t generation = 0, passed = 0;
     double ms = 0;
-    bool given, tested;
+    bool given, tested, changed = true;
     /* `reload` answers with the whole state, or with the reload alone. */
     if (sa_json_opt_obj(root, "lastReload", &reload, &given, err) < 0)
         return -1;
     if (!given)
         reload = *root;
     if (sa_json_opt_int(&reload, "generation", 0, INT64_MAX, &generation, NULL, err) < 0 ||
+        sa_json_opt_bool(&reload, "changed", &changed, NULL, err) < 0 ||
         sa_json_opt_double(&reload, "durationMs", 0, 1e12, &ms, NULL, err) < 0 ||
         sa_json_opt_obj(&reload, "tests", &tests, &tested, err) < 0 ||
         (tested && sa_json_opt_int(&tests, "passed", 0, INT64_MAX, &passed, NULL, err) < 0))
         return -1;
+    if (!changed) {
+        printf("generation %lld stays in force: the rules are the same\n", (long long)generation);
+        return 0;
+    }
     printf("generation %lld is in force, after %.0f ms", (long long)generation, ms);
     if (passed) /* those of a rollback passed long ago */
         printf(" and %lld tests", (long long)passed);

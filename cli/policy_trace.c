@@ -57,17 +57,19 @@ static const char *text_of(struct sa_json_obj *obj, const char *key)
     return text;
 }
 
-/* "12:30:05 dec-... execute sb-... deny by deny-miners/miner: mining is not allowed here" */
+/* What has an error was decided by the default.
+ * "12:30:05 dec-... execute sb-... deny by deny-miners/miner: mining is not allowed here" */
 static void print_decision(struct sa_json_obj *item)
 {
     const char *about = text_of(item, "sandbox"), *error = text_of(item, "error"),
                *rule = text_of(item, "rule");
     const char *at = text_of(item, "at"), *reason = text_of(item, "reason");
     size_t date = strcspn(at, "T"); /* today's, most likely */
-    sa_autofree char *line = sa_printf(
-        "%.8s  %s  %-10s %s  %s%s%s%s%s", at + date + (at[date] == 'T'), text_of(item, "id"),
-        text_of(item, "point"), *about ? about : "-", *error ? "default" : text_of(item, "verdict"),
-        *rule ? " by " : "", rule, *reason || *error ? ": " : "", *error ? error : reason);
+    sa_autofree char *line =
+        sa_printf("%.8s  %s  %-10s %s  %s%s%s%s%s", at + date + (at[date] == 'T'),
+                  text_of(item, "id"), text_of(item, "point"), *about ? about : "-",
+                  *error ? "default" : text_of(item, "verdict"), *rule && !*error ? " by " : "",
+                  *error ? "" : rule, *reason || *error ? ": " : "", *error ? error : reason);
     sa_make_printable(line);
     puts(line);
 }

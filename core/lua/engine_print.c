@@ -22,6 +22,15 @@ static void put_json(struct sa_json_w *w, const char *key, const struct sa_value
     sa_json_put_raw(w, key, json.data, json.length);
 }
 
+/* Which of the folders it is from. */
+static void print_origin(const struct sa_bundle *bundle, const struct sa_value *name,
+                         struct sa_json_w *w)
+{
+    for (size_t i = 0; i < sa_bundle_count(bundle); i++)
+        if (sa_value_is(name, sa_bundle_file(bundle, i)->name))
+            sa_json_put_string(w, "path", sa_bundle_file(bundle, i)->origin);
+}
+
 static void print_rule(const struct sa_generation *g, const struct sa_value *described,
                        struct sa_json_w *w)
 {
@@ -32,6 +41,8 @@ static void print_rule(const struct sa_generation *g, const struct sa_value *des
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         struct sa_value value = sa_value_get(described, members[i]);
         put_json(w, members[i], &value);
+        if (strcmp(members[i], "file") == 0)
+            print_origin(g->bundle, &value, w);
     }
     if (name.type == SA_VALUE_STRING)
         HASH_FIND(hh, g->rules, name.data, name.length, rule); // NOLINT(clang-analyzer-*)
@@ -71,10 +82,8 @@ static void print_texts(const struct sa_bundle *bundle, const struct sa_value *d
     snprintf(rule, sizeof rule, "%.*s", (int)name.length, name.data);
     snprintf(test, sizeof test, "%.*s_test.lua", (int)name.length - 4, name.data);
     const struct sa_bundle_file *file = find_file(bundle, rule);
-    if (file) {
-        sa_json_put_string(w, "path", file->origin);
+    if (file)
         sa_json_put_stringn(w, "text", file->text, file->length);
-    }
     file = find_file(bundle, test);
     if (file)
         sa_json_put_stringn(w, "testText", file->text, file->length);

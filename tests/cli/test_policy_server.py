@@ -194,12 +194,23 @@ def test_trace_follows(operator):
         follower.wait(30)
 
 
+def test_a_reload_of_the_same_rules_says_so(operator):
+    assert operator("policy", "reload").stdout == b"generation 1 stays in force: the rules are the same\n"
+
+
+def test_a_file_that_is_too_large_is_refused_like_any_other_mistake(operator):
+    operator.rule.with_name("large.lua").write_text(" " * 100_000)
+    result = operator("policy", "reload")
+    assert result.returncode == 1 and result.stderr.startswith(b"secureagent policy reload: refused"), result
+    assert b"large.lua: " in result.stderr
+
+
 def test_list_shows_rules_by_point(operator):
     operator.run("nmap")
     lines = operator("policy", "list").stdout.decode().splitlines()
     assert re.fullmatch(r"generation 1, from files, since \d+s \([0-9a-f]{12}\)", lines[0])
     rows = [line.split() for line in lines[3:]]
-    assert ["execute", "no-scanners", "1", "2", "1", "1", "policies/no-scanners.lua"] in rows
+    assert ["execute", "no-scanners", "1", "2", "1", "1", str(operator.rule)] in rows
     points = [row[0] for row in rows]
     assert points == sorted(points, key=points.index)  # each point's are together
 
