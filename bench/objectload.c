@@ -123,12 +123,13 @@ static void close_store(void)
 
 static long resident_kb(void)
 {
-    long pages = 0;
+    char line[128];
     FILE *file = fopen("/proc/self/statm", "re");
-    if (!file || fscanf(file, "%*s %ld", &pages) != 1)
+    const char *second = file && fgets(line, sizeof line, file) ? strchr(line, ' ') : NULL;
+    if (!second)
         die("/proc/self/statm cannot be read");
     fclose(file);
-    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+    return strtol(second, NULL, 10) * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 /* One call ended; the writer goes on with the next. */
@@ -235,14 +236,19 @@ static void run(const char *name, void (*step)(int64_t *), int target, int write
     free(bench.samples);
 }
 
+static int number(const char *text)
+{
+    return (int)strtol(text, NULL, 10);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 4 || atoi(argv[2]) < 1 || atoi(argv[3]) < 1)
+    if (argc != 4 || number(argv[2]) < 1 || number(argv[3]) < 1)
         die("usage: sa-objectload FOLDER|- COUNT ROUNDS");
     const char *folder = strcmp(argv[1], "-") == 0 ? NULL : argv[1];
     bench.loop = sa_loop_new(NULL);
-    bench.count = atoi(argv[2]);
-    bench.rounds = atoi(argv[3]);
+    bench.count = number(argv[2]);
+    bench.rounds = number(argv[3]);
     open_store(folder);
     long before_kb = resident_kb();
     printf("{");

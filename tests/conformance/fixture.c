@@ -277,10 +277,10 @@ static void on_list(void *user, const struct sa_error *err, const struct sa_obje
     assert_false(l->done);
     assert_true(!err != !page);
     l->done = true;
-    if (err) {
+    if (err)
         l->err = *err;
+    if (!page)
         return;
-    }
     l->count = page->count;
     l->remaining = page->remaining;
     l->version = sa_arena_strdup(l->w->arena, page->resource_version);

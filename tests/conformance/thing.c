@@ -72,10 +72,10 @@ static const struct thing_status empty = {.phase = ""};
 
 #define KIND(NAME, PLURAL, NAMESPACED, TTL)                                                        \
     {                                                                                              \
-        .name = NAME, .plural = PLURAL, .api_version = "test.secureagent.dev/v1",                  \
-        .namespaced = NAMESPACED, .decode_spec = decode_spec, .decode_status = decode_status,      \
+        .name = (NAME), .plural = (PLURAL), .api_version = "test.secureagent.dev/v1",              \
+        .namespaced = (NAMESPACED), .decode_spec = decode_spec, .decode_status = decode_status,    \
         .print_spec = print_spec, .print_status = print_status, .empty_status = &empty,            \
-        .check_update = check_update, .fields = fields, .ttl_ms = TTL                              \
+        .check_update = check_update, .fields = fields, .ttl_ms = (TTL)                            \
     }
 const struct sa_kind thing_kind = KIND("Thing", "things", true, 0);
 const struct sa_kind other_kind = KIND("Other", "others", true, 0);

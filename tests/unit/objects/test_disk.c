@@ -31,7 +31,7 @@ static int lift_limit(void **state)
 static void test_survives_a_restart(void **state)
 {
     struct world *w = *state;
-    const struct sa_object *made = ok(create_(
+    ok(create_(
         w, &thing_kind, false,
         "{'metadata':{'name':'a','labels':{'x':'1'},'annotations':{'n':'a \\u0001 b'},'finalizers':"
         "['t.dev/f'],'ownerReferences':[{'apiVersion':'v1','kind':'A','name':'b','uid':'1',"
@@ -39,7 +39,8 @@ static void test_survives_a_restart(void **state)
     ok(create_(w, &cluster_kind, false, "{'metadata':{'name':'wide'}}"));
     ok(create_(w, &thing_kind, false, "{'metadata':{'name':'gone'}}"));
     ok(delete_(w, &thing_kind, "gone", NULL));
-    made = ok(patch_(w, &thing_kind, "a", SA_SUBRESOURCE_STATUS, NULL, "{'status':{'seen':2}}"));
+    const struct sa_object *made =
+        ok(patch_(w, &thing_kind, "a", SA_SUBRESOURCE_STATUS, NULL, "{'status':{'seen':2}}"));
     struct listing before = list_(w, &thing_kind, NULL, 0, NULL);
     world_reopen(w);
     const struct sa_object *again = ok(get_(w, &thing_kind, "a"));

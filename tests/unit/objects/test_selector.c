@@ -112,17 +112,17 @@ static void test_limits(void **state)
     (void)state;
     struct sa_arena *arena = sa_arena_new();
     for (int i = 1; i < SA_SELECTOR_VALUES_MAX; i++)
-        strcat(text, ",");
-    strcat(text, ")");
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s", ",");
+    snprintf(text + strlen(text), sizeof text - strlen(text), "%s", ")");
     assert_int_equal(sa_selector_parse(text, arena, &s, &err), 0);
     assert_int_equal(s.items[0].count, SA_SELECTOR_VALUES_MAX);
-    strcat(text, ",b=1");
+    snprintf(text + strlen(text), sizeof text - strlen(text), "%s", ",b=1");
     assert_int_equal(sa_selector_parse(text, arena, &s, &err), -1);
     text[0] = '\0';
     for (int i = 0; i < SA_SELECTOR_MAX; i++)
-        strcat(text, i ? ",a" : "a");
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s", i ? ",a" : "a");
     assert_int_equal(sa_selector_parse(text, arena, &s, &err), 0);
-    strcat(text, ",a");
+    snprintf(text + strlen(text), sizeof text - strlen(text), "%s", ",a");
     assert_int_equal(sa_selector_parse(text, arena, &s, &err), -1);
     memset(text, 'k', 254);
     text[254] = '\0';

@@ -176,11 +176,11 @@ static void test_backs_off(void **state)
     for (size_t i = 0; i < sizeof pauses / sizeof *pauses; i++) {
         assert_true(sa_workqueue_idle(w->queue, (int64_t)pauses[i] - 1));
         assert_false(sa_workqueue_idle(w->queue, (int64_t)pauses[i]));
-        strcat(story, "k ");
+        snprintf(story + strlen(story), sizeof story - strlen(story), "%s", "k ");
         pass_until(w, pauses[i], story);
     }
     w->result = SA_WORK_OK;
-    strcat(story, "k ");
+    snprintf(story + strlen(story), sizeof story - strlen(story), "%s", "k ");
     pass_until(w, 50, story);
     assert_true(sa_workqueue_idle(w->queue, 100000));
     w->result = SA_WORK_RETRY; /* what went well once begins anew */
@@ -233,7 +233,7 @@ static void test_at_random(void **state)
         clock_ms += (uint64_t)(rand_r(&seed) % 2);
         uv_run(w->loop, UV_RUN_NOWAIT);
         for (; read + 6 <= w->story.length; read += 6) {
-            int begun = atoi(w->story.data + read + 3);
+            long begun = strtol(w->story.data + read + 3, NULL, 10);
             assert_true(owed[begun] && !working[begun]);
             owed[begun] = false;
             working[begun] = true;
@@ -251,7 +251,7 @@ static void test_at_random(void **state)
         uv_run(w->loop, UV_RUN_ONCE);
     }
     for (; read + 6 <= w->story.length; read += 6)
-        owed[atoi(w->story.data + read + 3)] = false;
+        owed[strtol(w->story.data + read + 3, NULL, 10)] = false;
     for (int k = 0; k < KEYS; k++)
         assert_false(owed[k]);
 }
