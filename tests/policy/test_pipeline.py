@@ -107,3 +107,42 @@ def test_large_answers_come_in_more_packets(worker):
     answers, packets = w.call_many("admission", bodies)
     assert packets > 1
     assert [body["result"]["x"] for _, body in answers] == [body["x"] for body in bodies]
+
+
+READS = {
+    "one": "local v = input.m07 return v .. tostring(input.none)",
+    "many": "local t = {} for i = 0, 19 do t[#t + 1] = input[string.format('m%02d', i)] end return table.concat(t, ',') .. tostring(input.none)",
+    "all": "local n = 0 for k, v in pairs(input) do n = n + 1 end return n .. input.m03",
+    "then all": "local a, m = input.inner, input.m05 local n = 0 for k, v in pairs(input) do n = n + 1 if k == 'inner' and v ~= a then n = 1000 end end return n .. m .. a.x",
+    "same": "return tostring(input.inner == input.inner and input.list == input.list)",
+    "lists": "local s = 0 for _, v in ipairs(input.list) do s = s + v end return s .. '/' .. #input.list .. input.list[70]",
+    "nested": "return input.inner.deep.er[2].z .. tostring(input.inner.deep.none) .. tostring(input.list.none) .. tostring(input.inner[1])",
+    "maps": "local s = 0 for i = 1, #input.maps do s = s + input.maps[i].i end return s .. keys(input.maps[200])[1]",
+    "copied": "local c = copy(input) c.inner.x = 'y' return c.inner.x .. input.inner.x .. merge(input.inner, { x = 1 }).deep.er[1].z",
+    "large": "return #keys(input.large) .. input.large.k099",
+}
+
+
+def test_inputs_are_as_given_however_they_are_read(worker):
+    body = "".join(f"if input.how == '{how}' then return deny('x', (function() {text} end)()) end\n" for how, text in READS.items())
+    w = worker({"policies/a.lua": rule(body + "return allow({ timeoutMs = 7 })")})
+    given = {f"m{i:02}": f"v{i}" for i in range(20)} | {
+        "list": list(range(1, 71)), "inner": {"x": "i", "deep": {"er": [{"z": "a"}, {"z": "b"}]}},
+        "maps": [{"i": i} for i in range(1, 201)], "large": {f"k{i:03}": f"l{i}" for i in range(100)}}
+    expected = {
+        "one": "v7nil", "many": ",".join(f"v{i}" for i in range(20)) + "nil", "all": "25v3", "then all": "25v5i", "same": "true",
+        "lists": "2485/7070", "nested": "bnilnilnil", "maps": "20100i", "copied": "yia", "large": "100l99"}
+    for _ in range(2):
+        for how, result in expected.items():
+            assert w.call("execute", given | {"how": how})["reason"] == result, how
+            # Nothing of it is left for the next one, nor what a change has set.
+            assert w.call("execute", {"how": how[:0]})["result"] == {"timeoutMs": 7}
+    w = worker({"policies/a.lua": rule("if input.set then return allow({ timeoutMs = 7 }) end return deny('x', tostring(input.run))")})
+    assert w.call("execute", {"set": True})["verdict"] == "allow"
+    assert w.call("execute", {})["reason"] == "nil"
+
+
+def test_of_a_name_that_comes_twice_the_first_counts(worker):
+    for read in ("input.a", "(function() for k, v in pairs(input) do return v end end)()", "(function() local v = input.a return copy(input).a .. v end)()"):
+        w = worker({"policies/a.lua": rule(f"return deny('x', {read})")})
+        assert set(w.call("execute", {"a": "1", b"a": "2"})["reason"]) == {"1"}

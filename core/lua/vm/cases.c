@@ -103,7 +103,7 @@ static void push_input(lua_State *L, int test, struct sa_buf *bytes)
     lua_pop(L, 1);
     if (*bytes->data != SA_VALUE_MAP)
         sa_vm_raise(L, SA_VM_TYPE, "input: expected a map");
-    sa_convert_push(L, bytes->data, true);
+    sa_convert_push_frozen(L, bytes->data);
 }
 
 static int decide_case(lua_State *L)
@@ -115,7 +115,7 @@ static int decide_case(lua_State *L)
     bool all = lua_isstring(L, -1);
     lua_settop(L, 1);
     push_params(L, one->rule, 1);
-    push_input(L, 1, &vm->out);
+    push_input(L, 1, &vm->in);
     struct sa_vm_question question = {
         .point = one->rule->point, .only = all ? NULL : one->rule, .params = 2};
     vm->out.length = 0;
@@ -138,7 +138,7 @@ static int compare(lua_State *L)
         one->message = one->difference;
         return 0;
     }
-    sa_convert_push(L, vm->out.data, false);
+    sa_convert_push(L, vm->out.data);
     lua_pushstring(L, one->rule->name);
     lua_call(L, 3, 1);
     if (lua_isstring(L, -1)) {

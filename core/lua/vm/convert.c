@@ -8,52 +8,7 @@
 
 /* ---- value -> Lua ---- */
 
-static void push_item(lua_State *L, struct sa_value_reader *reader, const struct sa_value *value,
-                      bool frozen);
-
-/* Fill the table on top with what follows. */
-static size_t fill_map(lua_State *L, struct sa_value_reader *reader, bool frozen)
-{
-    struct sa_value key, value;
-    size_t count = 0;
-    for (int table = lua_gettop(L); sa_value_step_key(reader, &key); count++) {
-        lua_pushlstring(L, key.data, key.length);
-        value = sa_value_step(reader);
-        push_item(L, reader, &value, frozen);
-        lua_rawset(L, table);
-    }
-    return count;
-}
-
-static size_t fill_list(lua_State *L, struct sa_value_reader *reader, bool frozen)
-{
-    struct sa_value value;
-    int count = 0;
-    for (int table = lua_gettop(L); (value = sa_value_step(reader)).type != SA_VALUE_END;) {
-        push_item(L, reader, &value, frozen);
-        lua_rawseti(L, table, ++count);
-    }
-    return (size_t)count;
-}
-
-static void push_collection(lua_State *L, struct sa_value_reader *reader, bool map, bool frozen)
-{
-    luaL_checkstack(L, 8, "values are nested too deep");
-    sa_vm_check_deadline(L);
-    size_t *members = NULL, count;
-    if (frozen)
-        members = sa_frozen_input(L, !map);
-    else
-        lua_createtable(L, 0, 0);
-    count = map ? fill_map(L, reader, frozen) : fill_list(L, reader, frozen);
-    if (members)
-        *members = count;
-    if (frozen)
-        lua_pop(L, 1);
-}
-
-static void push_item(lua_State *L, struct sa_value_reader *reader, const struct sa_value *value,
-                      bool frozen)
+static void push_scalar(lua_State *L, const struct sa_value *value)
 {
     switch (value->type) {
     case SA_VALUE_FALSE:
@@ -67,22 +22,120 @@ static void push_item(lua_State *L, struct sa_value_reader *reader, const struct
     case SA_VALUE_STRING:
         lua_pushlstring(L, value->data, value->length);
         break;
-    case SA_VALUE_LIST:
-    case SA_VALUE_MAP:
-        push_collection(L, reader, value->type == SA_VALUE_MAP, frozen);
-        break;
-    case SA_VALUE_NIL:
-    case SA_VALUE_END:
     default:
         lua_pushnil(L);
     }
 }
 
-void sa_convert_push(lua_State *L, const void *data, bool frozen)
+static bool is_collection(const struct sa_value *value)
+{
+    return value->type == SA_VALUE_LIST || value->type == SA_VALUE_MAP;
+}
+
+static void push_item(lua_State *L, struct sa_value_reader *reader, const struct sa_value *value);
+
+/* Fill the table on top with what follows. */
+static void take_map(lua_State *L, struct sa_value_reader *reader)
+{
+    struct sa_value key, value;
+    while (sa_value_step_key(reader, &key)) {
+        lua_pushlstring(L, key.data, key.length);
+        value = sa_value_step(reader);
+        push_item(L, reader, &value);
+        lua_rawset(L, -3);
+    }
+}
+
+static void take_list(lua_State *L, struct sa_value_reader *reader)
+{
+    struct sa_value value;
+    for (int i = 1; (value = sa_value_step(reader)).type != SA_VALUE_END; i++) {
+        push_item(L, reader, &value);
+        lua_rawseti(L, -2, i);
+    }
+}
+
+static void push_item(lua_State *L, struct sa_value_reader *reader, const struct sa_value *value)
+{
+    if (!is_collection(value)) {
+        push_scalar(L, value);
+        return;
+    }
+    luaL_checkstack(L, 8, "values are nested too deep");
+    sa_vm_check_deadline(L);
+    lua_createtable(L, 0, 0);
+    (value->type == SA_VALUE_MAP ? take_map : take_list)(L, reader);
+}
+
+void sa_convert_push(lua_State *L, const void *data)
 {
     struct sa_value_reader reader = {.next = data};
     struct sa_value value = sa_value_step(&reader);
-    push_item(L, &reader, &value, frozen);
+    push_item(L, &reader, &value);
+}
+
+/* ---- value -> frozen ---- */
+
+static void push_frozen(lua_State *L, const struct sa_value *value)
+{
+    if (is_collection(value))
+        sa_frozen_push(L, value);
+    else
+        push_scalar(L, value);
+}
+
+void sa_convert_push_frozen(lua_State *L, const void *data)
+{
+    struct sa_value_reader reader = {.next = data};
+    struct sa_value value;
+    sa_value_next(&reader, &value);
+    push_frozen(L, &value);
+}
+
+bool sa_convert_member(lua_State *L, const struct sa_value *map, const char *name, size_t length)
+{
+    struct sa_value key, value;
+    struct sa_value_reader reader = sa_value_enter(map);
+    while (sa_value_next_member(&reader, &key, &value))
+        if (key.length == length && memcmp(key.data, name, length) == 0) {
+            push_frozen(L, &value);
+            return true;
+        }
+    return false;
+}
+
+static void fill_member(lua_State *L, int table, const struct sa_value *key,
+                        const struct sa_value *value)
+{
+    lua_pushlstring(L, key->data, key->length);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, table);
+    bool known = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (known) {
+        lua_pop(L, 1);
+        return;
+    }
+    push_frozen(L, value);
+    lua_rawset(L, table);
+}
+
+size_t sa_convert_fill(lua_State *L, const struct sa_value *collection)
+{
+    struct sa_value key, value;
+    struct sa_value_reader reader = sa_value_enter(collection);
+    int table = lua_gettop(L), count = 0;
+    luaL_checkstack(L, 10, "values are nested too deep");
+    sa_vm_check_deadline(L);
+    if (collection->type == SA_VALUE_MAP)
+        for (; sa_value_next_member(&reader, &key, &value); count++)
+            fill_member(L, table, &key, &value);
+    else
+        while (sa_value_next(&reader, &value)) {
+            push_frozen(L, &value);
+            lua_rawseti(L, table, ++count);
+        }
+    return (size_t)count;
 }
 
 /* ---- Lua -> value ---- */

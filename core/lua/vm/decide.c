@@ -1,8 +1,8 @@
 /*
  * The pipeline of a decision point: its rules in order, each on the input with the changes so far.
  *
- * On the stack, from `base`: the frozen input, its data, all changes so far (or nil), the answer
- * that stands (or nil); above, what is being worked on.
+ * On the stack, from `base`: the frozen input, its data (to be peeked at), all changes so far (or
+ * nil), the answer that stands (or nil); above, what is being worked on.
  */
 #include "rules.h"
 
@@ -136,7 +136,7 @@ static void apply_changes(lua_State *L, const struct deciding *d)
         sa_check_fields(L, changes, &d->point->changes, "changes");
     lua_getfield(L, d->data, d->point->target);
     sa_change_push(L, -1, changes, "changes");
-    lua_setfield(L, d->data, d->point->target);
+    sa_frozen_set(L, d->input, d->point->target);
     lua_settop(L, changes);
     sa_change_push(L, d->changes, changes, "changes");
     lua_replace(L, d->changes);
@@ -351,7 +351,7 @@ void sa_decide(lua_State *L, const struct sa_vm_question *question, struct sa_bu
                          .changes = base + 2,
                          .answer = base + 3};
     luaL_checkstack(L, 40, "a decision");
-    sa_frozen_table(L, base, "the input");
+    sa_frozen_peek(L, base);
     lua_pushnil(L);
     lua_pushnil(L);
     sa_value_map(out);
@@ -386,7 +386,7 @@ static int call(lua_State *L)
     const struct call *c = sa_vm_of(L)->argument;
     if (*(const uint8_t *)c->input != SA_VALUE_MAP)
         sa_vm_raise(L, SA_VM_PROTOCOL, "the input is no map");
-    sa_convert_push(L, c->input, true);
+    sa_convert_push_frozen(L, c->input);
     sa_decide(L, &c->question, c->out);
     return 0;
 }

@@ -5,7 +5,9 @@
  * table would, and raise an error that names the member when written.
  *
  * Inputs come from a pool: making a map anew costs more than a rule. What was handed out is
- * emptied after the call, when no rule can have kept it.
+ * emptied after the call, when no rule can have kept it. Nor is anything converted that no rule
+ * looks at: a collection of an input knows its bytes, and takes members from them as they are read,
+ * or all of them when it is gone through.
  */
 #ifndef SA_LUA_FROZEN_H
 #define SA_LUA_FROZEN_H
@@ -17,6 +19,8 @@ void sa_vm_open_frozen(struct sa_vm *vm);
 /* Push a frozen map or list of the pool and, on top, its data, to be filled with raw writes. When
  * that is done, how many members it has goes to what is returned, unless that is NULL. */
 size_t *sa_frozen_input(lua_State *L, bool list);
+/* Push a collection of the pool that shows this one. Its bytes must last for the protected call. */
+void sa_frozen_push(lua_State *L, const struct sa_value *collection);
 /* After each protected call. */
 void sa_vm_pool_reset(struct sa_vm *vm);
 
@@ -26,6 +30,11 @@ void sa_frozen_make(lua_State *L);
 
 /* If the value is frozen, push its data: never let that reach a rule. */
 bool sa_frozen_data(lua_State *L, int index);
+/* If the value is a frozen map, push its data, for lua_getfield() alone: members that nobody has
+ * read come only so. */
+bool sa_frozen_peek(lua_State *L, int index);
+/* Set that member of the frozen map at `index` (absolute) to the value on top, which is popped. */
+void sa_frozen_set(lua_State *L, int index, const char *name);
 /* Push the data of a frozen value, or a table itself; raise an error for anything else. `what` is
  * for the message: "has(): the list". */
 void sa_frozen_table(lua_State *L, int index, const char *what);

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { TEXT_MAX = 1024 * 1024, PAIRS = 4096 };
+enum { TEXT_MAX = 1024 * 1024, PAIRS = 4096, CHECK_EVERY = 64 };
 
 struct mentions {
     struct sa_buf *text; /* in lower case; behind it, the string that is looked for */
@@ -17,9 +17,10 @@ struct mentions {
     uint8_t pairs[PAIRS / 8];
 };
 
+/* The same for letters of either case (and for others that the same bit tells apart). */
 static size_t pair_of(const char *text)
 {
-    return ((size_t)(unsigned char)text[0] << 5 ^ (unsigned char)text[1]) % PAIRS;
+    return ((size_t)((unsigned char)text[0] | 32U) << 5 ^ ((unsigned char)text[1] | 32U)) % PAIRS;
 }
 
 /* Append a string in lower case, ASCII's alone, as string.lower() knows it. */
@@ -29,7 +30,7 @@ static void add_lower(lua_State *L, struct sa_buf *out, const char *text, size_t
         sa_vm_raise(L, SA_VM_ERROR, "mentions(): more than %d bytes", TEXT_MAX);
     char *to = sa_buf_reserve(out, length);
     for (size_t i = 0; i < length; i++)
-        to[i] = (char)(text[i] + ((unsigned char)(text[i] - 'A') < 26 ? 32 : 0));
+        to[i] = (char)(text[i] + ((unsigned char)(text[i] - 'A') < 26) * 32);
     out->length += length;
 }
 
@@ -99,11 +100,11 @@ static bool is_there(lua_State *L, struct mentions *m, bool word)
 {
     size_t length;
     const char *string = lua_tolstring(L, -1, &length);
+    if (!may_be_there(m, string, length))
+        return false;
     m->text->length = m->length;
     add_lower(L, m->text, string, length);
     const char *text = m->text->data, *part = text + m->length, *at = text;
-    if (!may_be_there(m, part, length))
-        return false;
     while ((at = memmem(at, m->length - (size_t)(at - text), part, length))) {
         size_t first = (size_t)(at - text);
         if (!word || ((!first || is_edge(m, first - 1)) && is_edge(m, first + length)))
@@ -125,13 +126,15 @@ static int mention(lua_State *L, bool word)
     take_text(L, &m);
     sa_frozen_table(L, 2, "mentions(): the list");
     for (int i = 1;; i++) {
-        sa_vm_check_deadline(L);
         lua_rawgeti(L, 3, i);
-        if (lua_isnil(L, -1))
+        int type = lua_type(L, -1);
+        if (type == LUA_TNIL)
             return 1;
-        if (lua_type(L, -1) != LUA_TSTRING)
+        if (type != LUA_TSTRING)
             sa_vm_raise(L, SA_VM_ERROR, "mentions(): element %d of the list is a %s", i,
                         luaL_typename(L, -1));
+        if (i % CHECK_EVERY == 0)
+            sa_vm_check_deadline(L);
         if (is_there(L, &m, word))
             return 1;
         lua_pop(L, 1);

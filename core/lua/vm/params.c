@@ -152,7 +152,7 @@ void sa_params_push(lua_State *L, const struct sa_vm_rule *rule, int input)
         return;
     }
     lua_getfield(L, input, "scope");
-    if (!sa_frozen_data(L, -1))
+    if (!sa_frozen_peek(L, -1))
         lua_newtable(L);
     lua_replace(L, top + 1);
     push_scoped(L, rule, top + 1);

@@ -285,6 +285,7 @@ void sa_vm_free(struct sa_vm *vm)
         lua_close(vm->L);
     for (size_t i = 0; i < vm->file_count; i++)
         free((char *)vm->files[i].text); /* those that were never compiled */
+    sa_buf_deinit(&vm->in);
     sa_buf_deinit(&vm->out);
     sa_buf_deinit(&vm->scratch);
     sa_buf_deinit(&vm->errors);

@@ -81,6 +81,7 @@ struct sa_vm {
     struct sa_vm_pool *pool; /* of frozen inputs: frozen.c */
     int env, env_meta;       /* references: env.c */
     int declare;             /* reference: what prelude/declare.lua returns */
+    struct sa_buf in;        /* of a test */
     struct sa_buf out;       /* a value under way */
     struct sa_buf scratch;   /* of a function in C, until it returns */
     void *argument;          /* of sa_vm_protect() */
