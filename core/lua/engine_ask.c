@@ -113,7 +113,9 @@ static void new_id(struct sa_engine *engine, char out[SA_ID_BYTES])
     }
     engine->random_left -= ID_BYTES;
     sa_base32(engine->random + engine->random_left, ID_BYTES, text);
-    snprintf(out, SA_ID_BYTES, "dec-%.*s", SA_ID_RANDOM_CHARS, text);
+    text[SA_ID_RANDOM_CHARS] = '\0';
+    memcpy(out, "dec-", 4);
+    memcpy(out + 4, text, SA_ID_RANDOM_CHARS + 1);
 }
 
 static bool is_denied(const struct sa_engine_call *call, const struct sa_value *verdict)
