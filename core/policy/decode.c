@@ -164,7 +164,7 @@ static int decode_texts(const struct decoder *d, const struct sa_policy_field *f
 
 static int decode_objects(const struct decoder *d, const struct sa_policy_field *field,
                           const struct sa_value *list, const struct place *place,
-                          struct sa_objects *into)
+                          struct sa_policy_list *into)
 {
     size_t count = 0;
     struct sa_value item;
@@ -177,7 +177,7 @@ static int decode_objects(const struct decoder *d, const struct sa_policy_field 
         if (decode_map(d, field->fields, &item, &here, items + i * field->size) < 0)
             return -1;
     }
-    *into = (struct sa_objects){.items = items, .count = count};
+    *into = (struct sa_policy_list){.items = items, .count = count};
     return 0;
 }
 
@@ -307,7 +307,7 @@ static void clear(const struct sa_policy_field *fields, void *into)
                                    [SA_FIELD_TEXTS] = sizeof(struct sa_json_strings),
                                    [SA_FIELD_MAP] = sizeof(struct sa_json_map),
                                    [SA_FIELD_OBJECT] = 0,
-                                   [SA_FIELD_OBJECTS] = sizeof(struct sa_objects),
+                                   [SA_FIELD_OBJECTS] = sizeof(struct sa_policy_list),
                                    [SA_FIELD_ANY] = sizeof(const char *)};
     for (; fields->name; fields++) {
         void *at = (char *)into + fields->offset;

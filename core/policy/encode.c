@@ -22,7 +22,7 @@ static void encode_map(const struct sa_json_map *map, struct sa_buf *out)
     sa_value_end(out);
 }
 
-static int encode_objects(const struct sa_policy_field *field, const struct sa_objects *objects,
+static int encode_objects(const struct sa_policy_field *field, const struct sa_policy_list *objects,
                           struct sa_buf *out, struct sa_error *err)
 {
     const char *item = objects->items;
@@ -74,7 +74,7 @@ static bool left_out(const struct sa_policy_field *field, const void *at)
     case SA_FIELD_MAP:
         return omit && ((const struct sa_json_map *)at)->count == 0;
     case SA_FIELD_OBJECTS:
-        return omit && ((const struct sa_objects *)at)->count == 0;
+        return omit && ((const struct sa_policy_list *)at)->count == 0;
     case SA_FIELD_OBJECT:
         return omit && all_zero(field->fields, at);
     }

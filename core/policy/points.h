@@ -142,7 +142,7 @@ struct sa_policy_egress_input {
     const char *sni;      /* of the ClientHello; NULL: none */
     const char *address;  /* it resolved to, once known */
     bool address_is_public, host_is_address;
-    struct sa_objects rules; /* of struct sa_policy_egress_rule */
+    struct sa_policy_list rules; /* of struct sa_policy_egress_rule */
     struct sa_policy_grant grant;
 };
 
@@ -184,7 +184,7 @@ struct sa_policy_scaling_input {
     struct sa_policy_pool pool;
     struct sa_policy_pods pods;
     struct sa_policy_demand demand;
-    struct sa_objects history;            /* of struct sa_policy_sample */
+    struct sa_policy_list history;        /* of struct sa_policy_sample */
     int64_t refill_p50_ms, refill_p95_ms; /* from wanting a pod to its being Ready */
     double last_scale_at;                 /* 0: never */
     int64_t last_scale_from, last_scale_to;
@@ -209,7 +209,7 @@ struct sa_policy_anomaly_input {
     struct sa_policy_who who;
     struct sa_policy_sandbox sandbox;
     struct sa_policy_counters counters;
-    struct sa_objects events; /* of struct sa_policy_event, oldest first, at most 64 */
+    struct sa_policy_list events; /* of struct sa_policy_event, oldest first, at most 64 */
 };
 enum sa_anomaly_action { SA_ANOMALY_NONE, SA_ANOMALY_ALERT, SA_ANOMALY_PAUSE, SA_ANOMALY_KILL };
 struct sa_policy_anomaly_output {

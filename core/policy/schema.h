@@ -18,10 +18,10 @@ enum sa_field_type {
     SA_FIELD_TEXTS,   /* struct sa_json_strings */
     SA_FIELD_MAP,     /* struct sa_json_map */
     SA_FIELD_OBJECT,  /* a struct in the struct */
-    SA_FIELD_OBJECTS, /* struct sa_objects: an array of structs */
+    SA_FIELD_OBJECTS, /* struct sa_policy_list: an array of structs */
     SA_FIELD_ANY,     /* const char *: JSON text of any value; NULL: absent */
 };
-struct sa_objects {
+struct sa_policy_list {
     void *items;
     size_t count;
 };

@@ -14,7 +14,7 @@
              : SA_FIELD_NUMBER, const char *                                                       \
              : SA_FIELD_TEXT, struct sa_json_strings                                               \
              : SA_FIELD_TEXTS, struct sa_json_map                                                  \
-             : SA_FIELD_MAP, struct sa_objects                                                     \
+             : SA_FIELD_MAP, struct sa_policy_list                                                     \
              : SA_FIELD_OBJECTS, default                                                           \
              : SA_FIELD_OBJECT)
 

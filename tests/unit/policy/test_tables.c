@@ -49,7 +49,7 @@ static size_t size_of(const struct sa_policy_field *field)
                                    [SA_FIELD_TEXT] = sizeof(const char *),
                                    [SA_FIELD_TEXTS] = sizeof(struct sa_json_strings),
                                    [SA_FIELD_MAP] = sizeof(struct sa_json_map),
-                                   [SA_FIELD_OBJECTS] = sizeof(struct sa_objects),
+                                   [SA_FIELD_OBJECTS] = sizeof(struct sa_policy_list),
                                    [SA_FIELD_ANY] = sizeof(const char *)};
     if (field->type != SA_FIELD_OBJECT)
         return sizes[field->type];
