@@ -21,14 +21,15 @@ static size_t walk(const struct sa_value *value, unsigned depth)
     struct sa_value key, item;
     size_t count = 1;
     require(depth <= SA_VALUE_DEPTH);
-    if (value->type == SA_VALUE_MAP)
-        while (sa_value_next_member(&reader, &key, &item)) {
-            require(item.type != SA_VALUE_NIL);
-            count += walk(&item, depth + 1);
-        }
-    else
-        while (sa_value_next(&reader, &item))
-            count += walk(&item, depth + 1);
+    /* Whoever takes the one for the other finds nothing. */
+    while (sa_value_next(&reader, &item)) {
+        require(value->type == SA_VALUE_LIST);
+        count += walk(&item, depth + 1);
+    }
+    while (sa_value_next_member(&reader, &key, &item)) {
+        require(value->type == SA_VALUE_MAP && item.type != SA_VALUE_NIL);
+        count += walk(&item, depth + 1);
+    }
     return count;
 }
 
