@@ -22,8 +22,8 @@ struct sa_sandboxes_options {
     uv_loop_t *loop;
     struct sa_store *store;
     struct sa_metrics *metrics;
-    int node_fd;                                /* taken */
-    struct sa_policy *policy;                   /* decides security contexts and ends; outlives them */
+    int node_fd;              /* taken */
+    struct sa_policy *policy; /* decides security contexts and ends; outlives them */
     /* How many executions run in it; NULL: nobody counts. */
     int64_t (*running)(void *owner, const char *id);
     size_t max_running;                         /* more creates answer SA_EQUOTA; 0: 1000 */
