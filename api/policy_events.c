@@ -79,7 +79,7 @@ static void on_flush(uv_timer_t *timer)
             tell(events, e);
             continue;
         }
-        HASH_DEL(events->entries, e);
+        HASH_DEL(events->entries, e); /* NOLINT: uthash */
         free(e);
     }
     if (!events->entries)
@@ -107,7 +107,7 @@ void sa_policy_events_free(struct sa_policy_events *events)
     if (!events)
         return;
     HASH_ITER (hh, events->entries, e, tmp) {
-        HASH_DEL(events->entries, e);
+        HASH_DEL(events->entries, e); /* NOLINT: uthash */
         free(e);
     }
     uv_close((uv_handle_t *)&events->timer, on_closed);
