@@ -26,6 +26,7 @@ struct sa_spools *sa_spools_new(const struct sa_spools_options *options, struct 
     struct sa_spools_options *o = &spools->options;
     *o = *options;
     o->folder = spools->folder = sa_strdup(options->folder);
+    spools->references = 1;
     if (!o->ring_bytes)
         o->ring_bytes = 16 * 1024 * 1024;
     if (o->ring_bytes < SA_SPOOL_RING_MIN)
@@ -39,12 +40,18 @@ struct sa_spools *sa_spools_new(const struct sa_spools_options *options, struct 
     return spools;
 }
 
-void sa_spools_free(struct sa_spools *spools)
+static void let_go(struct sa_spools *spools)
 {
-    if (!spools)
+    if (--spools->references)
         return;
     free(spools->folder);
     free(spools);
+}
+
+void sa_spools_free(struct sa_spools *spools)
+{
+    if (spools)
+        let_go(spools);
 }
 
 void sa_spools_figures(const struct sa_spools *spools, struct sa_spools_figures *out)
@@ -294,6 +301,7 @@ struct sa_spool *sa_spool_new(struct sa_spools *spools, const struct sa_spool_ev
 {
     struct sa_spool *s = sa_alloc(sizeof *s);
     s->spools = spools;
+    spools->references++;
     s->events = events;
     s->user = user;
     s->fd = -1;
@@ -310,6 +318,7 @@ void spool_release(struct sa_spool *s)
     for (uint64_t n = s->first; n <= s->next; n++)
         spool_forget_data(s, spool_block(s, n));
     free(s->blocks);
+    let_go(s->spools);
     free(s);
 }
 

@@ -90,6 +90,7 @@ struct sa_spools {
     char *folder;
     struct sa_spools_figures figures;
     bool complained;
+    size_t references; /* the owner's, and one of each spool: a thread may still be at work */
 };
 
 /* spool.c */

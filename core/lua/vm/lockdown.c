@@ -84,18 +84,18 @@ static int allow_calls(scmp_filter_ctx filter)
             return -1;
     for (size_t i = 0; i < sizeof socket_calls / sizeof socket_calls[0]; i++)
         if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, socket_calls[i], 1,
-                             SCMP_A0(SCMP_CMP_EQ, SA_LOCKDOWN_SOCKET)) < 0)
+                             SCMP_A0(SCMP_CMP_EQ, SA_LOCKDOWN_SOCKET, 0)) < 0)
             return -1;
-    if (stderr_is_kept &&
-        seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, SCMP_A0(SCMP_CMP_EQ, 2)) < 0)
+    if (stderr_is_kept && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
+                                           SCMP_A0(SCMP_CMP_EQ, 2, 0)) < 0)
         return -1;
     /* Of the unwinder, when the first Lua error is raised; there is no other thread to wake. */
     if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(futex), 1,
-                         SCMP_A1(SCMP_CMP_EQ, FUTEX_WAKE_PRIVATE)) < 0)
+                         SCMP_A1(SCMP_CMP_EQ, FUTEX_WAKE_PRIVATE, 0)) < 0)
         return -1;
     /* Memory of its own that is never code. */
     if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(madvise), 1,
-                         SCMP_A2(SCMP_CMP_EQ, MADV_DONTNEED)) < 0)
+                         SCMP_A2(SCMP_CMP_EQ, MADV_DONTNEED, 0)) < 0)
         return -1;
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
