@@ -219,7 +219,7 @@ void sa_handle_import_files(struct sa_app *app, struct sa_http_request *request,
 {
     static const struct sa_call_events events = {.writable = on_call_writable, .ended = on_ended};
     sa_autobuf body = SA_BUF_INIT;
-    enum sa_archive_format format;
+    enum sa_archive_format format = SA_ARCHIVE_TAR;
     struct sa_error error;
     const char *path = sa_http_request_query(request, "path");
     if (read_format(request, &format, &error) < 0) {

@@ -60,7 +60,7 @@ static void on_end(void *user, const struct sa_policy_verdict *verdict,
     s->ending = NULL;
     if (s->phase != SA_PHASE_RUNNING || (idle && (s->users || s->pausing != PAUSE_NOT)))
         return; /* used, paused or deleted meanwhile */
-    if (strcmp(action, "extend") == 0)
+    if (end && strcmp(action, "extend") == 0)
         extend(s, idle, end->extend_s, verdict->reason);
     else
         finish(s, idle, strcmp(action, "pause") == 0 ? SA_END_PAUSE : SA_END_DELETE,

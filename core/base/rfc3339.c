@@ -36,20 +36,39 @@ static int64_t fraction_ms(const char *text, const char **end)
     return ms;
 }
 
+static int two_digits(const char *text, int most)
+{
+    if (text[0] < '0' || text[0] > '9' || text[1] < '0' || text[1] > '9')
+        return -1;
+    int number = (text[0] - '0') * 10 + (text[1] - '0');
+    return number <= most ? number : -1;
+}
+
+/* "Z" or "+01:30", to its end. */
+static int offset_s(const char *text, int64_t *seconds)
+{
+    *seconds = 0;
+    if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0)
+        return 0;
+    if ((text[0] != '+' && text[0] != '-') || strlen(text) != strlen("+00:00") || text[3] != ':')
+        return -1;
+    int hours = two_digits(text + 1, 23), minutes = two_digits(text + 4, 59);
+    if (hours < 0 || minutes < 0)
+        return -1;
+    *seconds = (text[0] == '-' ? -1 : 1) * ((int64_t)hours * 60 + minutes) * 60;
+    return 0;
+}
+
 int sa_rfc3339_parse(const char *text, int64_t *wall_ms)
 {
     struct tm tm = {0};
-    unsigned hours = 0, minutes = 0;
-    char sign = '+', rest;
+    int64_t offset;
     const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
     if (!end)
         return -1;
     int64_t ms = fraction_ms(end, &end);
-    if (strcmp(end, "Z") != 0 && strcmp(end, "z") != 0 &&
-        (sscanf(end, "%c%2u:%2u%c", &sign, &hours, &minutes, &rest) != 3 ||
-         (sign != '+' && sign != '-') || hours > 23 || minutes > 59))
+    if (offset_s(end, &offset) < 0)
         return -1;
-    int64_t offset = ((int64_t)hours * 60 + minutes) * 60;
-    *wall_ms = ((int64_t)timegm(&tm) - (sign == '-' ? -offset : offset)) * 1000 + ms;
+    *wall_ms = ((int64_t)timegm(&tm) - offset) * 1000 + ms;
     return 0;
 }

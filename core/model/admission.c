@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const char *const metadata_names[] = {"name", "labels", "annotations"};
-static const char *const spec_names[] = {"runtime", "securityLevel",   "timeout",
-                                         "warm",    "resources",       "lifecycle",
+static const char *const spec_names[] = {"runtime", "securityLevel",    "timeout",
+                                         "warm",    "resources",        "lifecycle",
                                          "imports", "requiredControls", "securityContext"};
 
 static bool is_empty(const char *json, size_t length)

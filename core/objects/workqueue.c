@@ -91,6 +91,7 @@ static void drop_if_idle(struct sa_workqueue *queue, struct item *item)
     if (item->waiting || item->working || item->heap_slot || item->failures)
         return;
     struct group *group = item->group;
+    // The table is left before the memory. NOLINTNEXTLINE(clang-analyzer-unix.Malloc)
     HASH_DEL(queue->items, item);
     free(item);
     if (--group->references == 0) {

@@ -71,11 +71,23 @@ class Context:
         return self.api.request("DELETE", f"{self.path}/{self.id}", 204)
 
     def interrupted(self, code, started="started", **more):
-        """Run code that prints `started`, interrupt it then, and give its end and items."""
+        """Run code that prints `started`, interrupt it then, and give its end and items. Again and again,
+        as a user would: a signal between a shell's fork and exec is nobody's."""
         number = self.start(code, **more)
         self.wait_output(number, started)
+        over = threading.Event()
+
+        def again():
+            while not over.wait(5):
+                self.api.request("POST", f"{self.path}/{self.id}/interrupt")
         self.interrupt()
-        return self.end_of(number), self.items(number)
+        thread = threading.Thread(target=again)
+        thread.start()
+        try:
+            return self.end_of(number), self.items(number)
+        finally:
+            over.set()
+            thread.join()
 
 
 def in_parallel(functions):

@@ -1,4 +1,5 @@
-/* System calls by number, each with arguments that nobody can do anything with: prints "NUMBER ERRNO" lines. */
+/* System calls by number, each with arguments that nobody can do anything with: prints "NUMBER
+ * ERRNO" lines. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
