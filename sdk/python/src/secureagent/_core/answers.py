@@ -80,8 +80,9 @@ def error_for(code: str, message: str) -> errors.SecureAgentError:
 
 
 def _details(found: Any) -> list[errors.ErrorDetail]:
+    names = ("path", "reason", "rule", "decision")
     return [
-        errors.ErrorDetail(*(str(one.get(name, "")) for name in ("path", "reason", "rule", "decision")))
+        errors.ErrorDetail(*(str(one.get(name, "")) for name in names))
         for one in found or ()
         if isinstance(one, dict)
     ]
