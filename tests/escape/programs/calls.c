@@ -10,7 +10,7 @@ int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         errno = 0;
-        long result = syscall(atol(argv[i]), -1L, -1L, -1L, -1L, -1L, -1L);
+        long result = syscall(strtol(argv[i], NULL, 10), -1L, -1L, -1L, -1L, -1L, -1L);
         printf("%s %d\n", argv[i], result < 0 ? errno : 0);
     }
     return 0;
