@@ -204,6 +204,7 @@ static void part_stopped(struct sa_app_run *run)
     uv_close((uv_handle_t *)&run->prune_timer, NULL);
     sa_contexts_free(app->contexts);
     sa_ports_free(app->ports);
+    sa_port_passes_free(app->port_passes);
     sa_ws_free(app->ws);
     sa_talk_names_free(app->talk_names);
     sa_sandboxes_free(app->sandboxes);
@@ -372,6 +373,7 @@ static int open_parts(struct sa_app_run *run, const struct sa_app_options *optio
     app->allow_origin_count = options->allow_origin_count;
     app->idempotency = sa_idempotency_new(app->store);
     app->ports = sa_ports_new(app->loop);
+    app->port_passes = sa_port_passes_new();
     app->sandboxes =
         sa_sandboxes_new(&(struct sa_sandboxes_options){.loop = app->loop,
                                                         .store = app->store,

@@ -32,6 +32,7 @@ struct sa_app {
     struct sa_http_server *server;
     struct sa_signer *signer; /* api/sign.h */
     struct sa_ports *ports;   /* api/port.h */
+    struct sa_port_passes *port_passes;
     struct sa_policy *policy; /* policy/policy.h; asked through api/gate.h */
     struct sa_policy_events *policy_events;
     struct sa_policy_follow *policy_follows; /* streams of decisions */

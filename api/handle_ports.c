@@ -5,6 +5,7 @@
  */
 #include "api/gate.h"
 #include "api/port.h"
+#include "api/security_rules.h"
 #include "api/sign.h"
 
 #include "base/cleanup.h"
@@ -69,13 +70,21 @@ struct passage {
     struct sa_app *app;
     struct sa_http_request *request;
     struct sa_port_target target;
-    char id[SA_ID_BYTES];
+    char id[SA_ID_BYTES], key[SA_ID_BYTES];
+    uint64_t generation;
 };
+
+static struct sa_port_pass pass_of(const struct passage *p)
+{
+    return (struct sa_port_pass){p->id, p->key, p->target.port, p->generation};
+}
 
 static void on_allowed(void *user)
 {
     struct passage *p = user;
+    struct sa_port_pass pass = pass_of(p);
     struct sa_error error;
+    sa_port_passes_add(p->app->port_passes, &pass);
     p->target.sandbox = sa_sandbox_find(p->app->sandboxes, p->id);
     if (p->target.sandbox) {
         sa_port_proxy(p->app, p->request, &p->target);
@@ -91,6 +100,13 @@ static void ask_and_proxy(struct sa_app *app, struct sa_http_request *request,
     struct passage *p = sa_arena_alloc(sa_http_request_arena(request), sizeof *p);
     *p = (struct passage){.app = app, .request = request, .target = *target};
     snprintf(p->id, sizeof p->id, "%s", sa_sandbox_id(target->sandbox));
+    snprintf(p->key, sizeof p->key, "%s", principal->key_id);
+    p->generation = sa_rules_generation(app->policy);
+    struct sa_port_pass pass = pass_of(p);
+    if (p->generation && sa_port_passes_has(app->port_passes, &pass)) {
+        sa_port_proxy(app, request, &p->target);
+        return;
+    }
     sa_gate_then(sa_gate_port(&(struct sa_gate_who){app, principal, target->sandbox}, target->port),
                  request, on_allowed, p);
 }

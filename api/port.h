@@ -33,6 +33,18 @@ struct sa_port_conn_events {
 struct sa_ports *sa_ports_new(uv_loop_t *loop);
 void sa_ports_free(struct sa_ports *ports); /* after the sandboxes have ended; NULL is allowed */
 
+/* Whom the rules have allowed which port, remembered for a second (port_pass.c). */
+struct sa_port_passes;
+struct sa_port_pass {
+    const char *sandbox, *key; /* ids */
+    int port;
+    uint64_t generation; /* of the rules, when it was asked about */
+};
+struct sa_port_passes *sa_port_passes_new(void);
+void sa_port_passes_free(struct sa_port_passes *passes); /* NULL is allowed */
+bool sa_port_passes_has(struct sa_port_passes *passes, const struct sa_port_pass *pass);
+void sa_port_passes_add(struct sa_port_passes *passes, const struct sa_port_pass *pass);
+
 /* A connection to the port: with `reuse` perhaps one that was kept. Written to at once; whether
  * anybody listens is learnt by `closed`. */
 struct sa_port_conn *sa_port_conn_open(struct sa_ports *ports, struct sa_sandbox *sandbox, int port,
