@@ -32,22 +32,11 @@ static void finish(struct sa_gate *gate, const struct sa_denial *denial)
     sa_gate_forget(gate);
 }
 
-static void deny(struct sa_gate *gate, const struct sa_policy_verdict *verdict,
-                 const struct sa_error *error)
-{
-    struct sa_denial denial = {
-        .error = *error,
-        .why = {verdict->reason, verdict->rule, verdict->meta.id[0] ? verdict->meta.id : NULL}};
-    denial.error.path[0] = '\0'; /* the rule's: clients get it as such */
-    finish(gate, &denial);
-}
-
 void gate_answered(struct sa_gate *gate, const struct sa_policy_verdict *verdict)
 {
-    struct sa_error error;
     if (!verdict->allowed) {
-        sa_policy_error(verdict, &error);
-        deny(gate, verdict, &error);
+        const struct sa_denial denial = sa_denial_of(verdict);
+        finish(gate, &denial);
     } else if (--gate->left == 0) {
         finish(gate, NULL);
     }
@@ -56,7 +45,8 @@ void gate_answered(struct sa_gate *gate, const struct sa_policy_verdict *verdict
 void gate_fail(struct sa_gate *gate, const struct sa_policy_verdict *verdict,
                const struct sa_error *error)
 {
-    deny(gate, verdict, error);
+    const struct sa_denial denial = sa_denial_with(verdict, error);
+    finish(gate, &denial);
 }
 
 void sa_gate_on(struct sa_gate *gate, sa_gate_cb done, void *user)
@@ -98,23 +88,4 @@ void sa_gate_then(struct sa_gate *gate, struct sa_http_request *request, void (*
     *p = (struct passage){gate, request, go, user};
     sa_gate_on(gate, on_request_answer, p);
     sa_http_request_on_closed(request, on_client_gone, p);
-}
-
-void sa_respond_denial(struct sa_http_request *request, const struct sa_denial *denial)
-{
-    sa_http_respond_error_full(request, 0, &denial->error, &denial->why);
-}
-
-void sa_denial_print(const struct sa_denial *denial, struct sa_json_w *w)
-{
-    sa_json_put_array(w, "details");
-    sa_json_w_begin_object(w);
-    if (denial->why.reason)
-        sa_json_put_string(w, "reason", denial->why.reason);
-    if (denial->why.rule)
-        sa_json_put_string(w, "rule", denial->why.rule);
-    if (denial->why.decision)
-        sa_json_put_string(w, "decision", denial->why.decision);
-    sa_json_w_end_object(w);
-    sa_json_w_end_array(w);
 }

@@ -15,6 +15,7 @@
 
 #include "api/app.h"
 #include "api/context.h"
+#include "api/denial.h"
 #include "model/packages.h"
 
 struct sa_gate; /* a question under way */
@@ -56,10 +57,6 @@ struct sa_gate *sa_gate_admission(const struct sa_gate_who *who,
 
 /* ---- the answer ---- */
 
-struct sa_denial {
-    struct sa_error error; /* SA_EPOLICY; SA_EUNAVAILABLE: the rules could not be asked */
-    struct sa_http_why why;
-};
 /* `denial` is NULL when it is allowed. Once, from the loop; the gate is gone after it. */
 typedef void (*sa_gate_cb)(void *user, const struct sa_denial *denial);
 
@@ -71,9 +68,5 @@ void sa_gate_then(struct sa_gate *gate, struct sa_http_request *request, void (*
                   void *user);
 /* Nobody wants to know any more: nothing comes. NULL is allowed. */
 void sa_gate_forget(struct sa_gate *gate);
-
-void sa_respond_denial(struct sa_http_request *request, const struct sa_denial *denial);
-/* The member "details" of an error that is told otherwise than over HTTP. */
-void sa_denial_print(const struct sa_denial *denial, struct sa_json_w *w);
 
 #endif

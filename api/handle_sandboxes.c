@@ -100,18 +100,17 @@ static void make(struct creation *c, const struct sa_security_answer *security)
 
 /* ---- the security context ---- */
 
-static void refuse(struct creation *c, const struct sa_error *err)
+static void refuse(struct creation *c, const struct sa_denial *denial)
 {
     if (c->claim)
         sa_claim_abandon(c->claim);
     c->claim = NULL;
-    if (err->code == SA_EPOLICY) { /* its path is the rule's */
-        struct sa_error told = *err;
-        told.path[0] = '\0';
-        sa_http_respond_error_full(c->request, 0, &told, &(struct sa_http_why){.rule = err->path});
-    } else {
-        sa_http_respond_error(c->request, err);
-    }
+    sa_respond_denial(c->request, denial);
+}
+
+static void refuse_error(struct creation *c, const struct sa_error *error)
+{
+    refuse(c, &(struct sa_denial){.error = *error});
 }
 
 static void ask(struct creation *c);
@@ -125,23 +124,23 @@ static bool crossed(struct creation *c, uint64_t generation)
         return false;
     if (++c->tries == SA_POLICY_TRIES) {
         sa_policy_error_changing(&error);
-        refuse(c, &error);
+        refuse_error(c, &error);
     } else {
         ask(c);
     }
     return true;
 }
 
-static void on_security(void *user, const struct sa_error *err,
+static void on_security(void *user, const struct sa_denial *denial,
                         const struct sa_security_answer *security)
 {
     struct creation *c = user;
     c->security = NULL;
     sa_http_request_on_closed(c->request, NULL, NULL);
-    if (crossed(c, err ? sa_rules_generation(c->app->policy) : security->generation))
+    if (crossed(c, denial ? sa_rules_generation(c->app->policy) : security->generation))
         return;
-    if (err)
-        refuse(c, err);
+    if (denial)
+        refuse(c, denial);
     else
         make(c, security);
 }
@@ -167,7 +166,7 @@ static void create(struct creation *c)
                                         .user = c->principal->name,
                                         .role = sa_role_name(c->principal->role)};
     if (sa_sandbox_check_create(c->app->sandboxes, &c->spec, &error) < 0) {
-        refuse(c, &error);
+        refuse_error(c, &error);
         return;
     }
     const struct sa_security_answer *known = sa_security_known(security, &ask);
@@ -211,7 +210,7 @@ static void ask(struct creation *c)
     struct sa_error error;
     c->spec = c->asked;
     if (sa_admission_of_body(c->body, c->length, &object, &error) < 0) {
-        refuse(c, &error);
+        refuse_error(c, &error);
         return;
     }
     const struct sa_gate_admission admission = {.operation = "CREATE",

@@ -11,14 +11,14 @@
 
 static void send_create(struct sa_sandbox *s);
 
-static void on_again(void *user, const struct sa_error *err,
+static void on_again(void *user, const struct sa_denial *denial,
                      const struct sa_security_answer *security)
 {
     struct sa_sandbox *s = user;
-    struct sa_node_reply failed = {.type = SA_NODE_FAILED, .error = err};
+    struct sa_node_reply failed = {.type = SA_NODE_FAILED, .error = denial ? &denial->error : NULL};
     (void)security;
     s->submission.again = NULL;
-    if (err)
+    if (denial)
         s->submission.done(s, &failed);
     else
         send_create(s);

@@ -133,7 +133,7 @@ static void make_room(struct sa_security *s, int64_t minute)
 static void later(struct sa_security *s);
 
 /* Tell who waits; they may ask anew. The entry stays. */
-static void answer_calls(struct entry *e, const struct sa_error *err)
+static void answer_calls(struct entry *e, const struct sa_denial *denial)
 {
     struct sa_security_call *call;
     e->telling = true;
@@ -142,13 +142,13 @@ static void answer_calls(struct entry *e, const struct sa_error *err)
         void *user = call->user;
         DL_DELETE(e->calls, call);
         free(call);
-        done(user, err, err ? NULL : &e->answer);
+        done(user, denial, denial ? NULL : &e->answer);
     }
     e->telling = false;
 }
 
 /* Refusals are not kept. */
-static void fail(struct entry *e, const struct sa_error *err)
+static void fail(struct entry *e, const struct sa_denial *denial)
 {
     struct sa_security *s = e->security;
     e->state = ASKING; /* nobody finds an answer in it */
@@ -157,7 +157,7 @@ static void fail(struct entry *e, const struct sa_error *err)
     e->key = sa_printf("failed %llu", (unsigned long long)++s->uses);
     free(key);
     HASH_ADD_KEYPTR(hh, s->by_key, e->key, strlen(e->key), e);
-    answer_calls(e, err);
+    answer_calls(e, denial);
     entry_free(e);
 }
 
@@ -169,8 +169,8 @@ static void on_profile(void *user, struct sa_node_reply *reply)
     struct sa_security *s = e->security;
     s->sending = NULL;
     if (reply->error) {
-        const struct sa_error error = *reply->error;
-        fail(e, &error);
+        const struct sa_denial denial = {.error = *reply->error};
+        fail(e, &denial);
     } else {
         e->state = KNOWN;
     }
@@ -240,17 +240,18 @@ static void take_required(struct entry *e, const struct sa_json_strings *require
     e->answer.required.count = required->count;
 }
 
-static void on_rules(void *user, const struct sa_error *err, const struct sa_rules_answer *rules)
+static void on_rules(void *user, const struct sa_denial *denial,
+                     const struct sa_rules_answer *rules)
 {
     struct entry *e = user;
-    struct sa_error why = {0};
+    struct sa_denial unfit = {.error = {.code = SA_OK}};
     e->rules = NULL;
-    if (err) {
-        fail(e, err);
+    if (denial) {
+        fail(e, denial);
         return;
     }
-    if (sa_security_profile(e->level, rules, e->answer.profile, &e->profile, &why) < 0) {
-        fail(e, &why);
+    if (sa_security_profile(e->level, rules, e->answer.profile, &e->profile, &unfit.error) < 0) {
+        fail(e, &unfit);
         return;
     }
     e->answer.generation = rules->generation;
@@ -300,10 +301,11 @@ struct sa_security_call *sa_security_ask(struct sa_security *s, const struct sa_
     return wait_for(e, done, user);
 }
 
-static void on_warm(void *user, const struct sa_error *err, const struct sa_security_answer *answer)
+static void on_warm(void *user, const struct sa_denial *denial,
+                    const struct sa_security_answer *answer)
 {
     (void)user;
-    (void)err; /* told to those who create */
+    (void)denial; /* told to those who create */
     (void)answer;
 }
 

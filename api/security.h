@@ -11,6 +11,7 @@
 #ifndef SA_API_SECURITY_H
 #define SA_API_SECURITY_H
 
+#include "api/denial.h"
 #include "api/node_client.h"
 #include "nodelink/profile.h"
 #include "json/json.h"
@@ -50,7 +51,7 @@ void sa_security_warm(struct sa_security *security);
 /* `err` NULL: `answer` is in force at the node. Else SA_EPOLICY, SA_EUNAVAILABLE (rules or node
  * cannot be asked), SA_ECONTROL (what was decided cannot be had: the path is "securityLevel" or the
  * control). Once, from the loop, unless forgotten. */
-typedef void (*sa_security_cb)(void *user, const struct sa_error *err,
+typedef void (*sa_security_cb)(void *user, const struct sa_denial *denial,
                                const struct sa_security_answer *answer);
 struct sa_security_call *sa_security_ask(struct sa_security *security,
                                          const struct sa_security_ask *ask, sa_security_cb done,

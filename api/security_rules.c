@@ -39,9 +39,9 @@ static void call_free(struct sa_rules_call *call)
     free(call);
 }
 
-static void finish(struct sa_rules_call *call, const struct sa_error *err)
+static void finish(struct sa_rules_call *call, const struct sa_denial *denial)
 {
-    call->done(call->user, err, err ? NULL : &call->answer);
+    call->done(call->user, denial, denial ? NULL : &call->answer);
     call_free(call);
 }
 
@@ -73,10 +73,10 @@ static void copy_context(struct sa_arena *arena, const struct sa_policy_context 
 
 static void ask_anew(struct sa_rules_call *call)
 {
-    struct sa_error err;
+    struct sa_denial changing = {.error = {.code = SA_OK}};
     if (++call->tries == SA_POLICY_TRIES) {
-        sa_policy_error_changing(&err);
-        finish(call, &err);
+        sa_policy_error_changing(&changing.error);
+        finish(call, &changing);
         return;
     }
     for (size_t i = 0; i < SA_LANGUAGE_COUNT; i++) {
@@ -91,7 +91,6 @@ static bool take(struct sa_rules_call *call, const struct sa_policy_verdict *ver
                  const void *result)
 {
     const uint64_t generation = verdict->meta.generation;
-    struct sa_error err = {0};
     if (!call->answer.generation)
         call->answer.generation = generation;
     if (generation && generation != call->answer.generation) {
@@ -100,8 +99,8 @@ static bool take(struct sa_rules_call *call, const struct sa_policy_verdict *ver
     }
     if (verdict->allowed && result)
         return true;
-    sa_policy_error(verdict, &err);
-    finish(call, &err);
+    const struct sa_denial denial = sa_denial_of(verdict);
+    finish(call, &denial);
     return false;
 }
 

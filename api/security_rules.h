@@ -15,7 +15,7 @@ struct sa_rules_answer {
     struct sa_policy_context context;
     struct sa_policy_filter filters[SA_LANGUAGE_COUNT];
 };
-typedef void (*sa_rules_cb)(void *user, const struct sa_error *err,
+typedef void (*sa_rules_cb)(void *user, const struct sa_denial *denial,
                             const struct sa_rules_answer *answer);
 
 struct sa_rules_call;

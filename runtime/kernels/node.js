@@ -238,6 +238,7 @@ function evaluate(code, id) {
       return finish(id, value === undefined ? [] : [resultFrame(value, true)], 0);
     }
     if (value instanceof Exit) return exited(id, value);
+    if (childWasInterrupted(value)) return interrupted(id);
     finish(id, [errorFrame(value, answer.exceptionDetails, code)], 1);
   };
   try {
@@ -246,6 +247,11 @@ function evaluate(code, id) {
     if (error?.code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED') interrupted(id);
     else finish(id, [errorFrame(error)], 1);
   }
+}
+
+// The signal goes to all that runs: what waited for a child may learn of the child's end before its own.
+function childWasInterrupted(error) {
+  return error instanceof Error && 'pid' in error && (error.signal === 'SIGINT' || error.status === 130);
 }
 
 function interrupted(id) {

@@ -106,6 +106,13 @@ def test_node_interrupts_keep_the_state(node, code):
     assert node.text("state") == "'kept'"
 
 
+def test_node_learns_of_an_interrupt_from_its_child(node):
+    """Whose end may be known before the signal is."""
+    answer = node.run("require('child_process').execSync('kill -INT $$')")
+    assert answer["exitCode"] == 130 and answer["error"]["name"] == "Interrupted"
+    assert node.run("require('child_process').execSync('exit 3')")["exitCode"] == 1
+
+
 def test_node_display(node):
     answer = node.run("display(1); ({[Symbol.for('Jupyter.display')]() {"
                       " return {'text/html': '<b>', 'application/json': {a: 1}, 'text/plain': 'p'} }})")

@@ -65,7 +65,8 @@ def test_custom_that_is_weaker_is_the_rules_to_refuse(api):
     for context in ({"capabilities": ["CAP_NET_ADMIN"]}, {"seccomp": "none"}, {"colour": "blue"}):
         error = api.error("POST", "/api/v1/sandboxes", 403, "policy_denied",
                           json={"runtime": "python", "securityLevel": "custom", "securityContext": context})
-        assert error["details"][0]["rule"].startswith("profile-custom/"), error
+        detail = error["details"][0]
+        assert detail["rule"].startswith("profile-custom/") and detail["reason"] and detail["decision"], error
 
 
 def test_another_user(api):
