@@ -5,8 +5,8 @@
  */
 #include "api/gate.h"
 #include "api/port.h"
-#include "api/security_rules.h"
 #include "api/sign.h"
+#include "security/rules.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

@@ -2,7 +2,7 @@
 #include "api/gate.h"
 #include "api/idempotency.h"
 #include "api/lookup.h"
-#include "api/security_rules.h"
+#include "security/rules.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

@@ -6,11 +6,11 @@
 #ifndef SA_API_SANDBOX_H
 #define SA_API_SANDBOX_H
 
-#include "api/node_client.h"
-#include "api/runtime_conn.h"
-#include "api/security.h"
+#include "link/runtime_conn.h"
 #include "metrics/metrics.h"
 #include "model/sandbox.h"
+#include "nodelink/client.h"
+#include "security/security.h"
 #include "store/store.h"
 
 struct sa_policy;

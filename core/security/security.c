@@ -2,12 +2,12 @@
  * Answers by what they depend on. An entry is on its way through ASKING the rules, in the queue for
  * SENDING to the node (one at a time), and KNOWN; who asks for the same meanwhile waits in it.
  */
-#include "api/security.h"
+#include "security/security.h"
 
-#include "api/security_profile.h"
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "security/profile.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "api/security_profile.h"
+#include "security/profile.h"
 
 #include "base/cleanup.h"
 

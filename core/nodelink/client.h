@@ -2,8 +2,8 @@
  * The control plane's end of the socket to the sandbox-node: calls with replies, and events.
  * One loop thread. See nodelink/nodelink.h for the messages.
  */
-#ifndef SA_API_NODE_CLIENT_H
-#define SA_API_NODE_CLIENT_H
+#ifndef SA_NODELINK_CLIENT_H
+#define SA_NODELINK_CLIENT_H
 
 #include "base/fdio.h"
 #include "nodelink/nodelink.h"

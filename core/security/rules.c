@@ -1,4 +1,4 @@
-#include "api/security_rules.h"
+#include "security/rules.h"
 
 #include "base/arena.h"
 #include "base/cleanup.h"

@@ -1,10 +1,10 @@
 /* Asking the rules for a whole security context: one question to `profile`, one to `seccomp` for
  * each language, all answered by one generation. */
-#ifndef SA_API_SECURITY_RULES_H
-#define SA_API_SECURITY_RULES_H
+#ifndef SA_SECURITY_RULES_H
+#define SA_SECURITY_RULES_H
 
-#include "api/security.h"
 #include "policy/points.h"
+#include "security/security.h"
 
 enum { SA_LANGUAGE_COUNT = 5 };
 extern const char *const sa_languages[SA_LANGUAGE_COUNT]; /* as filters are called */

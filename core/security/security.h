@@ -8,12 +8,12 @@
  *
  * One loop thread.
  */
-#ifndef SA_API_SECURITY_H
-#define SA_API_SECURITY_H
+#ifndef SA_SECURITY_H
+#define SA_SECURITY_H
 
-#include "api/denial.h"
-#include "api/node_client.h"
+#include "nodelink/client.h"
 #include "nodelink/profile.h"
+#include "policy/denial.h"
 #include "json/json.h"
 
 struct sa_policy;

@@ -1,8 +1,8 @@
 /* What the rules decided, as the message that the node is sent. */
-#ifndef SA_API_SECURITY_PROFILE_H
-#define SA_API_SECURITY_PROFILE_H
+#ifndef SA_SECURITY_PROFILE_H
+#define SA_SECURITY_PROFILE_H
 
-#include "api/security_rules.h"
+#include "security/rules.h"
 
 /* Append the fields of a PROFILE without its id, and write the id, their SHA-256. -1 and
  * SA_ECONTROL: the context wants another runtime class than the native one ("securityLevel"), or

@@ -1,5 +1,5 @@
 /* A link over a socket on the loop. Output is gathered and written once per loop turn. */
-#include "api/runtime_conn.h"
+#include "link/runtime_conn.h"
 
 #include "base/arena.h"
 #include "base/cleanup.h"

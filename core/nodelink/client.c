@@ -1,5 +1,5 @@
 /* Calls to the sandbox-node over its SOCK_SEQPACKET socket. */
-#include "api/node_client.h"
+#include "nodelink/client.h"
 
 #include "base/arena.h"
 #include "base/cleanup.h"

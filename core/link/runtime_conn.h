@@ -3,8 +3,8 @@
  * the loop. Streams opened here always end: with the runtime's END, or with an error when the
  * connection is lost. One loop thread.
  */
-#ifndef SA_API_RUNTIME_CONN_H
-#define SA_API_RUNTIME_CONN_H
+#ifndef SA_LINK_RUNTIME_CONN_H
+#define SA_LINK_RUNTIME_CONN_H
 
 #include "link/link.h"
 #include "link/methods.h"
