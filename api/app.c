@@ -1,6 +1,7 @@
 /* Dispatch: route, authenticate, authorise, call the handler; and what is measured of it. */
 #include "api/app_run.h"
 #include "api/context.h"
+#include "api/objects.h"
 #include "api/openapi_json.h"
 #include "api/policies.h"
 #include "api/port.h"
@@ -196,6 +197,15 @@ static void on_store_closed(void *user)
     app->store = NULL;
 }
 
+static void on_objects_closed(void *user)
+{
+    struct sa_app *app = user;
+    if (app->store)
+        sa_store_close(app->store, on_store_closed, app);
+    else
+        on_store_closed(app);
+}
+
 static void part_stopped(struct sa_app_run *run)
 {
     if (--run->parts_open > 0)
@@ -213,7 +223,7 @@ static void part_stopped(struct sa_app_run *run)
     sa_idempotency_free(app->idempotency);
     sa_http_server_free(app->server);
     app->server = NULL;
-    sa_store_close(app->store, on_store_closed, app);
+    sa_app_objects_close(app, on_objects_closed, app);
 }
 
 static void on_drained(void *user)
@@ -352,7 +362,8 @@ static int open_parts(struct sa_app_run *run, const struct sa_app_options *optio
     if (!app->store || (options->bootstrap_key && add_key(app, options->bootstrap_key, err) < 0))
         return -1;
     app->signer = sa_signer_open(options->data_dir, err);
-    if (!app->signer || start_policies(run, options, err) < 0)
+    if (!app->signer || sa_app_objects_open(app, options->data_dir, err) < 0 ||
+        start_policies(run, options, err) < 0)
         return -1;
     sa_autofree char *spool = sa_printf("%s/spool", options->data_dir);
     app->executions = sa_executions_new(
@@ -422,10 +433,7 @@ int sa_app_start(struct sa_app_run *run, const struct sa_app_options *options, s
         sa_policies_stop(app);
         sa_executions_free(app->executions);
         sa_idempotency_free(app->idempotency);
-        if (app->store)
-            sa_store_close(app->store, on_store_closed, app);
-        else
-            on_store_closed(app);
+        sa_app_objects_close(app, on_objects_closed, app);
         return -1;
     }
     run->ready = options->ready;

@@ -9,6 +9,7 @@
 #include "api/idempotency.h"
 #include "api/sandbox.h"
 #include "api/sign.h"
+#include "claim/caches.h"
 #include "http/http.h"
 #include "http/router.h"
 #include "http/server.h"
@@ -22,6 +23,8 @@ struct sa_ports;
 struct sa_app {
     uv_loop_t *loop;
     struct sa_store *store;
+    struct sa_objects *objects;
+    struct sa_caches caches;
     struct sa_metrics *metrics;
     struct sa_sandboxes *sandboxes;
     struct sa_executions *executions;

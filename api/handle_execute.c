@@ -17,7 +17,7 @@ struct run {
     enum sa_reply_form form;
     struct sa_gate *gate; /* being asked */
     /* with a key */
-    struct sa_claim *claim;
+    struct sa_once *claim;
     struct sa_store_read *read;
     char known[SA_ID_BYTES]; /* the execution that the key led to */
     struct sa_exec_result result;
@@ -55,7 +55,7 @@ static void on_answer(void *user, const struct sa_denial *denial)
 {
     struct run *run = user;
     struct sa_error error;
-    struct sa_claim *claim = run->claim;
+    struct sa_once *claim = run->claim;
     struct sa_sandbox *sandbox = sa_route_sandbox_peek(run->app, run->request, run->principal);
     struct sa_execution *execution = sandbox && !denial ? start(run, sandbox, &error) : NULL;
     sa_http_request_on_closed(run->request, NULL, NULL);
@@ -70,9 +70,9 @@ static void on_answer(void *user, const struct sa_denial *denial)
     else
         reply(run, execution);
     if (claim && execution)
-        sa_claim_settle(claim, sa_execution_id(execution));
+        sa_once_settle(claim, sa_execution_id(execution));
     else if (claim)
-        sa_claim_abandon(claim);
+        sa_once_abandon(claim);
 }
 
 static void on_asker_gone(struct sa_http_request *request, void *user)
@@ -81,7 +81,7 @@ static void on_asker_gone(struct sa_http_request *request, void *user)
     (void)request;
     sa_gate_forget(run->gate);
     if (run->claim)
-        sa_claim_abandon(run->claim);
+        sa_once_abandon(run->claim);
 }
 
 /* With a claim this is the first request of its key: what it starts, the others get. */
@@ -171,7 +171,7 @@ static void on_gone(struct sa_http_request *request, void *user)
 {
     struct run *run = user;
     (void)request;
-    sa_claim_cancel(run->claim);
+    sa_once_cancel(run->claim);
     if (run->read)
         sa_store_cancel(run->read);
 }
@@ -191,16 +191,16 @@ static void reply_known(struct run *run, const char *id)
         &error);
 }
 
-static void on_claim(void *user, enum sa_claim_outcome outcome, const char *resource,
+static void on_claim(void *user, enum sa_once_outcome outcome, const char *resource,
                      const struct sa_error *err)
 {
     struct run *run = user;
-    if (outcome == SA_CLAIM_NEW) {
+    if (outcome == SA_ONCE_NEW) {
         ask(run);
         return;
     }
     run->claim = NULL;
-    if (outcome == SA_CLAIM_KNOWN)
+    if (outcome == SA_ONCE_KNOWN)
         reply_known(run, resource);
     else
         read_or_fail(run, NULL, err);
@@ -215,7 +215,7 @@ static void claim(struct run *run, const char *body, size_t length)
                                        .key = run->key,
                                        .body = body,
                                        .length = length};
-    run->claim = sa_idempotency_claim(run->app->idempotency, &what, on_claim, run, &error);
+    run->claim = sa_idempotency_begin(run->app->idempotency, &what, on_claim, run, &error);
     if (run->claim)
         sa_http_request_on_closed(run->request, on_gone, run);
     else

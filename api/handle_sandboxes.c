@@ -33,7 +33,7 @@ struct creation {
     char id[SA_ID_BYTES];
     /* with a key */
     const char *key;
-    struct sa_claim *claim;
+    struct sa_once *claim;
     struct sa_store_read *read;
 };
 
@@ -79,13 +79,13 @@ static void make(struct creation *c, const struct sa_security_answer *security)
 {
     struct sa_error error;
     struct sa_owner owner = {c->principal->key_id, c->principal->name};
-    struct sa_claim *claim = c->claim;
+    struct sa_once *claim = c->claim;
     struct sa_sandbox *sandbox = sa_sandbox_create(c->app->sandboxes, &c->spec, &owner, security,
                                                    c->wait ? on_created : NULL, c, &error);
     c->claim = NULL;
     if (!sandbox) {
         if (claim)
-            sa_claim_abandon(claim);
+            sa_once_abandon(claim);
         sa_http_respond_error(c->request, &error);
         return;
     }
@@ -95,7 +95,7 @@ static void make(struct creation *c, const struct sa_security_answer *security)
     else
         respond_created(c->request, sandbox);
     if (claim)
-        sa_claim_settle(claim, c->id);
+        sa_once_settle(claim, c->id);
 }
 
 /* ---- the security context ---- */
@@ -103,7 +103,7 @@ static void make(struct creation *c, const struct sa_security_answer *security)
 static void refuse(struct creation *c, const struct sa_denial *denial)
 {
     if (c->claim)
-        sa_claim_abandon(c->claim);
+        sa_once_abandon(c->claim);
     c->claim = NULL;
     sa_respond_denial(c->request, denial);
 }
@@ -151,7 +151,7 @@ static void on_security_asker_gone(struct sa_http_request *request, void *user)
     (void)request;
     sa_security_forget(c->security);
     if (c->claim)
-        sa_claim_abandon(c->claim);
+        sa_once_abandon(c->claim);
 }
 
 /* Decided first: what may not be had leaves no sandbox behind. */
@@ -184,7 +184,7 @@ static void create(struct creation *c)
 static void on_admission(void *user, const struct sa_denial *denial)
 {
     struct creation *c = user;
-    struct sa_claim *claim = c->claim;
+    struct sa_once *claim = c->claim;
     sa_http_request_on_closed(c->request, NULL, NULL);
     if (!denial) {
         create(c);
@@ -192,7 +192,7 @@ static void on_admission(void *user, const struct sa_denial *denial)
     }
     sa_respond_denial(c->request, denial);
     if (claim)
-        sa_claim_abandon(claim);
+        sa_once_abandon(claim);
 }
 
 static void on_asker_gone(struct sa_http_request *request, void *user)
@@ -201,7 +201,7 @@ static void on_asker_gone(struct sa_http_request *request, void *user)
     (void)request;
     sa_gate_forget(c->gate);
     if (c->claim)
-        sa_claim_abandon(c->claim);
+        sa_once_abandon(c->claim);
 }
 
 static void ask(struct creation *c)
@@ -273,14 +273,14 @@ static void answer_known(struct creation *c, const char *id)
     }
 }
 
-static void on_claim(void *user, enum sa_claim_outcome outcome, const char *resource,
+static void on_claim(void *user, enum sa_once_outcome outcome, const char *resource,
                      const struct sa_error *err)
 {
     struct creation *c = user;
     sa_http_request_on_closed(c->request, NULL, NULL);
-    if (outcome == SA_CLAIM_NEW)
+    if (outcome == SA_ONCE_NEW)
         ask(c);
-    else if (outcome == SA_CLAIM_KNOWN)
+    else if (outcome == SA_ONCE_KNOWN)
         answer_known(c, resource);
     else
         sa_http_respond_error(c->request, err);
@@ -290,7 +290,7 @@ static void on_claimer_gone(struct sa_http_request *request, void *user)
 {
     struct creation *c = user;
     (void)request;
-    sa_claim_cancel(c->claim);
+    sa_once_cancel(c->claim);
 }
 
 static void on_create_body(struct sa_http_request *request, const char *body, size_t length,
@@ -316,7 +316,7 @@ static void on_create_body(struct sa_http_request *request, const char *body, si
                                        .key = c->key,
                                        .body = body,
                                        .length = length};
-    c->claim = sa_idempotency_claim(c->app->idempotency, &what, on_claim, c, &error);
+    c->claim = sa_idempotency_begin(c->app->idempotency, &what, on_claim, c, &error);
     if (c->claim)
         sa_http_request_on_closed(request, on_claimer_gone, c);
     else

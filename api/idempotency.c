@@ -15,10 +15,10 @@
 
 enum { HASH_TEXT = 65 };
 
-struct sa_claim {
-    struct sa_claim *prev, *next;
+struct sa_once {
+    struct sa_once *prev, *next;
     struct entry *entry;
-    sa_claim_done done;
+    sa_once_done done;
     void *user;
 };
 
@@ -27,9 +27,9 @@ struct entry {
     UT_hash_handle hh;
     struct sa_idempotency *all;
     char hash[HASH_TEXT], body[HASH_TEXT];
-    struct sa_claim *claims; /* in the order in which they came */
-    struct sa_claim *owner;  /* the one that was told NEW; also in `claims` */
-    bool written;            /* in the store, or on its way */
+    struct sa_once *claims; /* in the order in which they came */
+    struct sa_once *owner;  /* the one that was told NEW; also in `claims` */
+    bool written;           /* in the store, or on its way */
 };
 
 struct sa_idempotency {
@@ -48,7 +48,7 @@ struct sa_idempotency *sa_idempotency_new(struct sa_store *store)
 
 static void entry_free(struct entry *entry)
 {
-    struct sa_claim *claim;
+    struct sa_once *claim;
     HASH_DEL(entry->all->entries, entry);
     while ((claim = entry->claims)) {
         DL_DELETE(entry->claims, claim);
@@ -120,10 +120,10 @@ static void hash_key(const struct sa_idempotency_what *what, char out[HASH_TEXT]
 
 /* ---- answers to those who wait ---- */
 
-static void tell_all(struct entry *entry, enum sa_claim_outcome outcome, const char *resource,
+static void tell_all(struct entry *entry, enum sa_once_outcome outcome, const char *resource,
                      const struct sa_error *err)
 {
-    struct sa_claim *claims = entry->claims, *claim;
+    struct sa_once *claims = entry->claims, *claim;
     entry->claims = NULL;
     entry_free(entry);
     while ((claim = claims)) {
@@ -150,7 +150,7 @@ static void give_to_next(struct entry *entry)
         return;
     }
     entry->owner = entry->claims;
-    entry->owner->done(entry->owner->user, SA_CLAIM_NEW, NULL, NULL);
+    entry->owner->done(entry->owner->user, SA_ONCE_NEW, NULL, NULL);
 }
 
 /* ---- the store ---- */
@@ -178,7 +178,7 @@ static void on_written(void *user, const struct sa_error *err)
     if (!arrived(entry->all))
         return;
     if (err)
-        tell_all(entry, SA_CLAIM_FAILED, NULL, err);
+        tell_all(entry, SA_ONCE_FAILED, NULL, err);
     else
         give_to_next(entry);
 }
@@ -189,14 +189,14 @@ static void on_found(struct entry *entry, const struct sa_store_idempotency *row
     if (strcmp(row->body, entry->body) != 0) {
         sa_error_at(&error, SA_ECONFLICT, "Idempotency-Key",
                     "this Idempotency-Key was used with another body; choose a new one");
-        tell_all(entry, SA_CLAIM_FAILED, NULL, &error);
+        tell_all(entry, SA_ONCE_FAILED, NULL, &error);
     } else if (!row->resource[0]) {
         sa_error_at(&error, SA_ECONFLICT, "Idempotency-Key",
                     "the server stopped while it began to work on this request; what became of "
                     "it is not known. Look, then use a new Idempotency-Key");
-        tell_all(entry, SA_CLAIM_FAILED, NULL, &error);
+        tell_all(entry, SA_ONCE_FAILED, NULL, &error);
     } else {
-        tell_all(entry, SA_CLAIM_KNOWN, row->resource, NULL);
+        tell_all(entry, SA_ONCE_KNOWN, row->resource, NULL);
     }
 }
 
@@ -213,7 +213,7 @@ static void on_looked_up(void *user, const struct sa_error *err,
         return;
     }
     if ((err && err->code != SA_ENOTFOUND) || put(entry, "", on_written, &error) < 0) {
-        tell_all(entry, SA_CLAIM_FAILED, NULL, err && err->code != SA_ENOTFOUND ? err : &error);
+        tell_all(entry, SA_ONCE_FAILED, NULL, err && err->code != SA_ENOTFOUND ? err : &error);
         return;
     }
     entry->written = true;
@@ -247,9 +247,9 @@ static struct entry *entry_of(struct sa_idempotency *all, const char *hash, cons
     return entry;
 }
 
-struct sa_claim *sa_idempotency_claim(struct sa_idempotency *all,
-                                      const struct sa_idempotency_what *what, sa_claim_done done,
-                                      void *user, struct sa_error *err)
+struct sa_once *sa_idempotency_begin(struct sa_idempotency *all,
+                                     const struct sa_idempotency_what *what, sa_once_done done,
+                                     void *user, struct sa_error *err)
 {
     char hash[HASH_TEXT], body[HASH_TEXT];
     hash_key(what, hash);
@@ -257,13 +257,13 @@ struct sa_claim *sa_idempotency_claim(struct sa_idempotency *all,
     struct entry *entry = entry_of(all, hash, body, err);
     if (!entry)
         return NULL;
-    struct sa_claim *claim = sa_alloc(sizeof *claim);
-    *claim = (struct sa_claim){.entry = entry, .done = done, .user = user};
+    struct sa_once *claim = sa_alloc(sizeof *claim);
+    *claim = (struct sa_once){.entry = entry, .done = done, .user = user};
     DL_APPEND(entry->claims, claim);
     return claim;
 }
 
-static void remove_claim(struct sa_claim *claim)
+static void remove_claim(struct sa_once *claim)
 {
     struct entry *entry = claim->entry;
     DL_DELETE(entry->claims, claim);
@@ -272,7 +272,7 @@ static void remove_claim(struct sa_claim *claim)
     free(claim);
 }
 
-void sa_claim_settle(struct sa_claim *claim, const char *resource)
+void sa_once_settle(struct sa_once *claim, const char *resource)
 {
     struct entry *entry = claim->entry;
     struct sa_error error;
@@ -281,17 +281,17 @@ void sa_claim_settle(struct sa_claim *claim, const char *resource)
         sa_log_error("idempotency key not recorded", SA_LOG_ERR(&error));
     char id[SA_ID_BYTES];
     snprintf(id, sizeof id, "%s", resource);
-    tell_all(entry, SA_CLAIM_KNOWN, id, NULL);
+    tell_all(entry, SA_ONCE_KNOWN, id, NULL);
 }
 
-void sa_claim_abandon(struct sa_claim *claim)
+void sa_once_abandon(struct sa_once *claim)
 {
     struct entry *entry = claim->entry;
     remove_claim(claim);
     give_to_next(entry);
 }
 
-void sa_claim_cancel(struct sa_claim *claim)
+void sa_once_cancel(struct sa_once *claim)
 {
     if (claim && claim->entry)
         remove_claim(claim); /* the entry waits for the store, or for its owner */

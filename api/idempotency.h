@@ -4,9 +4,9 @@
  * worked on, and after a restart. A key is written down before anything is started, so that a
  * crash in between is noticed, not repeated. One loop thread.
  *
- *     claim = sa_idempotency_claim(all, &what, done, user, &error)
- *     done(NEW)     start it, then sa_claim_settle(claim, id) or, if it was refused,
- *                   sa_claim_abandon(claim); until then the others wait
+ *     claim = sa_idempotency_begin(all, &what, done, user, &error)
+ *     done(NEW)     start it, then sa_once_settle(claim, id) or, if it was refused,
+ *                   sa_once_abandon(claim); until then the others wait
  *     done(KNOWN)   answer with that resource
  */
 #ifndef SA_API_IDEMPOTENCY_H
@@ -16,7 +16,7 @@
 #include "store/store.h"
 
 struct sa_idempotency; /* app->idempotency */
-struct sa_claim;
+struct sa_once;
 
 struct sa_idempotency *sa_idempotency_new(struct sa_store *store);
 /* Claims that wait are dropped without a word. */
@@ -34,20 +34,20 @@ struct sa_idempotency_what {
     const void *body;
     size_t length;
 };
-enum sa_claim_outcome { SA_CLAIM_NEW, SA_CLAIM_KNOWN, SA_CLAIM_FAILED };
+enum sa_once_outcome { SA_ONCE_NEW, SA_ONCE_KNOWN, SA_ONCE_FAILED };
 /* Once. KNOWN: `resource` is what the first one settled. FAILED: SA_ECONFLICT when the body is
  * another, or a crash came between; SA_EUNAVAILABLE when the key cannot be written down. After
  * KNOWN and FAILED the claim is gone. */
-typedef void (*sa_claim_done)(void *user, enum sa_claim_outcome outcome, const char *resource,
-                              const struct sa_error *err);
+typedef void (*sa_once_done)(void *user, enum sa_once_outcome outcome, const char *resource,
+                             const struct sa_error *err);
 /* NULL: refused at once, as FAILED; `done` is not called. It is never called from within, but may
- * be from within sa_claim_settle() and _abandon() of another. */
-struct sa_claim *sa_idempotency_claim(struct sa_idempotency *all,
-                                      const struct sa_idempotency_what *what, sa_claim_done done,
-                                      void *user, struct sa_error *err);
-void sa_claim_settle(struct sa_claim *claim, const char *resource);
-void sa_claim_abandon(struct sa_claim *claim);
+ * be from within sa_once_settle() and _abandon() of another. */
+struct sa_once *sa_idempotency_begin(struct sa_idempotency *all,
+                                     const struct sa_idempotency_what *what, sa_once_done done,
+                                     void *user, struct sa_error *err);
+void sa_once_settle(struct sa_once *claim, const char *resource);
+void sa_once_abandon(struct sa_once *claim);
 /* Before `done`: the client has gone. */
-void sa_claim_cancel(struct sa_claim *claim);
+void sa_once_cancel(struct sa_once *claim);
 
 #endif

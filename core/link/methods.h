@@ -86,6 +86,28 @@ enum sa_link_method {
     /* SA_CLOCK_HELD 1: stop the clock by which timeouts count, until it comes with 0: the sandbox
      * is about to be frozen, or was. END: nothing. */
     SA_METHOD_CLOCK = 40,
+    /* What makes the sandbox somebody's, once, after it was claimed: SA_SETUP_ENV, on top of the
+     * boot environment for every program from now on, templates too. SA_ECONFLICT the second time
+     * without a RESET in between. END: nothing. */
+    SA_METHOD_SETUP = 50,
+    /* Remember all that can be written, as it is now (after preloads), as the pristine state:
+     * paths, types, modes, sizes, contents, extended attributes of every writable root. END:
+     * SA_RESET_FINGERPRINT. SA_EQUOTA when it is too much to remember. */
+    SA_METHOD_SEAL = 51,
+    /* Make it as it was when it was sealed: end every process and template, remove or undo whatever
+     * was written, System V and POSIX IPC, shared memory, keyrings, timers, the environment of
+     * SETUP; then look at everything again. END: SA_RESET_FINGERPRINT, the same as SEAL's, and
+     * SA_RESET_KILLED, SA_RESET_REMOVED. SA_ECONFLICT: something differs or could not be removed
+     * (path: what; the message: how), and the sandbox must go. Open calls end first, as canceled.
+     */
+    SA_METHOD_RESET = 52,
+};
+
+enum sa_setup_tag { SA_SETUP_ENV = 2 /* repeated "NAME=value" */ };
+enum sa_reset_tag {
+    SA_RESET_FINGERPRINT = 2, /* SHA-256, in hex */
+    SA_RESET_KILLED = 3,      /* processes */
+    SA_RESET_REMOVED = 4,     /* files and folders */
 };
 
 enum sa_clock_tag { SA_CLOCK_HELD = 2 };

@@ -109,7 +109,7 @@ void sa_embedded_forget(struct sa_objects_call *call)
 static void undo(struct sa_embedded *store, const struct sa_objects_call *call)
 {
     const struct sa_object *before = call->change.before, *after = call->change.after;
-    sa_table_set(call->change.table, sa_object_key(after ? after : before), before);
+    sa_shelf_set(call->change.table, sa_object_key(after ? after : before), before);
     sa_owned_changed(store, call->change.table, after, before);
     if (before && !after)
         store->object_count++;

@@ -175,7 +175,7 @@ static bool collect_one(struct sa_embedded *store, struct sa_collect *item)
         return false;
     size_t count = entry->count;
     struct dependent d = entry->items[count - 1 - item->stay];
-    const struct sa_object *object = sa_table_get(d.table, d.key);
+    const struct sa_object *object = sa_shelf_get(d.table, d.key);
     if (object && !sa_object_meta(object)->deleted_ms)
         collect(store, d.table, object);
     entry = entry_of(store, item->uid, false);
@@ -214,7 +214,7 @@ void sa_orphan(struct sa_embedded *store, const char *owner_uid)
     struct sa_owned *entry = entry_of(store, owner_uid, false);
     while (entry && entry->count) {
         struct dependent d = entry->items[entry->count - 1];
-        const struct sa_object *object = sa_table_get(d.table, d.key);
+        const struct sa_object *object = sa_shelf_get(d.table, d.key);
         const struct sa_object_meta *meta = sa_object_meta(object);
         struct sa_owner_reference others[SA_OBJECT_OWNERS_MAX];
         size_t count = 0;

@@ -83,7 +83,7 @@ static int on_found(void *user, const char *kind, const char *key, const char *j
         struct sa_object *object = sa_object_restore(table->kind, json, length, err);
         if (!object)
             return sa_error_wrap(err, "stored %s \"%s\"", kind, key);
-        sa_table_set(table, sa_object_key(object), object);
+        sa_shelf_set(table, sa_object_key(object), object);
         sa_owned_changed(store, table, NULL, object);
         store->object_count++;
         sa_object_unref(object);
@@ -107,7 +107,7 @@ static void on_handle_closed(uv_handle_t *handle)
     sa_history_deinit(store);
     sa_collect_deinit(store);
     for (size_t i = 0; i < store->table_count; i++)
-        sa_table_clear(&store->tables[i]);
+        sa_shelf_clear(&store->tables[i]);
     free(store);
     if (closed)
         closed(user);

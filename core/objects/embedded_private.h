@@ -1,5 +1,5 @@
 /*
- * Inside the embedded store. Read in this order: this file, table.c (objects of a kind, in order),
+ * Inside the embedded store. Read in this order: this file, shelf.c (objects of a kind, in order),
  * embedded.c (opening, closing, commits), calls.c (calls and when they are answered), read.c (get
  * and list), write.c (create, update, patch, delete), collect.c (what follows a deletion),
  * history.c (what has changed of late), watch.c, disk.c (the writing thread).
@@ -21,7 +21,7 @@
 
 enum { SA_UNCOMMITTED_MAX = 8192, SA_HISTORY_DEFAULT = 4096, SA_OBJECTS_DEFAULT_MAX = 200000 };
 
-/* ---- table.c: the objects of one kind, sorted by key ---- */
+/* ---- shelf.c: the objects of one kind, sorted by key ---- */
 
 struct sa_table_of_kind {
     const struct sa_kind *kind;
@@ -30,13 +30,13 @@ struct sa_table_of_kind {
     struct sa_object_part *empty_status; /* which new objects share */
 };
 /* Where the key is (*found) or would be. */
-size_t sa_table_search(const struct sa_table_of_kind *table, const char *key, bool *found);
-const struct sa_object *sa_table_get(const struct sa_table_of_kind *table, const char *key);
+size_t sa_shelf_search(const struct sa_table_of_kind *table, const char *key, bool *found);
+const struct sa_object *sa_shelf_get(const struct sa_table_of_kind *table, const char *key);
 /* Put `now` in the place of the object of that key (a reference is taken); NULL: remove it. */
-void sa_table_set(struct sa_table_of_kind *table, const char *key, const struct sa_object *now);
-/* Another one with the same objects; end both with sa_table_clear(). */
-void sa_table_copy(const struct sa_table_of_kind *table, struct sa_table_of_kind *to);
-void sa_table_clear(struct sa_table_of_kind *table);
+void sa_shelf_set(struct sa_table_of_kind *table, const char *key, const struct sa_object *now);
+/* Another one with the same objects; end both with sa_shelf_clear(). */
+void sa_shelf_copy(const struct sa_table_of_kind *table, struct sa_table_of_kind *to);
+void sa_shelf_clear(struct sa_table_of_kind *table);
 
 /* ---- selections ---- */
 

@@ -13,7 +13,7 @@ static const struct sa_object *get(struct sa_embedded *store, const struct sa_ki
         return NULL;
     struct sa_arena *arena = sa_arena_new_sized(256);
     const char *key = sa_object_key_of(kind, namespace_, name, arena);
-    const struct sa_object *object = sa_table_get(table, key);
+    const struct sa_object *object = sa_shelf_get(table, key);
     if (!object)
         sa_error_set(err, SA_ENOTFOUND, "there is no %s \"%s\"", kind->name, key);
     sa_arena_free(arena);
@@ -68,12 +68,12 @@ static bool has_changed(const struct sa_history *history, const struct sa_kind *
 static void go_back(const struct sa_history *history, const struct sa_table_of_kind *table,
                     uint64_t version, struct sa_table_of_kind *past)
 {
-    sa_table_copy(table, past);
+    sa_shelf_copy(table, past);
     size_t first = sa_history_after(history, version);
     for (size_t i = history->count; i-- > first;) {
         const struct sa_change *change = sa_history_at(history, i);
         if (change->kind == table->kind)
-            sa_table_set(past, sa_object_key(change->before ? change->before : change->after),
+            sa_shelf_set(past, sa_object_key(change->before ? change->before : change->after),
                          change->before);
     }
 }
@@ -89,9 +89,9 @@ static void range(const struct sa_table_of_kind *table, const char *namespace_, 
     if (!namespace_ || !table->kind->namespaced || strlen(namespace_) > SA_OBJECT_NAME_MAX)
         return;
     snprintf(edge, sizeof edge, "%s/", namespace_);
-    *begin = sa_table_search(table, edge, &found);
+    *begin = sa_shelf_search(table, edge, &found);
     edge[strlen(edge) - 1] = '/' + 1;
-    *end = sa_table_search(table, edge, &found);
+    *end = sa_shelf_search(table, edge, &found);
 }
 
 static void add(struct sa_objects_call *call, size_t *capacity, const struct sa_object *object)
@@ -111,7 +111,7 @@ static void fill_page(struct sa_objects_call *call, const struct sa_table_of_kin
     bool found = false, exact = !selection->labels.count && !selection->field_count;
     range(table, selection->namespace_, &begin, &end);
     if (after) {
-        i = sa_table_search(table, after, &found);
+        i = sa_shelf_search(table, after, &found);
         begin = i + found > begin ? i + found : begin;
     }
     for (i = begin; i < end; i++) {
@@ -146,7 +146,7 @@ static int list(struct sa_objects_call *call, const struct sa_table_of_kind *tab
     }
     fill_page(call, table, &selection, limit, after);
     sa_selection_deinit(&selection);
-    sa_table_clear(&past);
+    sa_shelf_clear(&past);
     return 0;
 }
 

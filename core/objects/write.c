@@ -42,7 +42,7 @@ void sa_embedded_apply(struct sa_objects_call *call, struct sa_table_of_kind *ta
     call->change.after = now;
     call->object = sa_object_ref(now ? now : before);
     const char *key = sa_object_key(call->object);
-    sa_table_set(table, key, now);
+    sa_shelf_set(table, key, now);
     sa_owned_changed(store, table, call->change.before, now);
     sa_history_add(store, call);
     if (now && !before)
@@ -125,7 +125,7 @@ static int create(struct sa_objects_call *call, struct sa_table_of_kind *table,
         return -1;
     const char *key =
         sa_object_key_of(table->kind, draft->meta.namespace_, draft->meta.name, arena);
-    if (sa_table_get(table, key))
+    if (sa_shelf_get(table, key))
         return sa_error_at(err, SA_EEXISTS, "metadata.name", "there is a %s \"%s\" already",
                            table->kind->name, key);
     if (store->object_count >= store->objects_max)
@@ -266,7 +266,7 @@ static const struct sa_object *find(const struct sa_table_of_kind *table, const 
                                     const char *name, struct sa_arena *arena, struct sa_error *err)
 {
     const char *key = sa_object_key_of(table->kind, namespace_, name, arena);
-    const struct sa_object *now = sa_table_get(table, key);
+    const struct sa_object *now = sa_shelf_get(table, key);
     if (!now)
         sa_error_set(err, SA_ENOTFOUND, "there is no %s \"%s\"", table->kind->name, key);
     return now;
@@ -406,7 +406,7 @@ static int delete (struct sa_objects_call *call, struct sa_table_of_kind *table,
         return -1;
     if (what->orphan) { /* it may be one of its own */
         sa_orphan(store, sa_object_meta(now)->uid);
-        now = sa_table_get(table, sa_object_key(now));
+        now = sa_shelf_get(table, sa_object_key(now));
     }
     bool held = sa_object_meta(now)->finalizers.count > 0;
     if (held && sa_object_meta(now)->deleted_ms) {

@@ -244,7 +244,7 @@ static const char *node_of(const struct sa_object *object)
     return ((const status *)sa_object_status(object))->node;
 }
 
-const struct sa_kind_field sa_fields_sandbox[] = {{"spec.runtime", runtime_of},
+const struct sa_kind_field sa_selectable_sandbox[] = {{"spec.runtime", runtime_of},
                                                   {"status.phase", phase_of},
                                                   {"status.nodeName", node_of},
                                                   {NULL, NULL}};
@@ -261,7 +261,7 @@ const struct sa_kind sa_kind_sandbox = {.name = "Sandbox",
                                         .print_status = print_status,
                                         .empty_status = &empty,
                                         .check_update = check_update,
-                                        .fields = sa_fields_sandbox};
+                                        .fields = sa_selectable_sandbox};
 
 static const char *const short_names[] = {"sb", NULL};
 static const struct sa_column columns[] = {

@@ -59,7 +59,7 @@ struct sa_sandbox_status {
 
 extern const struct sa_kind sa_kind_sandbox;
 extern const struct sa_schema sa_schema_sandbox, sa_schema_sandbox_status;
-extern const struct sa_kind_field sa_fields_sandbox[];
+extern const struct sa_kind_field sa_selectable_sandbox[];
 
 /* From the flat form: shares its strings. */
 void sa_sandbox_of_flat(const struct sa_sandbox_spec *flat, struct sa_sandbox_wanted *spec);

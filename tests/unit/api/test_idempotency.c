@@ -22,9 +22,9 @@ struct fixture {
 };
 
 struct asker {
-    struct sa_claim *claim;
+    struct sa_once *claim;
     int told;
-    enum sa_claim_outcome outcome;
+    enum sa_once_outcome outcome;
     char resource[64];
     struct sa_error error;
 };
@@ -72,7 +72,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static void on_told(void *user, enum sa_claim_outcome outcome, const char *resource,
+static void on_told(void *user, enum sa_once_outcome outcome, const char *resource,
                     const struct sa_error *err)
 {
     struct asker *a = user;
@@ -83,12 +83,12 @@ static void on_told(void *user, enum sa_claim_outcome outcome, const char *resou
         a->error = *err;
 }
 
-static struct sa_claim *ask_as(struct fixture *f, struct asker *a, const char *principal,
+static struct sa_once *ask_as(struct fixture *f, struct asker *a, const char *principal,
                                const char *route, const char *key, const char *body)
 {
     struct sa_idempotency_what what = {principal, route, key, body, strlen(body)};
     *a = (struct asker){0};
-    a->claim = sa_idempotency_claim(f->all, &what, on_told, a, &a->error);
+    a->claim = sa_idempotency_begin(f->all, &what, on_told, a, &a->error);
     assert_int_equal(a->told, 0);
     return a->claim;
 }
@@ -98,7 +98,7 @@ static void ask(struct fixture *f, struct asker *a, const char *key, const char 
     assert_non_null(ask_as(f, a, "key-1", "execute/sb-1", key, body));
 }
 
-static void expect(struct fixture *f, struct asker *a, enum sa_claim_outcome outcome)
+static void expect(struct fixture *f, struct asker *a, enum sa_once_outcome outcome)
 {
     while (!a->told)
         uv_run(f->loop, UV_RUN_ONCE);
@@ -111,10 +111,10 @@ static void once(void **state)
     struct fixture *f = *state;
     struct asker a, b;
     ask(f, &a, "k", "body");
-    expect(f, &a, SA_CLAIM_NEW);
-    sa_claim_settle(a.claim, "ex-1");
+    expect(f, &a, SA_ONCE_NEW);
+    sa_once_settle(a.claim, "ex-1");
     ask(f, &b, "k", "body");
-    expect(f, &b, SA_CLAIM_KNOWN);
+    expect(f, &b, SA_ONCE_KNOWN);
     assert_string_equal(b.resource, "ex-1");
 }
 
@@ -127,8 +127,8 @@ static void keys_are_apart(void **state)
     assert_non_null(ask_as(f, &a[2], "key-1", "rk", "", ""));
     assert_non_null(ask_as(f, &a[3], "key-1", "", "rk", ""));
     for (int i = 0; i < 4; i++) {
-        expect(f, &a[i], SA_CLAIM_NEW);
-        sa_claim_settle(a[i].claim, "ex-1");
+        expect(f, &a[i], SA_ONCE_NEW);
+        sa_once_settle(a[i].claim, "ex-1");
     }
 }
 
@@ -138,18 +138,18 @@ static void a_race_has_one_winner(void **state)
     struct asker a[50];
     for (int i = 0; i < 50; i++)
         ask(f, &a[i], "k", "body");
-    expect(f, &a[0], SA_CLAIM_NEW);
+    expect(f, &a[0], SA_ONCE_NEW);
     uv_run(f->loop, UV_RUN_NOWAIT);
     struct asker late;
     ask(f, &late, "k", "body");
     for (int i = 1; i < 50; i++)
         assert_int_equal(a[i].told, 0);
-    sa_claim_settle(a[0].claim, "ex-9");
+    sa_once_settle(a[0].claim, "ex-9");
     for (int i = 1; i < 50; i++) {
-        expect(f, &a[i], SA_CLAIM_KNOWN);
+        expect(f, &a[i], SA_ONCE_KNOWN);
         assert_string_equal(a[i].resource, "ex-9");
     }
-    expect(f, &late, SA_CLAIM_KNOWN);
+    expect(f, &late, SA_ONCE_KNOWN);
 }
 
 static void the_next_may_try(void **state)
@@ -158,15 +158,15 @@ static void the_next_may_try(void **state)
     struct asker a[3], later;
     for (int i = 0; i < 3; i++)
         ask(f, &a[i], "k", "body");
-    expect(f, &a[0], SA_CLAIM_NEW);
-    sa_claim_abandon(a[0].claim);
-    expect(f, &a[1], SA_CLAIM_NEW);
-    sa_claim_abandon(a[1].claim);
-    expect(f, &a[2], SA_CLAIM_NEW);
-    sa_claim_abandon(a[2].claim);
+    expect(f, &a[0], SA_ONCE_NEW);
+    sa_once_abandon(a[0].claim);
+    expect(f, &a[1], SA_ONCE_NEW);
+    sa_once_abandon(a[1].claim);
+    expect(f, &a[2], SA_ONCE_NEW);
+    sa_once_abandon(a[2].claim);
     ask(f, &later, "k", "another body"); /* nothing is left of it */
-    expect(f, &later, SA_CLAIM_NEW);
-    sa_claim_settle(later.claim, "ex-2");
+    expect(f, &later, SA_ONCE_NEW);
+    sa_once_settle(later.claim, "ex-2");
 }
 
 static void who_leaves_is_not_told(void **state)
@@ -175,17 +175,17 @@ static void who_leaves_is_not_told(void **state)
     struct asker a[3], later;
     for (int i = 0; i < 3; i++)
         ask(f, &a[i], "k", "body");
-    sa_claim_cancel(a[0].claim);
-    sa_claim_cancel(a[2].claim);
-    expect(f, &a[1], SA_CLAIM_NEW);
-    sa_claim_settle(a[1].claim, "ex-1");
+    sa_once_cancel(a[0].claim);
+    sa_once_cancel(a[2].claim);
+    expect(f, &a[1], SA_ONCE_NEW);
+    sa_once_settle(a[1].claim, "ex-1");
     assert_int_equal(a[0].told + a[2].told, 0);
     ask(f, &a[0], "l", "body");
-    sa_claim_cancel(a[0].claim); /* the only one */
+    sa_once_cancel(a[0].claim); /* the only one */
     uv_run(f->loop, UV_RUN_DEFAULT);
     ask(f, &later, "l", "body");
-    expect(f, &later, SA_CLAIM_NEW);
-    sa_claim_abandon(later.claim);
+    expect(f, &later, SA_ONCE_NEW);
+    sa_once_abandon(later.claim);
 }
 
 static void another_body(void **state)
@@ -195,10 +195,10 @@ static void another_body(void **state)
     ask(f, &a, "k", "body");
     assert_null(ask_as(f, &b, "key-1", "execute/sb-1", "k", "other")); /* at once */
     assert_int_equal(b.error.code, SA_ECONFLICT);
-    expect(f, &a, SA_CLAIM_NEW);
-    sa_claim_settle(a.claim, "ex-1");
+    expect(f, &a, SA_ONCE_NEW);
+    sa_once_settle(a.claim, "ex-1");
     ask(f, &b, "k", "other"); /* from the store */
-    expect(f, &b, SA_CLAIM_FAILED);
+    expect(f, &b, SA_ONCE_FAILED);
     assert_int_equal(b.error.code, SA_ECONFLICT);
 }
 
@@ -208,16 +208,16 @@ static void after_a_restart(void **state)
     struct asker a, b, c;
     ask(f, &a, "settled", "body");
     ask(f, &b, "cut", "body");
-    expect(f, &a, SA_CLAIM_NEW);
-    expect(f, &b, SA_CLAIM_NEW);
-    sa_claim_settle(a.claim, "ex-1");
+    expect(f, &a, SA_ONCE_NEW);
+    expect(f, &b, SA_ONCE_NEW);
+    sa_once_settle(a.claim, "ex-1");
     close_all(f); /* `b` has begun, and nothing is known of it */
     open_all(f);
     ask(f, &a, "settled", "body");
     ask(f, &c, "cut", "body");
-    expect(f, &a, SA_CLAIM_KNOWN);
+    expect(f, &a, SA_ONCE_KNOWN);
     assert_string_equal(a.resource, "ex-1");
-    expect(f, &c, SA_CLAIM_FAILED);
+    expect(f, &c, SA_ONCE_FAILED);
     assert_int_equal(c.error.code, SA_ECONFLICT);
     assert_non_null(strstr(c.error.message, "not known"));
     assert_int_equal(b.told, 1);
@@ -235,15 +235,15 @@ static void after_a_day(void **state)
     struct asker a;
     struct sa_store_idempotency row = {.hash = "x", .body = "y", .resource = "ex-1"};
     ask(f, &a, "k", "body");
-    expect(f, &a, SA_CLAIM_NEW);
-    sa_claim_settle(a.claim, "ex-1");
+    expect(f, &a, SA_ONCE_NEW);
+    sa_once_settle(a.claim, "ex-1");
     /* Put the day behind: each write takes away what is older than a day before it. */
     row.created_ms = sa_wall_ms() + INT64_C(25) * 3600 * 1000;
     assert_int_equal(sa_store_put_idempotency(f->store, &row, on_put, NULL, NULL), 0);
     uv_run(f->loop, UV_RUN_DEFAULT);
     ask(f, &a, "k", "another body");
-    expect(f, &a, SA_CLAIM_NEW);
-    sa_claim_settle(a.claim, "ex-2");
+    expect(f, &a, SA_ONCE_NEW);
+    sa_once_settle(a.claim, "ex-2");
 }
 
 static void freed_while_they_wait(void **state)

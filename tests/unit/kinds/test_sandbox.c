@@ -219,9 +219,9 @@ static void test_status(void **state)
     assert_int_equal(s->expires_ms % 1000, 123);
     assert_int_equal(s->security_profile.generation, 3);
     assert_true(sa_conditions_is(&s->conditions, "Ready", SA_TRUE));
-    assert_string_equal(sa_fields_sandbox[0].of(object), "python");
-    assert_string_equal(sa_fields_sandbox[1].of(object), "Running");
-    assert_string_equal(sa_fields_sandbox[2].of(object), "n");
+    assert_string_equal(sa_selectable_sandbox[0].of(object), "python");
+    assert_string_equal(sa_selectable_sandbox[1].of(object), "Running");
+    assert_string_equal(sa_selectable_sandbox[2].of(object), "n");
 }
 
 static void test_changes(void **state)

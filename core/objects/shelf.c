@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-size_t sa_table_search(const struct sa_table_of_kind *table, const char *key, bool *found)
+size_t sa_shelf_search(const struct sa_table_of_kind *table, const char *key, bool *found)
 {
     size_t low = 0, high = table->count;
     *found = false;
@@ -23,10 +23,10 @@ size_t sa_table_search(const struct sa_table_of_kind *table, const char *key, bo
     return low;
 }
 
-const struct sa_object *sa_table_get(const struct sa_table_of_kind *table, const char *key)
+const struct sa_object *sa_shelf_get(const struct sa_table_of_kind *table, const char *key)
 {
     bool found;
-    size_t at = sa_table_search(table, key, &found);
+    size_t at = sa_shelf_search(table, key, &found);
     return found ? table->items[at] : NULL;
 }
 
@@ -41,10 +41,10 @@ static void insert(struct sa_table_of_kind *table, size_t at, const struct sa_ob
     table->count++;
 }
 
-void sa_table_set(struct sa_table_of_kind *table, const char *key, const struct sa_object *now)
+void sa_shelf_set(struct sa_table_of_kind *table, const char *key, const struct sa_object *now)
 {
     bool found;
-    size_t at = sa_table_search(table, key, &found);
+    size_t at = sa_shelf_search(table, key, &found);
     if (!found) {
         if (now)
             insert(table, at, now);
@@ -61,7 +61,7 @@ void sa_table_set(struct sa_table_of_kind *table, const char *key, const struct 
     sa_object_unref(before);
 }
 
-void sa_table_copy(const struct sa_table_of_kind *table, struct sa_table_of_kind *to)
+void sa_shelf_copy(const struct sa_table_of_kind *table, struct sa_table_of_kind *to)
 {
     *to = (struct sa_table_of_kind){
         .kind = table->kind, .count = table->count, .capacity = table->count};
@@ -70,7 +70,7 @@ void sa_table_copy(const struct sa_table_of_kind *table, struct sa_table_of_kind
         to->items[i] = sa_object_ref(table->items[i]);
 }
 
-void sa_table_clear(struct sa_table_of_kind *table)
+void sa_shelf_clear(struct sa_table_of_kind *table)
 {
     for (size_t i = 0; i < table->count; i++)
         sa_object_unref(table->items[i]);

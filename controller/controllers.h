@@ -1,0 +1,36 @@
+/*
+ * The controllers of a process: sandbox, pool and runtime_env, each observe.c (what the caches and
+ * the agent say), plan.c (pure: what is to be done) and apply.c (doing it). They act while the
+ * election is won, and only then: of several on one store one leads.
+ *
+ * They use the object store, the caches, the policies and, for what only a runtime can do (preload,
+ * reset), the agent. They never see who asked over the API. One loop thread.
+ */
+#ifndef SA_CONTROLLER_CONTROLLERS_H
+#define SA_CONTROLLER_CONTROLLERS_H
+
+#include "agent/agent.h"
+#include "claim/caches.h"
+#include "metrics/metrics.h"
+#include "policy/policy.h"
+#include "security/security.h"
+
+struct sa_controllers;
+struct sa_controllers_options {
+    uv_loop_t *loop;
+    struct sa_objects *objects;
+    const struct sa_caches *caches;
+    struct sa_agent *agent;
+    struct sa_policy *policy;
+    struct sa_security *security;
+    struct sa_metrics *metrics;
+    const char *identity; /* in the election; unique */
+    /* For tests with a simulated node and no rules: NULL means ask. */
+    const char *profile_digest; /* of every pod */
+};
+struct sa_controllers *sa_controllers_start(const struct sa_controllers_options *options);
+/* Stop acting, give up the lease; `done` comes from the loop. */
+void sa_controllers_stop(struct sa_controllers *controllers, void (*done)(void *user), void *user);
+bool sa_controllers_lead(const struct sa_controllers *controllers);
+
+#endif

@@ -1,0 +1,26 @@
+/* Annotations, labels and finalizers by which the parts of the control plane find each other's
+ * work. What begins with "secureagent.dev/" is the server's: the API refuses it from clients. */
+#ifndef SA_KINDS_NAMES_H
+#define SA_KINDS_NAMES_H
+
+#define SA_RESERVED_PREFIX "secureagent.dev/"
+
+/* On a Sandbox, written by whoever creates it. */
+#define SA_SANDBOX_WARM_POD "secureagent.dev/warm-pod" /* name of the WarmPod that it has claimed  \
+                                                        */
+#define SA_SANDBOX_POOL_KEY "secureagent.dev/pool-key" /* a pod of this key would have done */
+#define SA_SANDBOX_OWNER "secureagent.dev/owner"       /* id of the API key */
+#define SA_SANDBOX_TENANT "secureagent.dev/tenant"     /* name of the API key */
+#define SA_SANDBOX_TITLE "secureagent.dev/name"        /* what its maker calls it */
+#define SA_SANDBOX_PROFILE "secureagent.dev/security-profile"    /* digest of its context */
+#define SA_SANDBOX_GENERATION "secureagent.dev/rules-generation" /* that decided it */
+/* Its environment is not in the object but in the memory of this API process, which delivers it;
+ * a sandbox that has not got it when that process ends cannot be completed. */
+#define SA_SANDBOX_PERSONAL "secureagent.dev/personal"
+
+/* Finalizers. */
+#define SA_FINALIZER_NODE "secureagent.dev/node" /* Pod: until nothing of it is left */
+#define SA_FINALIZER_SANDBOX                                                                       \
+    "secureagent.dev/sandbox" /* Sandbox: until its pod is gone, or clean */
+
+#endif
