@@ -46,7 +46,7 @@ sa_method_open sa_exec_open, sa_file_read_open, sa_file_write_open, sa_file_stat
     sa_file_list_open, sa_file_mkdir_open, sa_file_move_open, sa_file_remove_open,
     sa_file_copy_open, sa_file_chmod_open, sa_file_watch_open, sa_file_export_open,
     sa_file_import_open, sa_usage_open, sa_shutdown_open, sa_port_connect_open, sa_port_list_open,
-    sa_clock_open;
+    sa_clock_open, sa_setup_open;
 
 /* A child that is not ours ended, or the main process of an execution. */
 void sa_exec_reap(void);

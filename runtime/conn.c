@@ -136,6 +136,7 @@ static const struct {
     {SA_METHOD_PORT_LIST, sa_port_list_open},
     {SA_METHOD_SHUTDOWN, sa_shutdown_open},
     {SA_METHOD_CLOCK, sa_clock_open},
+    {SA_METHOD_SETUP, sa_setup_open},
 };
 
 static void on_opened(void *owner, struct sa_stream *stream, uint16_t method, const void *body,

@@ -34,7 +34,7 @@ struct exec_texts {
 /* The decoded request. */
 struct exec_request {
     struct exec_texts argv; /* malloc'd */
-    struct exec_texts env;  /* malloc'd; behind the first env_own, those of the boot block */
+    struct exec_texts env;  /* malloc'd; behind the first env_own, what all programs have */
     size_t env_own;
     char *cwd;
     bool stdin_pipe, control;

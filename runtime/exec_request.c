@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/fdio.h"
 #include "exec.h"
+#include "setup.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -38,12 +39,6 @@ static int add_text(struct exec_texts *list, size_t max, const struct sa_field *
     return 0;
 }
 
-static bool same_name(const char *a, const char *b)
-{
-    size_t length = strcspn(a, "=");
-    return !strncmp(a, b, length + 1);
-}
-
 /* A later setting of the same name replaces an earlier one. */
 static int add_env(struct exec_request *r, const struct sa_field *f, struct sa_error *err)
 {
@@ -54,7 +49,7 @@ static int add_env(struct exec_request *r, const struct sa_field *f, struct sa_e
     if (added[0] == '=' || !strchr(added, '='))
         return sa_error_at(err, SA_EINVALID, "env", "\"%.60s\" is not NAME=value", added);
     for (size_t i = 0; i + 1 < r->env.count; i++) {
-        if (same_name(r->env.items[i], added)) {
+        if (sa_setup_same_name(r->env.items[i], added)) {
             free(r->env.items[i]);
             r->env.items[i] = added;
             r->env_own = --r->env.count;
@@ -67,19 +62,19 @@ static int add_env(struct exec_request *r, const struct sa_field *f, struct sa_e
 static bool has_term(const struct exec_request *r)
 {
     for (size_t i = 0; i < r->env.count; i++)
-        if (same_name(term, r->env.items[i]))
+        if (sa_setup_same_name(term, r->env.items[i]))
             return true;
     return false;
 }
 
-static void add_boot_env(struct exec_request *r)
+static void add_common_env(struct exec_request *r)
 {
-    for (size_t b = 0; b < sa_boot.env_count; b++) {
+    for (char **common = sa_setup_env(); *common; common++) {
         bool replaced = false;
         for (size_t i = 0; i < r->env_own && !replaced; i++)
-            replaced = same_name(sa_boot.env[b], r->env.items[i]);
+            replaced = sa_setup_same_name(*common, r->env.items[i]);
         if (!replaced)
-            append(&r->env, sa_boot.env[b]);
+            append(&r->env, *common);
     }
     if (r->window && !has_term(r))
         append(&r->env, term);
@@ -282,7 +277,7 @@ int exec_request_decode(struct exec_request *r, const void *body, size_t length,
         return sa_error_at(err, SA_EINVALID, "control", "cannot be combined with code");
     r->template = r->template && fits_template(r);
     complete_cwd(r);
-    add_boot_env(r);
+    add_common_env(r);
     return 0;
 }
 

@@ -8,6 +8,7 @@
  *     exec*.c spawn.c       programs; proc.c which processes belong to them
  *     file*.c path.c        files beneath the roots
  *     template.c            programs forked from a process that waits
+ *     setup.c               the environment of whom the sandbox belongs to
  *     port*.c               servers inside
  *     usage.c               usage, shutdown
  */

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "poller.h"
 #include "proc.h"
+#include "setup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,6 +76,14 @@ static void drop_template(void)
     template.pid = 0;
     sa_watch_close(&template.control);
     drop_spare();
+}
+
+void sa_template_renew(void)
+{
+    if (template.pid)
+        drop_template();
+    template.failures = 0;
+    sa_template_prepare();
 }
 
 void sa_template_reaped(pid_t pid)
@@ -187,7 +196,7 @@ static pid_t spawn_template(int socket)
     make_argv(&template.is, argv, SA_COUNT(argv));
     if (pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0) {
         struct sa_spawn spawn = {.argv = argv,
-                                 .env = sa_boot.env,
+                                 .env = sa_setup_env(),
                                  .cwd = "/",
                                  .filter = template.is.filter,
                                  .boot_limits = &sa_boot.rlimits,

@@ -16,6 +16,8 @@ enum { SA_TEMPLATE_IMPORTS_MAX = 64 };
 void sa_template_want(char **argv, char **imports, const struct sa_filter *filter);
 /* Have a spare for what was wanted last: start, replace or ask the template as needed. */
 void sa_template_prepare(void);
+/* The environment is another one: the template that waits, if any, is replaced. */
+void sa_template_renew(void);
 /* Is a spare for what was wanted last on its way, and worth a moment's wait? */
 bool sa_template_is_coming(void);
 /* `ready` is called when a spare has come (not from within a function of this header). */
