@@ -187,14 +187,28 @@ static void on_fail_async(uv_async_t *async)
         fail_calls(c);
 }
 
+static void ignore(void *owner, enum sa_node_type type, struct sa_fields *fields)
+{
+    (void)owner;
+    (void)type;
+    (void)fields;
+}
+
+void sa_node_client_listen(struct sa_node_client *client,
+                           const struct sa_node_client_events *events, void *owner)
+{
+    static const struct sa_node_client_events nobody = {.event = ignore};
+    client->events = events ? events : &nobody;
+    client->owner = owner;
+}
+
 struct sa_node_client *sa_node_client_new(uv_loop_t *loop, int fd,
                                           const struct sa_node_client_events *events, void *owner)
 {
     struct sa_node_client *c = sa_alloc(sizeof *c);
     c->loop = loop;
     c->fd = fd;
-    c->events = events;
-    c->owner = owner;
+    sa_node_client_listen(c, events, owner);
     c->poll.data = c->failer.data = c;
     uv_async_init(loop, &c->failer, on_fail_async);
     uv_unref((uv_handle_t *)&c->failer);

@@ -29,12 +29,16 @@ struct sa_node_client_events {
     void (*closed)(void *owner);
 };
 
-/* Takes `fd`. */
+/* Takes `fd`. `events` may be NULL: nobody listens yet. */
 struct sa_node_client *sa_node_client_new(uv_loop_t *loop, int fd,
                                           const struct sa_node_client_events *events, void *owner);
 /* Closes the socket (the node then destroys everything); open calls are answered first.
  * The memory is freed when the loop has closed the handle. NULL is allowed. */
 void sa_node_client_free(struct sa_node_client *client);
+
+/* From now on these are told, and nobody else; NULL: nobody. As in sa_node_client_new(). */
+void sa_node_client_listen(struct sa_node_client *client,
+                           const struct sa_node_client_events *events, void *owner);
 
 bool sa_node_client_is_open(const struct sa_node_client *client);
 

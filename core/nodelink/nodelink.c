@@ -23,6 +23,24 @@ void sa_node_spec_deinit(struct sa_node_spec *spec)
     memset(spec, 0, sizeof *spec);
 }
 
+static bool alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool sa_node_id_valid(const char *id)
+{
+    size_t length = strnlen(id, SA_ID_BYTES);
+    if (length == 0 || length == SA_ID_BYTES || strncmp(id, "spare-", 6) == 0)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        const bool edge = i == 0 || id[i - 1] == '.' || id[i + 1] == '.' || i == length - 1;
+        if (!alphanumeric(id[i]) && (edge || (id[i] != '-' && id[i] != '.')))
+            return false;
+    }
+    return true;
+}
+
 void sa_node_spec_encode(const struct sa_node_spec *spec, struct sa_buf *out)
 {
     sa_fields_add_text(out, SA_NODE_ID, spec->id);
@@ -120,7 +138,7 @@ int sa_node_spec_decode(const void *body, size_t length, struct sa_node_spec *sp
             goto bad;
     if (more < 0)
         goto bad;
-    if (!sa_id_valid("sb-", spec->id) || !sa_profile_id_valid(spec->profile) || !spec->runtime[0] ||
+    if (!sa_node_id_valid(spec->id) || !sa_profile_id_valid(spec->profile) || !spec->runtime[0] ||
         !spec->memory_bytes || !spec->cpu_millicores || !spec->pids || !spec->storage_bytes ||
         !spec->inodes) {
         sa_error_set(err, SA_EPROTOCOL, "the spec lacks an id, a profile, a runtime or a limit");

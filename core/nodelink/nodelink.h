@@ -105,6 +105,10 @@ struct sa_node_spec {
     size_t env_count, require_count;
 };
 void sa_node_spec_deinit(struct sa_node_spec *spec);
+/* What a sandbox may be called at the node, where the name is one of a control group and of files:
+ * a DNS subdomain (RFC 1123) of less than SA_ID_BYTES, but not what the node's own half-made
+ * sandboxes are called ("spare-..."). */
+bool sa_node_id_valid(const char *id);
 /* Fields (no header) of a CREATE, and back; ranges are checked on decoding. */
 void sa_node_spec_encode(const struct sa_node_spec *spec, struct sa_buf *out);
 int sa_node_spec_decode(const void *body, size_t length, struct sa_node_spec *spec,
