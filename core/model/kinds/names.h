@@ -6,7 +6,8 @@
 #define SA_RESERVED_PREFIX "secureagent.dev/"
 
 /* On a Sandbox, written by whoever creates it. */
-#define SA_SANDBOX_WARM_POD "secureagent.dev/warm-pod" /* name of the WarmPod that it has claimed  \
+#define SA_SANDBOX_WARM_POD                                                                        \
+    "secureagent.dev/warm-pod"                         /* name of the WarmPod that it has claimed  \
                                                         */
 #define SA_SANDBOX_POOL_KEY "secureagent.dev/pool-key" /* a pod of this key would have done */
 #define SA_SANDBOX_OWNER "secureagent.dev/owner"       /* id of the API key */
@@ -14,9 +15,17 @@
 #define SA_SANDBOX_TITLE "secureagent.dev/name"        /* what its maker calls it */
 #define SA_SANDBOX_PROFILE "secureagent.dev/security-profile"    /* digest of its context */
 #define SA_SANDBOX_GENERATION "secureagent.dev/rules-generation" /* that decided it */
-/* Its environment is not in the object but in the memory of this API process, which delivers it;
- * a sandbox that has not got it when that process ends cannot be completed. */
+/* Controls that the rules demand for it, beside spec.requiredControls; joined by commas. */
+#define SA_SANDBOX_REQUIRED "secureagent.dev/required-controls"
+/* Its environment is not in the object but in the memory of this API process, which delivers it and
+ * then changes the value to SA_PERSONAL_DELIVERED. A sandbox that has not got it when that process
+ * is no more (another one leads the controllers) cannot be completed: it has failed, Interrupted.
+ */
 #define SA_SANDBOX_PERSONAL "secureagent.dev/personal"
+#define SA_PERSONAL_DELIVERED "delivered"
+
+/* On a RuntimeEnvironment that the server makes by itself: label, "true". */
+#define SA_RUNTIME_BUILTIN "secureagent.dev/builtin"
 
 /* Finalizers. */
 #define SA_FINALIZER_NODE "secureagent.dev/node" /* Pod: until nothing of it is left */

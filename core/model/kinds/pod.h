@@ -20,6 +20,10 @@
 #define SA_POD_SECURITY_PROFILE "secureagent.dev/security-profile" /* annotation: its digest */
 #define SA_POD_CPU_PINNING "secureagent.dev/cpu-pinning"           /* annotation: "true" */
 #define SA_POD_PIDS "secureagent.dev/pids"                         /* annotation: processes */
+#define SA_POD_INODES "secureagent.dev/inodes"                     /* annotation: files, how many */
+#define SA_POD_LANGUAGE "secureagent.dev/language" /* annotation: what a node calls its runtime */
+#define SA_POD_REQUIRED                                                                            \
+    "secureagent.dev/required-controls" /* annotation: joined by commas; all, or it must fail */
 #define SA_POD_CONTROLS "secureagent.dev/controls" /* annotation of the node: those in force */
 
 enum { SA_POD_CONTAINERS_MAX = 8, SA_POD_VOLUMES_MAX = 32, SA_POD_TEXT_MAX = 32 * 1024 };
