@@ -35,7 +35,8 @@ void sa_pool_key(const struct sa_pool_key *parts, char key[SA_POOL_KEY_BYTES]);
 struct sa_claims;
 struct sa_claims *sa_claims_new(uv_loop_t *loop, struct sa_objects *objects,
                                 const struct sa_caches *caches, struct sa_metrics *metrics);
-/* Calls under way are forgotten. NULL is allowed. */
+/* Calls under way are forgotten, also what they would have cleaned up. Before the caches are
+ * stopped and the store is closed; frees itself when the loop goes on. NULL is allowed. */
 void sa_claims_free(struct sa_claims *claims);
 
 struct sa_claim_ask { /* texts for the time of the call */
@@ -45,8 +46,9 @@ struct sa_claim_ask { /* texts for the time of the call */
     const char *key;    /* sa_pool_key() */
     const char *pool;   /* only from this WarmPool; NULL: any */
     enum sa_warm warm;
-    /* The Sandbox as it is to be created, whole; its annotations get SA_SANDBOX_WARM_POD and
-     * SA_SANDBOX_POOL_KEY, its finalizers SA_FINALIZER_SANDBOX. */
+    /* The Sandbox as it is to be created, whole; its annotations get SA_SANDBOX_CLAIM,
+     * SA_SANDBOX_WARM_POD and (but for `warm: never`) SA_SANDBOX_POOL_KEY, its finalizers
+     * SA_FINALIZER_SANDBOX. */
     const char *manifest;
     size_t length;
     /* May it be this pod, as far as its maker knows? NULL: any. */
@@ -56,9 +58,10 @@ struct sa_claim_result {
     const struct sa_object *sandbox;  /* as created */
     const struct sa_object *warm_pod; /* NULL: a cold start */
 };
-/* Errors: SA_EUNAVAILABLE (path "warm": it must be warm and nothing is ready), SA_EEXISTS (a
- * sandbox of that name; a pod that was claimed for it is recycled), what the store says. Once, from
- * the loop, unless forgotten. */
+/* Errors: SA_EINVALID (the manifest), SA_EUNAVAILABLE (path "warm": it must be warm and nothing is
+ * ready), SA_EEXISTS (a sandbox of that name; a pod that was claimed for it is recycled), what the
+ * store says: SA_EUNAVAILABLE also when it did not tell the outcome for a quarter of a minute.
+ * Once, from the loop, unless forgotten; the call is over then. */
 typedef void (*sa_claim_cb)(void *user, const struct sa_error *err,
                             const struct sa_claim_result *result);
 struct sa_claim_call;

@@ -15,6 +15,7 @@
 #define SA_SANDBOX_TITLE "secureagent.dev/name"        /* what its maker calls it */
 #define SA_SANDBOX_PROFILE "secureagent.dev/security-profile"    /* digest of its context */
 #define SA_SANDBOX_GENERATION "secureagent.dev/rules-generation" /* that decided it */
+#define SA_SANDBOX_CLAIM "secureagent.dev/claim" /* of the claim that created it: nobody else's */
 /* Controls that the rules demand for it, beside spec.requiredControls; joined by commas. */
 #define SA_SANDBOX_REQUIRED "secureagent.dev/required-controls"
 /* Its environment is not in the object but in the memory of this API process, which delivers it and

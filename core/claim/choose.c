@@ -1,0 +1,54 @@
+/* Which warm pod: any that fits, from a random place on, so that processes that share a store
+ * seldom want the same one. */
+#include "claim/claim_private.h"
+
+#include <string.h>
+
+/* Beyond the first that fits so many are looked at for one that only this tenant may have. */
+enum { LOOK_FURTHER = 8 };
+
+static uint64_t next_random(struct sa_claims *claims)
+{
+    uint64_t x = claims->random; /* xorshift64 (Marsaglia, 2003) */
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return claims->random = x;
+}
+
+static bool is_kept(const struct sa_object *pod)
+{
+    return ((const struct sa_warm_pod_status *)sa_object_status(pod))->last_tenant[0];
+}
+
+static bool may_have(const struct sa_claims *claims, const struct sa_claim_call *call,
+                     const struct sa_object *pod)
+{
+    const struct sa_warm_pod_spec *spec = sa_object_spec(pod);
+    const struct sa_warm_pod_status *status = sa_object_status(pod);
+    if (strcmp(sa_object_meta(pod)->namespace_, call->namespace_) != 0 ||
+        (call->pool && strcmp(spec->pool, call->pool) != 0))
+        return false;
+    if (is_kept(pod) && strcmp(status->last_tenant, call->tenant) != 0)
+        return false;
+    return !sa_held_has(claims->held, pod) && (!call->fits || call->fits(call->user, pod));
+}
+
+const struct sa_object *sa_claim_choose(struct sa_claims *claims, const struct sa_claim_call *call)
+{
+    const struct sa_informer_found ready =
+        sa_informer_find(claims->caches->warm_pods, SA_BY_KEY, call->key);
+    const struct sa_object *found = NULL;
+    size_t start = ready.count ? next_random(claims) % ready.count : 0, further = 0;
+    for (size_t i = 0; i < ready.count && further <= LOOK_FURTHER; i++) {
+        const struct sa_object *pod = ready.items[(start + i) % ready.count];
+        if (may_have(claims, call, pod)) {
+            if (is_kept(pod))
+                return pod;
+            if (!found)
+                found = pod;
+        }
+        further += found != NULL;
+    }
+    return found;
+}
