@@ -389,7 +389,7 @@ static int open_parts(struct sa_app_run *run, const struct sa_app_options *optio
         sa_sandboxes_new(&(struct sa_sandboxes_options){.loop = app->loop,
                                                         .store = app->store,
                                                         .metrics = app->metrics,
-                                                        .node_fd = options->node_fd,
+                                                        .node_socket = options->node_socket,
                                                         .max_running = options->max_sandboxes,
                                                         .policy = app->policy,
                                                         .running = count_running,

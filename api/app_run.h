@@ -10,7 +10,7 @@ struct sa_app_options {
     uv_loop_t *loop;
     const char *listen;        /* ADDR:PORT */
     const char *data_dir;      /* holds the database */
-    int node_fd;               /* taken on success */
+    const char *node_socket;   /* path; lives on */
     const char *bootstrap_key; /* registered as an admin key; NULL: none */
     const char *tls_cert, *tls_key;
     const char *const *allow_origins; /* live on */

@@ -24,12 +24,10 @@ static const struct sa_option options[] = {
      .kind = SA_OPTION_PATH,
      .env = "SECUREAGENT_API_DATA_DIR",
      .help = "folder of the database (required)"},
-    {.name = "node-fd",
-     .kind = SA_OPTION_INT,
-     .fallback = "-1",
-     .low = -1,
-     .high = 1 << 20,
-     .help = "descriptor of the socket to the sandbox-node (required)"},
+    {.name = "node-socket",
+     .kind = SA_OPTION_PATH,
+     .env = "SECUREAGENT_NODE_SOCKET",
+     .help = "the socket of the sandbox-node (required)"},
     {.name = "ready-fd",
      .kind = SA_OPTION_INT,
      .fallback = "-1",
@@ -143,9 +141,9 @@ static int check(const struct sa_config *config, struct sa_error *err)
 {
     if (!sa_config_string(config, "data-dir"))
         return sa_error_set(err, SA_EINVALID, "--data-dir is required");
-    if (sa_config_int(config, "node-fd") < 0)
+    if (!sa_config_string(config, "node-socket"))
         return sa_error_set(err, SA_EINVALID,
-                            "--node-fd is required; `secureagent up` starts everything");
+                            "--node-socket is required; `secureagent up` starts everything");
     if (!sa_config_string(config, "tls-cert") != !sa_config_string(config, "tls-key"))
         return sa_error_set(err, SA_EINVALID, "--tls-cert and --tls-key belong together");
     return 0;
@@ -214,7 +212,7 @@ static int serve(const struct sa_config *config, uv_loop_t *loop, struct sa_erro
     struct sa_app_options o = {.loop = loop,
                                .listen = sa_config_string(config, "listen"),
                                .data_dir = sa_config_string(config, "data-dir"),
-                               .node_fd = (int)sa_config_int(config, "node-fd"),
+                               .node_socket = sa_config_string(config, "node-socket"),
                                .bootstrap_key = key,
                                .tls_cert = sa_config_string(config, "tls-cert"),
                                .tls_key = sa_config_string(config, "tls-key"),
@@ -264,7 +262,7 @@ int main(int argc, char **argv)
     if (sa_config_help_asked(config) || sa_config_print_asked(config)) {
         sa_autobuf text = SA_BUF_INIT;
         if (sa_config_help_asked(config))
-            sa_config_help(config, "agent-api --data-dir DIR --node-fd N [options]",
+            sa_config_help(config, "agent-api --data-dir DIR --node-socket PATH [options]",
                            "The REST API of SecureAgent. `secureagent up` starts it for you.",
                            &text);
         else

@@ -12,10 +12,11 @@
 enum { CREATE_DEADLINE_MS = 30 * 1000, EXITED_GRACE_MS = 1000, NODE_NAMES_MAX = 64 };
 
 static void on_node_event(void *owner, enum sa_node_type type, struct sa_fields *fields);
+static void on_node_connected(void *owner);
 static void on_node_closed(void *owner);
 
-static const struct sa_node_client_events node_events = {.event = on_node_event,
-                                                         .closed = on_node_closed};
+static const struct sa_node_client_events node_events = {
+    .event = on_node_event, .connected = on_node_connected, .closed = on_node_closed};
 
 /* ---- the registry ---- */
 
@@ -31,7 +32,7 @@ struct sa_sandboxes *sa_sandboxes_new(const struct sa_sandboxes_options *options
     all->ended = options->ended;
     all->node_lost = options->node_lost;
     all->owner = options->owner;
-    all->node = sa_node_client_new(options->loop, options->node_fd, &node_events, all);
+    all->node = sa_node_client_new(options->loop, options->node_socket, &node_events, all);
     all->security = sa_security_new(options->loop, options->policy, all->node);
     uv_timer_init(all->loop, &all->stop_timer);
     all->stop_timer.data = all;
@@ -61,30 +62,34 @@ void sa_sandboxes_free(struct sa_sandboxes *all)
 {
     if (!all)
         return;
+    all->node_asked = NULL;
     sa_security_free(all->security);
     sa_node_client_free(all->node);
     uv_close((uv_handle_t *)&all->stop_timer, on_registry_closed);
 }
 
-struct question {
-    void (*done)(void *user, const struct sa_error *err);
-    void *user;
-};
-
 static void on_node_info(void *user, struct sa_node_reply *reply)
 {
-    struct question *q = user;
-    q->done(q->user, reply->error);
-    free(q);
+    struct sa_sandboxes *all = user;
+    void (*asked)(void *user, const struct sa_error *err) = all->node_asked;
+    all->node_asked = NULL;
+    if (asked)
+        asked(all->node_asked_user, reply->error);
+}
+
+static void ask_node(struct sa_sandboxes *all)
+{
+    struct sa_buf nothing = SA_BUF_INIT;
+    sa_node_call(all->node, SA_NODE_INFO, &nothing, on_node_info, all);
 }
 
 void sa_sandboxes_ask_node(struct sa_sandboxes *all,
                            void (*done)(void *user, const struct sa_error *err), void *user)
 {
-    struct question *q = sa_alloc(sizeof *q);
-    struct sa_buf nothing = SA_BUF_INIT;
-    *q = (struct question){done, user};
-    sa_node_call(all->node, SA_NODE_INFO, &nothing, on_node_info, q);
+    all->node_asked = done;
+    all->node_asked_user = user;
+    if (sa_node_client_is_open(all->node))
+        ask_node(all);
 }
 
 /* ---- the end of one ---- */
@@ -469,6 +474,13 @@ static void on_node_event(void *owner, enum sa_node_type type, struct sa_fields 
         sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox ended: %s", e.reason);
         sa_sandbox_fail(sandbox, SA_EVENT_LOST, "Exited", &error);
     }
+}
+
+static void on_node_connected(void *owner)
+{
+    struct sa_sandboxes *all = owner;
+    if (all->node_asked)
+        ask_node(all);
 }
 
 static void on_node_closed(void *owner)

@@ -22,7 +22,7 @@ struct sa_sandboxes_options {
     uv_loop_t *loop;
     struct sa_store *store;
     struct sa_metrics *metrics;
-    int node_fd;              /* taken */
+    const char *node_socket;  /* path; lives on */
     struct sa_policy *policy; /* decides security contexts and ends; outlives them */
     /* How many executions run in it; NULL: nobody counts. */
     int64_t (*running)(void *owner, const char *id);
@@ -38,8 +38,8 @@ struct sa_sandboxes *sa_sandboxes_new(const struct sa_sandboxes_options *options
 void sa_sandboxes_stop(struct sa_sandboxes *all, const char *reason, int64_t deadline_ms,
                        void (*done)(void *user), void *user);
 void sa_sandboxes_free(struct sa_sandboxes *all);
-/* Ask the node whether it can make sandboxes; the answer comes from the loop (err: it cannot, or
- * it is gone). Not if the registry is freed before. */
+/* Ask the node whether it can make sandboxes, once it is there; the answer comes from the loop (err:
+ * it cannot, or is gone again). Not if the registry is freed before. Once. */
 void sa_sandboxes_ask_node(struct sa_sandboxes *all,
                            void (*done)(void *user, const struct sa_error *err), void *user);
 bool sa_sandboxes_node_is_up(const struct sa_sandboxes *all);

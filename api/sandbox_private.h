@@ -91,6 +91,8 @@ struct sa_sandboxes {
     uv_loop_t *loop;
     struct sa_store *store;
     struct sa_node_client *node;
+    void (*node_asked)(void *user, const struct sa_error *err); /* NULL: nobody asks */
+    void *node_asked_user;
     struct sa_security *security;
     struct sa_sandbox *by_id, *list;
     size_t count, max_running;

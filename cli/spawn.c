@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/fdio.h"
+#include "base/unix.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -14,12 +15,14 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { ARGS_MAX = 64, NUMBER_BYTES = 24, SWEEP_MS = 5000, SWEEP_LOOK_MS = 10 };
+enum { ARGS_MAX = 64, NUMBER_BYTES = 24, SWEEP_MS = 5000, SWEEP_LOOK_MS = 10, NODE_BACKLOG = 8 };
 
-/* Where the API finds its folder when the way to it is closed to its user. */
+/* Where the API finds the data directory when the way to it is closed to its user. */
 static const char private_mount[] = "/mnt";
+static const char node_socket[] = "node.sock"; /* in the data directory */
 
 noreturn static void child_failed(const char *what)
 {
@@ -57,23 +60,28 @@ static void become_child(const struct sa_spawn *spawn, pid_t supervisor, const i
         child_failed("setting the signal mask");
 }
 
-/* A mount namespace of its own in which the API's folder can be reached. */
-static void mount_api_folder(const char *folder)
+/* A mount namespace of its own in which the data directory can be reached. */
+static void mount_data(const char *folder)
 {
     if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount(folder, private_mount, NULL, MS_BIND, NULL) < 0)
-        child_failed("making the database's folder reachable for the API's user (or use a "
+        child_failed("making the data directory reachable for the API's user (or use a "
                      "--data-dir whose parent folders others may enter)");
 }
 
-static pid_t start_node(const struct sa_spawn *spawn, int control, struct sa_error *err)
+static pid_t start_node(const struct sa_spawn *spawn, int listener, bool sweep,
+                        struct sa_error *err)
 {
-    char fd[NUMBER_BYTES];
+    char fd[NUMBER_BYTES], user[NUMBER_BYTES];
     pid_t supervisor = getpid();
-    snprintf(fd, sizeof fd, "%d", control);
-    const char *argv[16] = {"sandbox-node", "--control-fd",    fd, "--runtime", spawn->runtime,
-                            "--state",      spawn->data->state};
-    size_t argc = 7;
+    snprintf(fd, sizeof fd, "%d", listener);
+    snprintf(user, sizeof user, "%lld",
+             spawn->run_as < 0 ? (long long)geteuid() : (long long)spawn->run_as);
+    const char *argv[20] = {"sandbox-node", "--listen-fd",  fd,        "--peer-uid",      user,
+                            "--runtime",    spawn->runtime, "--state", spawn->data->state};
+    size_t argc = 9;
+    if (sweep)
+        argv[argc++] = "--sweep";
     if (spawn->cache) {
         argv[argc++] = "--cache";
         argv[argc++] = spawn->cache;
@@ -84,7 +92,7 @@ static pid_t start_node(const struct sa_spawn *spawn, int control, struct sa_err
     }
     pid_t pid = fork();
     if (pid == 0) {
-        become_child(spawn, supervisor, (const int[]){control, spawn->data->family}, 2);
+        become_child(spawn, supervisor, (const int[]){listener, spawn->data->family}, 2);
         execv(spawn->node, (char *const *)argv);
         child_failed(spawn->node);
     }
@@ -93,19 +101,21 @@ static pid_t start_node(const struct sa_spawn *spawn, int control, struct sa_err
     return pid;
 }
 
-static pid_t start_api(const struct sa_spawn *spawn, const char *listen, const int fds[3],
+static pid_t start_api(const struct sa_spawn *spawn, const char *listen, const int fds[2],
                        struct sa_error *err)
 {
-    char numbers[4][NUMBER_BYTES];
+    char numbers[3][NUMBER_BYTES];
     const char *argv[ARGS_MAX] = {"agent-api"};
-    const char *folder = spawn->data->reachable ? spawn->data->api : private_mount;
+    const char *data = spawn->data->reachable ? spawn->data->path : private_mount;
+    sa_autofree char *folder = sa_printf("%s/api", data);
+    sa_autofree char *socket = sa_printf("%s/%s", data, node_socket);
     pid_t supervisor = getpid();
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 2; i++)
         snprintf(numbers[i], NUMBER_BYTES, "%d", fds[i]);
-    snprintf(numbers[3], NUMBER_BYTES, "%lld", (long long)spawn->run_as);
-    const char *const fixed[] = {"--data-dir", folder,     "--listen",   listen,
-                                 "--node-fd",  numbers[0], "--ready-fd", numbers[1],
-                                 "--key-fd",   numbers[2], "--run-as",   numbers[3]};
+    snprintf(numbers[2], NUMBER_BYTES, "%lld", (long long)spawn->run_as);
+    const char *const fixed[] = {"--data-dir",    folder,     "--listen",   listen,
+                                 "--node-socket", socket,     "--ready-fd", numbers[0],
+                                 "--key-fd",      numbers[1], "--run-as",   numbers[2]};
     size_t argc = 1;
     for (size_t i = 0; i < SA_COUNT(fixed); i++)
         argv[argc++] = fixed[i];
@@ -113,10 +123,9 @@ static pid_t start_api(const struct sa_spawn *spawn, const char *listen, const i
         argv[argc++] = *option;
     pid_t pid = fork();
     if (pid == 0) {
-        become_child(spawn, supervisor, (const int[]){fds[0], fds[1], fds[2], spawn->data->family},
-                     4);
+        become_child(spawn, supervisor, (const int[]){fds[0], fds[1], spawn->data->family}, 3);
         if (!spawn->data->reachable)
-            mount_api_folder(spawn->data->api);
+            mount_data(spawn->data->path);
         execv(spawn->api, (char *const *)argv);
         child_failed(spawn->api);
     }
@@ -147,24 +156,42 @@ static void kill_child(pid_t pid)
         ;
 }
 
+/* Listening at DATA/node.sock; only the API's user may connect. */
+static int node_listener(const struct sa_spawn *spawn, struct sa_error *err)
+{
+    sa_autoclose int folder =
+        open(spawn->data->path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    const mode_t before = umask(0177);
+    if (folder >= 0)
+        unlinkat(folder, node_socket, 0);
+    sa_autoclose int fd = folder < 0 ? -1 : sa_unix_bind(folder, node_socket, SOCK_SEQPACKET);
+    umask(before);
+    if (fd < 0 ||
+        (spawn->run_as >= 0 &&
+         fchownat(folder, node_socket, (uid_t)spawn->run_as, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0) ||
+        listen(fd, NODE_BACKLOG) < 0)
+        return sa_error_sys(err, SA_EUNAVAILABLE, errno, "making the socket %s/%s",
+                            spawn->data->path, node_socket);
+    return sa_steal_fd(&fd);
+}
+
 int sa_spawn(const struct sa_spawn *spawn, const char *listen, struct sa_spawned *out,
              struct sa_error *err)
 {
-    int pair[2], ready[2];
+    int ready[2];
     sa_autoclose int key = key_pipe(spawn->key, err);
     if (key < 0)
         return -1;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        return sa_error_sys(err, SA_EUNAVAILABLE, errno, "making a socket pair");
-    sa_autoclose int node_end = pair[0];
-    sa_autoclose int api_end = pair[1];
+    sa_autoclose int listener = node_listener(spawn, err);
+    if (listener < 0)
+        return -1;
     if (pipe2(ready, O_CLOEXEC) < 0)
         return sa_error_sys(err, SA_EUNAVAILABLE, errno, "making a pipe");
     sa_autoclose int ready_read = ready[0];
     sa_autoclose int ready_write = ready[1];
-    if ((out->node = start_node(spawn, node_end, err)) < 0)
+    if ((out->node = start_node(spawn, listener, false, err)) < 0)
         return -1;
-    out->api = start_api(spawn, listen, (const int[]){api_end, ready_write, key}, err);
+    out->api = start_api(spawn, listen, (const int[]){ready_write, key}, err);
     if (out->api < 0) {
         kill_child(out->node);
         return -1;
@@ -175,12 +202,8 @@ int sa_spawn(const struct sa_spawn *spawn, const char *listen, struct sa_spawned
 
 void sa_spawn_sweeper(const struct sa_spawn *spawn)
 {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        return;
-    close(pair[1]);
-    pid_t pid = start_node(spawn, pair[0], NULL);
-    close(pair[0]);
+    sa_autoclose int listener = node_listener(spawn, NULL);
+    pid_t pid = listener < 0 ? -1 : start_node(spawn, listener, true, NULL);
     for (int waited = 0; pid > 0 && waited < SWEEP_MS; waited += SWEEP_LOOK_MS) {
         if (waitpid(pid, NULL, WNOHANG) == pid)
             return;

@@ -1,6 +1,6 @@
 /*
- * Starting the two processes of a server: sandbox-node and agent-api, joined by a socketpair
- * (nodelink/nodelink.h). Both get SIGTERM when this process dies, /dev/null as input, standard
+ * Starting the two processes of a server: sandbox-node, and agent-api, which connects to it over
+ * DATA/node.sock (nodelink/nodelink.h). Both get SIGTERM when this process dies, /dev/null as input, standard
  * error as both outputs, and a session of their own, so that Ctrl-C reaches only the supervisor.
  */
 #ifndef SA_CLI_SPAWN_H
@@ -29,8 +29,7 @@ struct sa_spawned {
 int sa_spawn(const struct sa_spawn *spawn, const char *listen, struct sa_spawned *out,
              struct sa_error *err);
 
-/* Run a node that finds no control plane: it removes what one that was killed left (control
- * groups) and ends. Waits for that, bounded. */
+/* Run a node that only removes what one that was killed left. Waits for that, bounded. */
 void sa_spawn_sweeper(const struct sa_spawn *spawn);
 
 #endif

@@ -192,8 +192,10 @@ static void gone(struct supervisor *s, const char *which, int status)
         return;
     if (s->children.api <= 0 && s->children.node <= 0)
         ended(s);
-    else if (s->children.api <= 0) /* the node's turn: its socket has closed */
+    else if (s->children.api <= 0) { /* the node's turn */
+        kill_children(s, SIGTERM);
         s->deadline = sa_monotonic_ms() + END_NODE_MS;
+    }
 }
 
 /* Also orphans that became our children because we are process 1 of a container. */

@@ -4,7 +4,7 @@
  *
  *   STARTING   spawned; waiting for the URL
  *   SERVING
- *   ENDING     both must go: the API is told (or gone), the node follows since its socket closes;
+ *   ENDING     both must go: the API is told (or gone), then the node;
  *              at the deadline they are killed. Then: stop, give up, or
  *   BACKOFF    waiting to start anew
  *

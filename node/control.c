@@ -1,98 +1,74 @@
 /* Requests of the control plane, answers and events to it. */
 #include "control.h"
+#include "peer.h"
 
 #include "base/arena.h"
 #include "base/cleanup.h"
-#include "base/fdio.h"
 #include "nodelink/nodelink.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <uthash.h>
 
 enum {
-    REQUESTS_A_TURN = 32,
     EVENTS_DROPPED_ABOVE = 1 << 20, /* queued bytes: security events are not worth more */
-    READING_STOPS_ABOVE = 4 << 20   /* who asks must also take the answers */
+    ALONE_MS = 60 * 1000,           /* without a control plane, before everything is destroyed */
 };
 
-/* A message that the socket had no room for. */
-struct waiting {
-    struct waiting *next;
-    int fd; /* passed along, or -1 */
-    size_t length;
-    char data[];
+/* A call that is not answered yet: its number to the driver, which outlives connections, and to
+ * the control plane that made it. */
+struct call {
+    UT_hash_handle hh;
+    uint32_t number, wire;
 };
 
 struct sa_node {
-    uv_poll_t poll;
-    int fd;
+    struct sa_peer *peer;
     struct sa_native *native;
     struct sa_buf out; /* the message being made */
-    struct waiting *first, **last;
-    size_t queued_bytes;
-    bool closed;
-    char packet[SA_NODE_MESSAGE_MAX];
+    struct call *calls;
+    uint32_t last_call;
 };
-
-static void on_socket(uv_poll_t *poll, int status, int events);
 
 /* ---- sending ---- */
 
-static void watch(struct sa_node *node)
-{
-    int events = (node->queued_bytes < READING_STOPS_ABOVE ? UV_READABLE : 0) |
-                 (node->first ? UV_WRITABLE : 0);
-    if (!node->closed)
-        uv_poll_start(&node->poll, events | UV_DISCONNECT, on_socket);
-}
-
-static void enqueue(struct sa_node *node, int fd)
-{
-    struct waiting *w = sa_alloc(sizeof *w + node->out.length);
-    w->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    w->length = node->out.length;
-    memcpy(w->data, node->out.data, w->length);
-    *node->last = w;
-    node->last = &w->next;
-    node->queued_bytes += w->length;
-}
-
-static void pop(struct sa_node *node)
-{
-    struct waiting *w = node->first;
-    node->first = w->next;
-    if (!node->first)
-        node->last = &node->first;
-    node->queued_bytes -= w->length;
-    if (w->fd >= 0)
-        close(w->fd);
-    free(w);
-}
-
-/* Send node->out, now or later, in order. */
 static void send_out(struct sa_node *node, int fd)
 {
-    if (node->closed)
-        return;
-    if (!node->first && sa_send_fds(node->fd, node->out.data, node->out.length, &fd, fd >= 0,
-                                    MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-        return;
-    enqueue(node, fd);
-    watch(node);
+    sa_peer_send(node->peer, &node->out, fd);
 }
 
-static void flush(struct sa_node *node)
+static uint32_t open_call(struct sa_node *node, uint32_t wire)
 {
-    while (node->first) {
-        struct waiting *w = node->first;
-        if (sa_send_fds(node->fd, w->data, w->length, &w->fd, w->fd >= 0,
-                        MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-            break; /* a broken socket shows as its end when it is read */
-        pop(node);
+    struct call *call = sa_alloc(sizeof *call);
+    if (++node->last_call == 0)
+        ++node->last_call;
+    call->number = node->last_call;
+    call->wire = wire;
+    HASH_ADD_INT(node->calls, number, call);
+    return call->number;
+}
+
+/* False: who asked is gone, and the one that is there now may use the same number. */
+static bool close_call(struct sa_node *node, uint32_t number, uint32_t *wire)
+{
+    struct call *call;
+    HASH_FIND_INT(node->calls, &number, call);
+    if (!call)
+        return false;
+    *wire = call->wire;
+    HASH_DEL(node->calls, call);
+    free(call);
+    return true;
+}
+
+static void forget_calls(void *owner)
+{
+    struct sa_node *node = owner;
+    struct call *call, *next;
+    HASH_ITER (hh, node->calls, call, next) {
+        HASH_DEL(node->calls, call);
+        free(call);
     }
-    watch(node);
 }
 
 static struct sa_buf *message(struct sa_node *node, enum sa_node_type type, uint32_t call)
@@ -126,15 +102,23 @@ static void add_controls(struct sa_node *node, sa_controls in_force)
 static void on_created(void *owner, const char *id, uint32_t call, int link, sa_controls in_force)
 {
     struct sa_node *node = owner;
+    if (!close_call(node, call, &call))
+        return;
     sa_fields_add_text(message(node, SA_NODE_CREATED, call), SA_NODE_ID, id);
     add_controls(node, in_force);
     send_out(node, link);
 }
 
+static void answer_failed(struct sa_node *node, uint32_t call, const struct sa_error *why)
+{
+    if (close_call(node, call, &call))
+        send_failed(node, call, why);
+}
+
 static void on_failed(void *owner, const char *id, uint32_t call, const struct sa_error *why)
 {
     (void)id;
-    send_failed(owner, call, why);
+    answer_failed(owner, call, why);
 }
 
 static void send_id(struct sa_node *node, enum sa_node_type type, uint32_t call, const char *id)
@@ -143,9 +127,15 @@ static void send_id(struct sa_node *node, enum sa_node_type type, uint32_t call,
     send_out(node, -1);
 }
 
+static void answer_id(struct sa_node *node, enum sa_node_type type, uint32_t call, const char *id)
+{
+    if (close_call(node, call, &call))
+        send_id(node, type, call, id);
+}
+
 static void on_destroyed(void *owner, const char *id, uint32_t call)
 {
-    send_id(owner, SA_NODE_DESTROYED, call, id);
+    answer_id(owner, SA_NODE_DESTROYED, call, id);
 }
 
 static void on_exited(void *owner, const char *id, const char *reason)
@@ -169,7 +159,7 @@ static void on_oom(void *owner, const char *id, int64_t kills)
 static void on_denied(void *owner, const char *id, const struct sa_native_denial *denial)
 {
     struct sa_node *node = owner;
-    if (node->queued_bytes > EVENTS_DROPPED_ABOVE)
+    if (sa_peer_queued_bytes(node->peer) > EVENTS_DROPPED_ABOVE)
         return;
     struct sa_buf *out = message(node, SA_NODE_SECURITY, 0);
     sa_fields_add_text(out, SA_NODE_ID, id);
@@ -183,14 +173,16 @@ static void on_denied(void *owner, const char *id, const struct sa_native_denial
 static void on_frozen(void *owner, const char *id, uint32_t call, const struct sa_error *why)
 {
     if (why)
-        send_failed(owner, call, why);
+        answer_failed(owner, call, why);
     else
-        send_id(owner, SA_NODE_DONE, call, id);
+        answer_id(owner, SA_NODE_DONE, call, id);
 }
 
 static void on_profiled(void *owner, uint32_t call, const struct sa_error *why)
 {
     struct sa_node *node = owner;
+    if (!close_call(node, call, &call))
+        return;
     if (why) {
         send_failed(node, call, why);
         return;
@@ -202,9 +194,7 @@ static void on_profiled(void *owner, uint32_t call, const struct sa_error *why)
 static void on_stopped(void *owner)
 {
     struct sa_node *node = owner;
-    if (!node->closed)
-        uv_close((uv_handle_t *)&node->poll, NULL);
-    node->closed = true;
+    sa_peer_close(node->peer);
 }
 
 static const struct sa_native_events native_events = {on_created, on_failed,   on_destroyed,
@@ -221,8 +211,9 @@ static void do_create(struct sa_node *node, uint32_t call, const struct sa_field
         send_failed(node, call, &why);
         return;
     }
-    if (sa_native_create(node->native, &spec, call, &why) < 0)
-        send_failed(node, call, &why);
+    const uint32_t number = open_call(node, call);
+    if (sa_native_create(node->native, &spec, number, &why) < 0)
+        answer_failed(node, number, &why);
     sa_node_spec_deinit(&spec);
 }
 
@@ -234,8 +225,9 @@ static void do_profile(struct sa_node *node, uint32_t call, const struct sa_fiel
         send_failed(node, call, &why);
         return;
     }
-    if (sa_native_profile(node->native, &profile, call, &why) < 0)
-        send_failed(node, call, &why);
+    const uint32_t number = open_call(node, call);
+    if (sa_native_profile(node->native, &profile, number, &why) < 0)
+        answer_failed(node, number, &why);
     sa_profile_deinit(&profile);
 }
 
@@ -268,8 +260,9 @@ static void do_stats(struct sa_node *node, uint32_t call, const char *id)
 static void do_freeze(struct sa_node *node, uint32_t call, const char *id)
 {
     struct sa_error why = {0};
-    if (sa_native_freeze(node->native, id, call, &why) < 0)
-        send_failed(node, call, &why);
+    const uint32_t number = open_call(node, call);
+    if (sa_native_freeze(node->native, id, number, &why) < 0)
+        answer_failed(node, number, &why);
 }
 
 static void do_thaw(struct sa_node *node, uint32_t call, const char *id)
@@ -298,34 +291,32 @@ static void do_info(struct sa_node *node, uint32_t call)
     send_out(node, -1);
 }
 
-static void request(struct sa_node *node, size_t length)
+static void do_destroy(struct sa_node *node, uint32_t call, const char *id)
 {
-    struct sa_fields fields;
+    const uint32_t number = open_call(node, call);
+    if (!sa_native_destroy(node->native, id, number))
+        answer_id(node, SA_NODE_DESTROYED, number, id);
+}
+
+static void do_list(struct sa_node *node, uint32_t call)
+{
+    struct sa_buf *out = message(node, SA_NODE_LIST_REPLY, call);
+    for (const char *id = sa_native_next(node->native, NULL); id;
+         id = sa_native_next(node->native, id))
+        sa_fields_add_text(out, SA_NODE_ID, id);
+    send_out(node, -1);
+}
+
+/* Requests about one sandbox. */
+static void request_for(struct sa_node *node, enum sa_node_type type, uint32_t call,
+                        struct sa_fields *fields)
+{
     struct sa_error why = {0};
-    enum sa_node_type type;
-    uint32_t call = 0;
     char id[SA_ID_BYTES] = "";
-    if (sa_node_parse(node->packet, length, &type, &call, &fields, &why) < 0) {
-        send_failed(node, call, &why);
-        return;
-    }
-    if (type == SA_NODE_CREATE) {
-        do_create(node, call, &fields);
-        return;
-    }
-    if (type == SA_NODE_PROFILE) {
-        do_profile(node, call, &fields);
-        return;
-    }
-    if (type == SA_NODE_INFO) {
-        do_info(node, call);
-        return;
-    }
-    if (read_id(&fields, id, &why) < 0) {
+    if (read_id(fields, id, &why) < 0) {
         send_failed(node, call, &why);
     } else if (type == SA_NODE_DESTROY) {
-        if (!sa_native_destroy(node->native, id, call))
-            send_id(node, SA_NODE_DESTROYED, call, id);
+        do_destroy(node, call, id);
     } else if (type == SA_NODE_STATS) {
         do_stats(node, call, id);
     } else if (type == SA_NODE_FREEZE) {
@@ -338,67 +329,75 @@ static void request(struct sa_node *node, size_t length)
     }
 }
 
-static void receive(struct sa_node *node)
+static void on_packet(void *owner, const char *data, size_t length)
 {
-    for (int turn = 0; turn < REQUESTS_A_TURN && !node->closed; turn++) {
-        int fds[SA_FDS_MAX];
-        size_t count = 0;
-        ssize_t n =
-            sa_recv_fds(node->fd, node->packet, sizeof node->packet, fds, &count, MSG_DONTWAIT);
-        for (size_t i = 0; i < count; i++)
-            close(fds[i]); /* no request brings one */
-        if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == EMSGSIZE))
-            return;
-        if (n <= 0) {
-            sa_node_stop(node);
-            return;
-        }
-        request(node, (size_t)n);
-    }
+    struct sa_node *node = owner;
+    struct sa_fields fields;
+    struct sa_error why = {0};
+    enum sa_node_type type;
+    uint32_t call = 0;
+    if (sa_node_parse(data, length, &type, &call, &fields, &why) < 0)
+        send_failed(node, call, &why);
+    else if (type == SA_NODE_CREATE)
+        do_create(node, call, &fields);
+    else if (type == SA_NODE_PROFILE)
+        do_profile(node, call, &fields);
+    else if (type == SA_NODE_INFO)
+        do_info(node, call);
+    else if (type == SA_NODE_LIST)
+        do_list(node, call);
+    else
+        request_for(node, type, call, &fields);
 }
 
-static void on_socket(uv_poll_t *poll, int status, int events)
+static void on_connected(void *owner)
 {
-    struct sa_node *node = poll->data;
-    if (status < 0) {
-        sa_node_stop(node);
-        return;
-    }
-    if (events & UV_WRITABLE)
-        flush(node);
-    if (events & (UV_READABLE | UV_DISCONNECT))
-        receive(node);
+    struct sa_node *node = owner;
+    message(node, SA_NODE_READY, 0);
+    send_out(node, -1);
 }
 
-struct sa_node *sa_node_start(uv_loop_t *loop, int fd, const struct sa_native_options *options,
+static void on_alone(void *owner)
+{
+    struct sa_node *node = owner;
+    sa_native_destroy_all(node->native);
+}
+
+static const struct sa_peer_events peer_events = {on_connected, on_packet, forget_calls, on_alone};
+
+struct sa_node *sa_node_start(uv_loop_t *loop, const struct sa_node_options *options,
                               struct sa_error *err)
 {
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    if (getsockopt(options->listener, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || !listens) {
+        sa_error_set(err, SA_EINVALID, "descriptor %d does not listen", options->listener);
+        return NULL;
+    }
     struct sa_node *node = sa_alloc(sizeof *node);
-    node->fd = fd;
-    node->last = &node->first;
-    node->native = sa_native_start(loop, options, &native_events, node, err);
-    if (!node->native || uv_poll_init(loop, &node->poll, fd) < 0) {
-        close(fd);
+    node->native = sa_native_start(loop, &options->native, &native_events, node, err);
+    if (!node->native) {
         free(node);
         return NULL;
     }
-    node->poll.data = node;
-    watch(node);
+    struct sa_peer_options peer = {.listener = options->listener,
+                                   .user = sa_native_user(node->native, options->user),
+                                   .alone_ms = ALONE_MS,
+                                   .events = &peer_events,
+                                   .owner = node};
+    node->peer = sa_peer_new(loop, &peer);
     return node;
 }
 
 void sa_node_stop(struct sa_node *node)
 {
-    if (!node->closed)
-        uv_poll_stop(&node->poll);
     sa_native_stop(node->native);
 }
 
 void sa_node_free(struct sa_node *node)
 {
-    while (node->first)
-        pop(node);
-    close(node->fd);
+    forget_calls(node);
+    sa_peer_free(node->peer);
     sa_native_free(node->native);
     sa_buf_deinit(&node->out);
     free(node);

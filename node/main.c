@@ -1,7 +1,7 @@
 /*
  * sandbox-node: makes sandboxes on this machine for a control plane that it trusts and that
- * holds no privilege. It is started by the supervisor (`secureagent up`) with one end of a
- * socketpair, and never reads anything that a client wrote.
+ * holds no privilege. It is started by the supervisor (`secureagent up`) with a socket to listen
+ * on, and never reads anything that a client wrote.
  */
 #include "control.h"
 #include "doctor.h"
@@ -15,29 +15,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char usage[] =
-    "usage: sandbox-node --control-fd N --runtime PATH [--state NAME] [--uid-base N] [--spares N]\n"
-    "                    [--cache DIR] [--packages DIR]\n"
+    "usage: sandbox-node --listen-fd N --runtime PATH [--peer-uid N] [--state NAME] [--uid-base "
+    "N]\n"
+    "                    [--spares N] [--cache DIR] [--packages DIR] [--sweep]\n"
     "       sandbox-node --doctor | --calls\n"
     "\n"
-    "  --control-fd N   SOCK_SEQPACKET socket of the control plane\n"
+    "  --listen-fd N    SOCK_SEQPACKET socket on which the control plane connects\n"
+    "  --peer-uid N     its user; default: the node's own\n"
     "  --runtime PATH   the static program that becomes PID 1 of each sandbox\n"
     "  --state NAME     names the control groups (secureagent-NAME); default \"default\"\n"
     "  --uid-base N     first host id of the ranges given to sandboxes; default: a free block\n"
     "  --spares N       half-made sandboxes to keep ready; default 1\n"
     "  --cache DIR      where build caches are kept; default: none are\n"
     "  --packages DIR   wheels and npm tarballs, offered to sandboxes read-only\n"
+    "  --sweep          only remove what an earlier node of that name left\n"
     "  --doctor         say in JSON what this machine offers, and what to do about the rest\n"
     "  --calls          print in JSON the system calls that policies can allow, by their sets, "
     "and\n"
     "                   those that nothing allows\n";
 
 struct arguments {
-    long control_fd;
-    struct sa_native_options options;
+    struct sa_node_options node;
     const char *cache;
-    bool doctor, calls;
+    bool doctor, calls, sweep;
 };
 
 static bool number(const char *text, long low, long high, long *value)
@@ -49,13 +52,15 @@ static bool number(const char *text, long low, long high, long *value)
 
 static bool parse(int argc, char **argv, struct arguments *a)
 {
-    static const struct option known[] = {{"control-fd", required_argument, NULL, 'c'},
+    static const struct option known[] = {{"listen-fd", required_argument, NULL, 'l'},
+                                          {"peer-uid", required_argument, NULL, 'U'},
                                           {"runtime", required_argument, NULL, 'r'},
                                           {"state", required_argument, NULL, 's'},
                                           {"uid-base", required_argument, NULL, 'u'},
                                           {"spares", required_argument, NULL, 'p'},
                                           {"cache", required_argument, NULL, 'C'},
                                           {"packages", required_argument, NULL, 'P'},
+                                          {"sweep", no_argument, NULL, 'w'},
                                           {"doctor", no_argument, NULL, 'd'},
                                           {"calls", no_argument, NULL, 'S'},
                                           {"help", no_argument, NULL, 'h'},
@@ -63,31 +68,40 @@ static bool parse(int argc, char **argv, struct arguments *a)
     long value = 0;
     for (int option; (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
         switch (option) {
-        case 'c':
-            if (!number(optarg, 0, 1 << 20, &a->control_fd))
+        case 'l':
+            if (!number(optarg, 0, 1 << 20, &value))
                 return false;
+            a->node.listener = (int)value;
+            break;
+        case 'U':
+            if (!number(optarg, 0, 0xfffffffeL, &value))
+                return false;
+            a->node.user = (uid_t)value;
             break;
         case 'r':
-            a->options.runtime_path = optarg;
+            a->node.native.runtime_path = optarg;
             break;
         case 's':
-            a->options.state = optarg;
+            a->node.native.state = optarg;
             break;
         case 'u':
             if (!number(optarg, 1 << 16, 0xe0000000L, &value))
                 return false;
-            a->options.uid_base = (uint32_t)value;
+            a->node.native.uid_base = (uint32_t)value;
             break;
         case 'p':
             if (!number(optarg, 0, 64, &value))
                 return false;
-            a->options.spares = (unsigned)value;
+            a->node.native.spares = (unsigned)value;
             break;
         case 'C':
             a->cache = optarg;
             break;
         case 'P':
-            a->options.packages = optarg;
+            a->node.native.packages = optarg;
+            break;
+        case 'w':
+            a->sweep = true;
             break;
         case 'd':
             a->doctor = true;
@@ -103,7 +117,7 @@ static bool parse(int argc, char **argv, struct arguments *a)
         }
     }
     return optind == argc &&
-           (a->doctor || a->calls || (a->control_fd >= 0 && a->options.runtime_path));
+           (a->doctor || a->calls || (a->node.listener >= 0 && a->node.native.runtime_path));
 }
 
 static void on_signal(uv_signal_t *handle, int number_)
@@ -126,10 +140,10 @@ static int serve(struct arguments *a)
     struct sa_error err = {0};
     uv_loop_t loop;
     uv_signal_t term, interrupt;
-    sa_go_find(&a->options.go);
-    const pid_t builder = a->cache ? sa_go_cache_start(&a->options.go, a->cache) : 0;
+    sa_go_find(&a->node.native.go);
+    const pid_t builder = a->cache ? sa_go_cache_start(&a->node.native.go, a->cache) : 0;
     uv_loop_init(&loop);
-    struct sa_node *node = sa_node_start(&loop, (int)a->control_fd, &a->options, &err);
+    struct sa_node *node = sa_node_start(&loop, &a->node, &err);
     if (!node) {
         fprintf(stderr, "sandbox-node: level=error path=%s message=\"%s\"\n", err.path,
                 err.message);
@@ -137,6 +151,8 @@ static int serve(struct arguments *a)
         sa_go_cache_stop(builder);
         return 1;
     }
+    if (a->sweep)
+        sa_node_stop(node);
     watch_signal(&loop, &term, SIGTERM, node);
     watch_signal(&loop, &interrupt, SIGINT, node);
     uv_run(&loop, UV_RUN_DEFAULT);
@@ -150,7 +166,8 @@ static int serve(struct arguments *a)
 
 int main(int argc, char **argv)
 {
-    struct arguments a = {.control_fd = -1, .options = {.state = "default", .spares = 1}};
+    struct arguments a = {
+        .node = {.listener = -1, .user = geteuid(), .native = {.state = "default", .spares = 1}}};
     if (!parse(argc, argv, &a)) {
         fputs(usage, stderr);
         return 2;

@@ -1,19 +1,35 @@
-/* Calls to the sandbox-node over its SOCK_SEQPACKET socket. */
+/*
+ * Calls to the sandbox-node over its SOCK_SEQPACKET socket.
+ *
+ *     state       event           next
+ *     WAITING     the timer       CONNECTED, or WAITING for longer when there is no socket
+ *     CONNECTED   READY           OPEN       `connected`
+ *                 its end         WAITING    for longer
+ *     OPEN        its end         WAITING    `closed`
+ *
+ * Somebody else may hold the listening socket while no node runs, so a connection means nothing
+ * before the node has said READY.
+ */
 #include "nodelink/client.h"
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/unix.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <utlist.h>
 
-enum { UNSENT_MAX = 4096, PACKETS_PER_WAKE = 64 };
+enum { UNSENT_MAX = 4096, PACKETS_PER_WAKE = 64, RETRY_FIRST_MS = 20, RETRY_MOST_MS = 1000 };
+
+enum state { WAITING, CONNECTED, OPEN };
 
 struct call {
     struct call *prev, *next;
     uint32_t id;
+    bool refused;          /* was not sent: `failer` answers it */
     sa_node_reply_cb done; /* NULL once forgotten */
     void *user;
 };
@@ -25,10 +41,14 @@ struct unsent {
 };
 
 struct sa_node_client {
-    uv_poll_t poll;
     uv_async_t failer; /* answers calls that could not be sent, from the loop */
+    uv_timer_t retry;
+    uint64_t retry_ms;
     uv_loop_t *loop;
-    int fd; /* -1 once lost */
+    char *path;
+    enum state state;
+    int fd;          /* -1 while WAITING */
+    uv_poll_t *poll; /* of fd; freed when it is closed */
     int open_handles;
     const struct sa_node_client_events *events;
     void *owner;
@@ -41,12 +61,25 @@ struct sa_node_client {
 };
 
 static void on_poll(uv_poll_t *poll, int status, int events);
+static void on_retry(uv_timer_t *timer);
+
+static void release(struct sa_node_client *c)
+{
+    if (--c->open_handles > 0 || !c->freed)
+        return;
+    free(c->path);
+    free(c);
+}
 
 static void on_handle_closed(uv_handle_t *handle)
 {
-    struct sa_node_client *c = handle->data;
-    if (--c->open_handles == 0 && c->freed)
-        free(c);
+    release(handle->data);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+    free(handle);
 }
 
 static void answer(struct sa_node_client *c, struct call *call, struct sa_node_reply *reply)
@@ -57,14 +90,23 @@ static void answer(struct sa_node_client *c, struct call *call, struct sa_node_r
     free(call);
 }
 
-static void fail_calls(struct sa_node_client *c)
+/* Answers may make new calls: those are refused in turn, and answered later. */
+static void fail_calls(struct sa_node_client *c, bool refused_only)
 {
     struct sa_error error;
+    const uint32_t last = c->last_call;
     sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox-node is not reachable; try again shortly");
-    while (c->calls) {
+    for (struct call *call = c->calls; call;) {
         struct sa_node_reply reply = {.type = SA_NODE_FAILED, .error = &error};
+        if ((int32_t)(call->id - last) > 0)
+            break;
+        if (refused_only && !call->refused) {
+            call = call->next;
+            continue;
+        }
         sa_fields_init(&reply.fields, "", 0);
-        answer(c, c->calls, &reply);
+        answer(c, call, &reply);
+        call = c->calls; /* the list may be another one now */
     }
 }
 
@@ -78,24 +120,70 @@ static void drop_unsent(struct sa_node_client *c)
     c->unsent_count = 0;
 }
 
+/* Try again, each time a little later. */
+static void wait_for_node(struct sa_node_client *c)
+{
+    uv_timer_start(&c->retry, on_retry, c->retry_ms, 0);
+    c->retry_ms = c->retry_ms * 2 < RETRY_MOST_MS ? c->retry_ms * 2 : RETRY_MOST_MS;
+}
+
 static void lose(struct sa_node_client *c)
 {
-    if (c->fd < 0)
+    const bool was_open = c->state == OPEN;
+    if (c->state == WAITING)
         return;
-    int fd = c->fd;
-    c->fd = -1;
-    uv_poll_stop(&c->poll);
-    uv_close((uv_handle_t *)&c->poll, on_handle_closed);
-    close(fd);
+    c->state = WAITING;
+    uv_poll_stop(c->poll);
+    uv_close((uv_handle_t *)c->poll, on_poll_closed);
+    close(sa_steal_fd(&c->fd));
     drop_unsent(c);
-    fail_calls(c);
-    if (!c->freed && c->events->closed)
+    c->overflow = false;
+    if (!c->freed)
+        wait_for_node(c);
+    fail_calls(c, false);
+    if (was_open && !c->freed && c->events->closed)
         c->events->closed(c->owner);
 }
 
 static void set_poll(struct sa_node_client *c)
 {
-    uv_poll_start(&c->poll, UV_READABLE | (c->unsent ? UV_WRITABLE : 0), on_poll);
+    uv_poll_start(c->poll, UV_READABLE | (c->unsent ? UV_WRITABLE : 0), on_poll);
+}
+
+/* It may succeed before a node runs: the socket belongs to who started both. */
+static int open_socket(struct sa_node_client *c)
+{
+    const char *name;
+    sa_autoclose int folder = sa_unix_folder(c->path, &name);
+    if (folder < 0)
+        return -1;
+    return sa_unix_connect(folder, name, SOCK_SEQPACKET | SOCK_NONBLOCK);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    struct sa_node_client *c = timer->data;
+    c->fd = open_socket(c);
+    if (c->fd < 0) {
+        wait_for_node(c);
+        return;
+    }
+    c->poll = sa_alloc(sizeof *c->poll);
+    uv_poll_init(c->loop, c->poll, c->fd);
+    c->poll->data = c;
+    c->open_handles++;
+    c->state = CONNECTED;
+    set_poll(c);
+}
+
+static void ready(struct sa_node_client *c)
+{
+    if (c->state != CONNECTED)
+        return;
+    c->state = OPEN;
+    c->retry_ms = RETRY_FIRST_MS;
+    if (c->events->connected)
+        c->events->connected(c->owner);
 }
 
 static void flush(struct sa_node_client *c)
@@ -138,6 +226,12 @@ static void dispatch(struct sa_node_client *c, size_t length, int *fds, size_t n
     uint32_t id;
     if (sa_node_parse(c->packet, length, &reply.type, &id, &reply.fields, NULL) < 0)
         return;
+    if (reply.type == SA_NODE_READY) {
+        ready(c);
+        return;
+    }
+    if (c->state != OPEN)
+        return;
     if (id == 0) {
         c->events->event(c->owner, reply.type, &reply.fields);
         return;
@@ -171,7 +265,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         }
         dispatch(c, (size_t)n, fds, nfds);
         close_rest(fds, nfds);
-        if (c->fd < 0)
+        if (c->state == WAITING || c->poll != poll)
             return;
     }
     if (events & UV_WRITABLE)
@@ -183,8 +277,7 @@ static void on_fail_async(uv_async_t *async)
     struct sa_node_client *c = async->data;
     if (c->overflow)
         lose(c); /* a node that reads nothing for 4096 messages is as good as dead */
-    if (c->fd < 0)
-        fail_calls(c);
+    fail_calls(c, true);
 }
 
 static void ignore(void *owner, enum sa_node_type type, struct sa_fields *fields)
@@ -202,19 +295,21 @@ void sa_node_client_listen(struct sa_node_client *client,
     client->owner = owner;
 }
 
-struct sa_node_client *sa_node_client_new(uv_loop_t *loop, int fd,
+struct sa_node_client *sa_node_client_new(uv_loop_t *loop, const char *path,
                                           const struct sa_node_client_events *events, void *owner)
 {
     struct sa_node_client *c = sa_alloc(sizeof *c);
     c->loop = loop;
-    c->fd = fd;
+    c->path = sa_strdup(path);
+    c->fd = -1;
     sa_node_client_listen(c, events, owner);
-    c->poll.data = c->failer.data = c;
+    c->retry_ms = RETRY_FIRST_MS;
+    c->retry.data = c->failer.data = c;
     uv_async_init(loop, &c->failer, on_fail_async);
     uv_unref((uv_handle_t *)&c->failer);
-    uv_poll_init(loop, &c->poll, fd);
+    uv_timer_init(loop, &c->retry);
     c->open_handles = 2;
-    set_poll(c);
+    uv_timer_start(&c->retry, on_retry, 0, 0);
     return c;
 }
 
@@ -223,16 +318,16 @@ void sa_node_client_free(struct sa_node_client *client)
     if (!client)
         return;
     client->freed = true;
+    lose(client);
+    while (client->calls)
+        fail_calls(client, false);
     uv_close((uv_handle_t *)&client->failer, on_handle_closed);
-    if (client->fd >= 0)
-        lose(client);
-    else
-        fail_calls(client);
+    uv_close((uv_handle_t *)&client->retry, on_handle_closed);
 }
 
 bool sa_node_client_is_open(const struct sa_node_client *client)
 {
-    return client->fd >= 0;
+    return client->state == OPEN;
 }
 
 static void queue(struct sa_node_client *c, const struct sa_buf *packet)
@@ -257,7 +352,8 @@ void sa_node_call(struct sa_node_client *client, enum sa_node_type type, const s
     DL_APPEND(client->calls, call);
     if (client->unsent_count >= UNSENT_MAX)
         client->overflow = true;
-    if (client->fd < 0 || client->overflow) {
+    if (client->state != OPEN || client->overflow) {
+        call->refused = true;
         uv_async_send(&client->failer);
         return;
     }

@@ -1,6 +1,7 @@
 /*
- * The messages between the control plane and the sandbox-node, over one SOCK_SEQPACKET socket
- * (the supervisor makes the pair). Each packet is one message of at most SA_NODE_MESSAGE_MAX
+ * The messages between the control plane and the sandbox-node, over one SOCK_SEQPACKET socket: the
+ * control plane connects, the node says READY. One connection at a time: the newest wins, and
+ * what an earlier one asked for is done, but answered to nobody. Each packet is one message of at most SA_NODE_MESSAGE_MAX
  * bytes: u16 type, u16 zero, u32 call (chosen by the control plane for requests, repeated in the
  * reply, 0 in events), then fields (link/fields.h). Descriptors travel beside (SCM_RIGHTS).
  *
@@ -20,6 +21,13 @@
  *                                                       SA_NODE_OOM_KILLS, or FAILED
  *   FREEZE, THAW    SA_NODE_ID                          DONE (once nothing in it runs; once it
  *                                                       runs again) or FAILED
+ *   LIST            -                                   LIST_REPLY: SA_NODE_ID of each sandbox
+ *                                                       that runs or starts
+ *   ATTACH          SA_NODE_ID                          once it runs, CREATED as above with
+ *                                                       another link (the latest wins); also
+ *                                                       SA_PROFILE_ID, SA_NODE_FROZEN,
+ *                                                       SA_NODE_OOM_KILLS. Or FAILED:
+ *                                                       SA_ENOTFOUND
  *   INFO            -                                   INFO_REPLY: SA_NODE_CONTROL for what this
  *                                                       node can do, SA_NODE_WEAKER, limits
  *
@@ -27,12 +35,11 @@
  *   its path names the control ("cgroup.memory", "landlock", "seccomp", "userns.range" ...); for
  *   another step the path names the step of the launcher.
  *
- *   events: EXITED (SA_NODE_ID, SA_NODE_REASON: the sandbox ended by itself or was killed; its
+ *   events: READY (first, once), EXITED (SA_NODE_ID, SA_NODE_REASON: the sandbox ended by itself or was killed; its
  *   remains are already removed), SECURITY (SA_NODE_ID and security tags), OOM (SA_NODE_ID,
  *   SA_NODE_OOM_KILLS so far).
  *
- * When the socket closes the node destroys every sandbox and exits; when the node dies the
- * kernel kills every sandbox (PR_SET_PDEATHSIG) and the next node removes their remains.
+ * Sandboxes live on without a control plane for a minute, then the node destroys them all.
  */
 #ifndef SA_NODELINK_NODELINK_H
 #define SA_NODELINK_NODELINK_H
@@ -56,9 +63,13 @@ enum sa_node_type {
     SA_NODE_INFO = 11,
     SA_NODE_INFO_REPLY = 12,
     SA_NODE_PROFILE = 13,
+    SA_NODE_LIST = 14,
+    SA_NODE_LIST_REPLY = 15,
+    SA_NODE_ATTACH = 16,
     SA_NODE_EXITED = 32,
     SA_NODE_SECURITY = 33,
     SA_NODE_OOM = 34,
+    SA_NODE_READY = 35,
 };
 
 enum sa_node_tag {
@@ -68,6 +79,7 @@ enum sa_node_tag {
     SA_NODE_WEAKER = 4, /* "control: reason" */
     SA_NODE_REASON = 5,
     SA_NODE_OOM_KILLS = 6,
+    SA_NODE_FROZEN = 7, /* 1: it is */
     /* spec of CREATE */
     SA_NODE_RUNTIME = 10, /* "python", "node", "bash", "go", "base" */
     SA_NODE_MEMORY_BYTES = 11,

@@ -295,6 +295,26 @@ size_t sa_native_count(const struct sa_native *native)
     return HASH_COUNT(native->sandboxes);
 }
 
+const char *sa_native_next(const struct sa_native *native, const char *id)
+{
+    struct sandbox *sb = native->sandboxes;
+    if (id) {
+        HASH_FIND_STR(native->sandboxes, id, sb);
+        sb = sb ? sb->hh.next : NULL;
+    }
+    while (sb && sb->state >= ENDING)
+        sb = sb->hh.next;
+    return sb ? sb->id : NULL;
+}
+
+uid_t sa_native_user(const struct sa_native *native, uid_t user)
+{
+    const uid_t unmapped = 65534; /* user_namespaces(7) */
+    if (native->host.ranges)
+        return user;
+    return user == native->host.own_uid ? SA_NATIVE_UID : unmapped;
+}
+
 /* ---- the whole ---- */
 
 static void on_profiled(void *owner, uint32_t call, const struct sa_error *why)
@@ -341,16 +361,21 @@ static void on_timer_closed(uv_handle_t *handle)
     sa_native_maybe_stopped(native);
 }
 
-void sa_native_stop(struct sa_native *native)
+void sa_native_destroy_all(struct sa_native *native)
 {
     struct sandbox *sb, *next;
+    HASH_ITER (hh, native->sandboxes, sb, next)
+        sa_sandbox_kill(sb);
+}
+
+void sa_native_stop(struct sa_native *native)
+{
     if (native->stopping)
         return;
     native->stopping = true;
     while (native->spare_count)
         sa_child_discard(native, &native->spares[--native->spare_count]);
-    HASH_ITER (hh, native->sandboxes, sb, next)
-        sa_sandbox_kill(sb);
+    sa_native_destroy_all(native);
     uv_close((uv_handle_t *)&native->refill, on_timer_closed);
     uv_close((uv_handle_t *)&native->watchdog, on_timer_closed);
     sa_profiles_stop(native->profiles, on_profiles_closed);

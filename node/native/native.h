@@ -108,5 +108,10 @@ int sa_native_thaw(struct sa_native *native, const char *id, struct sa_error *er
 sa_controls sa_native_controls(const struct sa_native *native);
 const char *sa_native_weaker(const struct sa_native *native, enum sa_control control);
 size_t sa_native_count(const struct sa_native *native);
+/* One after the other, from NULL on: those that start or run. NULL: no more. */
+const char *sa_native_next(const struct sa_native *native, const char *id);
+void sa_native_destroy_all(struct sa_native *native);
+/* How this process, perhaps in a user namespace of its own by now, sees that user of the host. */
+uid_t sa_native_user(const struct sa_native *native, uid_t user);
 
 #endif

@@ -13,6 +13,7 @@ from . import server as servers
 
 # core/nodelink/nodelink.h, core/link/link.h
 CREATE, CREATED, DESTROY, DESTROYED, STATS, STATS_REPLY, DONE, INFO, INFO_REPLY, PROFILE = 1, 2, 4, 5, 6, 7, 10, 11, 12, 13
+LIST, LIST_REPLY, READY = 14, 15, 35
 HELLO, OPEN, DATA, CREDIT, EOF, NOTE, END, CANCEL, PING, PONG, GOAWAY = range(1, 12)
 PAYLOAD_MAX = 128 * 1024
 
@@ -90,23 +91,30 @@ class FakeNode:
         data.mkdir(mode=0o700)
         uid = os.getuid() or 65533
         os.chown(data, uid, uid)
-        self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        path = self.folder / "node.sock"
+        listener.bind(str(path))
+        os.chown(path, uid, uid)
+        listener.listen()
+        listener.settimeout(90)
         ready, ready_out = os.pipe()
         key, key_out = os.pipe()
         self.key = "sa_aaaaaaaa_" + "b" * 32
         os.write(key_out, self.key.encode() + b"\n")
         os.close(key_out)
-        fds = [theirs.fileno(), ready_out, key]
+        fds = [ready_out, key]
         self.stderr = self.folder / "stderr"
         with open(self.stderr, "wb") as stderr:
             self.process = subprocess.Popen(
-                [servers.BIN / "agent-api", "--data-dir", data, "--listen", "127.0.0.1:0", "--node-fd",
-                 str(fds[0]), "--ready-fd", str(fds[1]), "--key-fd", str(fds[2]), "--run-as", str(uid), *args],
+                [servers.BIN / "agent-api", "--data-dir", data, "--listen", "127.0.0.1:0", "--node-socket", path,
+                 "--ready-fd", str(fds[0]), "--key-fd", str(fds[1]), "--run-as", str(uid), *args],
                 pass_fds=fds, stdin=subprocess.DEVNULL, stderr=stderr)
-        theirs.close()
         os.close(ready_out)
         os.close(key)
         self.links = []
+        with listener:
+            self.sock = listener.accept()[0]
+        self.reply(READY, 0)
         self.serve_until(INFO)
         self.url = os.read(ready, 4096).decode().strip()
         os.close(ready)
@@ -133,6 +141,8 @@ class FakeNode:
             self.links.append(Runtime(ours))
         elif kind == DESTROY:
             self.reply(DESTROYED, call)
+        elif kind == LIST:
+            self.reply(LIST_REPLY, call)
         elif kind == STATS:
             self.reply(STATS_REPLY, call)
         return kind

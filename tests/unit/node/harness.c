@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "base/unix.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -14,6 +15,7 @@
 #include <ftw.h>
 #include <grp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,8 +76,7 @@ void node_start(struct node *node, uid_t uid, const char *runtime)
 
 void node_start_named(struct node *node, uid_t uid, const char *runtime, const char *state)
 {
-    int pair[2];
-    char program[128], runtime_path[128], fd_text[16];
+    char program[128], runtime_path[128], fd_text[16], user_text[16];
     memset(node, 0, sizeof *node);
     snprintf(node->folder, sizeof node->folder, "/tmp/sa-node-test-XXXXXX");
     assert_non_null(mkdtemp(node->folder));
@@ -83,26 +84,40 @@ void node_start_named(struct node *node, uid_t uid, const char *runtime, const c
     copy_program(SA_TEST_NODE, node->folder, "sandbox-node");
     copy_program(runtime, node->folder, "runtime");
     snprintf(node->state, sizeof node->state, "%s", state);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-    node->socket = pair[0];
+    const int folder_fd = open(node->folder, O_PATH | O_CLOEXEC);
+    const int listener = sa_unix_bind(folder_fd, "node.sock", SOCK_SEQPACKET);
+    assert_true(listener >= 0);
+    assert_int_equal(listen(listener, 4), 0);
+    close(folder_fd);
     snprintf(program, sizeof program, "%s/sandbox-node", node->folder);
     snprintf(runtime_path, sizeof runtime_path, "%s/runtime", node->folder);
-    snprintf(fd_text, sizeof fd_text, "%d", pair[1]);
+    snprintf(fd_text, sizeof fd_text, "%d", listener);
+    snprintf(user_text, sizeof user_text, "%u", (unsigned)geteuid());
     node->pid = fork();
     if (node->pid == 0) {
-        fcntl(pair[1], F_SETFD, 0);
+        fcntl(listener, F_SETFD, 0);
         if (uid && (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 ||
                     setresuid(uid, uid, uid) < 0))
             _exit(99);
-        execl(program, program, "--control-fd", fd_text, "--runtime", runtime_path, "--state",
-              node->state, (char *)NULL);
+        execl(program, program, "--listen-fd", fd_text, "--peer-uid", user_text, "--runtime",
+              runtime_path, "--state", node->state, (char *)NULL);
         _exit(98);
     }
-    close(pair[1]);
+    node_connect(node);
+    close(listener);
     struct sa_profile profile;
     profile_default(&profile);
     node->profile_call = node_send_profile(node, &profile);
     sa_profile_deinit(&profile);
+}
+
+void node_connect(struct node *node)
+{
+    const int folder = open(node->folder, O_PATH | O_CLOEXEC);
+    node->socket = sa_unix_connect(folder, "node.sock", SOCK_SEQPACKET);
+    assert_true(node->socket >= 0);
+    node->ready = false;
+    close(folder);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -131,8 +146,10 @@ int node_wait(struct node *node)
 
 void node_finish(struct node *node)
 {
-    close(node->socket);
-    node->socket = -1;
+    struct reply unread;
+    while (!node->ready && node_receive(node, &unread, PATIENCE_MS))
+        ;
+    kill(node->pid, SIGTERM);
     assert_int_equal(node_wait(node), 0);
     assert_int_equal(cgroups_left(node->state), 0);
     node_forget(node);
@@ -245,6 +262,7 @@ bool node_receive(struct node *node, struct reply *r, int ms)
     if (n <= 0)
         return false;
     assert_int_equal(sa_node_parse(packet, (size_t)n, &r->type, &r->call, &fields, NULL), 0);
+    node->ready = true; /* READY comes first */
     while ((more = sa_fields_next(&fields, &field, NULL)) > 0)
         take_field(r, &field);
     assert_int_equal(more, 0);

@@ -35,6 +35,7 @@ struct reply {
 struct node {
     pid_t pid;
     int socket;
+    bool ready; /* it has said something */
     uint32_t call, profile_call; /* the latter: of the default profile, while it is on its way */
     char state[64];
     char folder[64]; /* copies of the programs, readable by anyone */
@@ -44,9 +45,11 @@ struct node {
 void node_start(struct node *node, uid_t uid, const char *runtime);
 /* The same with a given name. */
 void node_start_named(struct node *node, uid_t uid, const char *runtime, const char *state);
+/* Another control connection, which node->socket is then. */
+void node_connect(struct node *node);
 /* Wait for its end: the exit status, or -1 when it did not exit by itself in time. */
 int node_wait(struct node *node);
-/* Close the socket, expect a clean end within seconds and nothing left. */
+/* Terminate it, expect a clean end within seconds and nothing left. */
 void node_finish(struct node *node);
 /* Only the folder: for nodes that ended otherwise. */
 void node_forget(struct node *node);

@@ -143,33 +143,17 @@ static void test_groups_of_another_name(void **state)
     node_finish(&next);
 }
 
-static void ended_node(int by_signal)
+static void test_terminated_node(void **state)
 {
     struct node node;
     char mark[64];
+    (void)state;
     start_many(&node, 0, mark, sizeof mark);
-    if (by_signal)
-        kill(node.pid, by_signal);
-    else
-        close(node.socket);
+    kill(node.pid, SIGTERM);
     assert_int_equal(node_wait(&node), 0);
     assert_int_equal(running(mark), 0); /* at once: it waited for them */
     assert_int_equal(cgroups_left(node.state), 0);
-    if (!by_signal)
-        node.socket = -1;
     node_forget(&node);
-}
-
-static void test_terminated_node(void **state)
-{
-    (void)state;
-    ended_node(SIGTERM);
-}
-
-static void test_closed_socket(void **state)
-{
-    (void)state;
-    ended_node(0);
 }
 
 static void test_second_node_of_a_name(void **state)
@@ -217,7 +201,6 @@ int main(void)
         cmocka_unit_test(test_groups_of_another_name),
         cmocka_unit_test(test_killed_node_with_a_frozen_sandbox),
         cmocka_unit_test(test_terminated_node),
-        cmocka_unit_test(test_closed_socket),
         cmocka_unit_test(test_second_node_of_a_name),
         cmocka_unit_test(test_runtime_that_is_no_program),
     };
