@@ -231,7 +231,7 @@ def test_graceful_stop(own, number):
     assert stream[-1]["type"] == "exited" and stream[-1]["status"] == "failed", stream[-1]
     assert not any(map(is_alive, pids)) and servers.cgroup_folders(state) == []
     assert not {n for n in set(os.listdir("/tmp")) - temporary if n.startswith("secureagent") and "test" not in n}
-    with contextlib.closing(sqlite3.connect(next(server.data_dir.rglob("*.db")))) as db:
+    with contextlib.closing(sqlite3.connect(next(server.data_dir.rglob("secureagent.db")))) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
@@ -283,7 +283,7 @@ def stopped_data(new_server):
 
 
 def database(folder):
-    return next(folder.rglob("*.db"))
+    return next(folder.rglob("secureagent.db"))
 
 
 def test_port_in_use():

@@ -26,7 +26,7 @@ def wait_until(what, condition, timeout=60.0, every=0.02):
 def wait_recorded(server, *sandboxes):
     """Wait for their records: those are written a moment after the answer, and whoever is killed
     before that leaves none."""
-    where = next(server.data_dir.rglob("*.db")).as_uri() + "?mode=ro"
+    where = next(server.data_dir.rglob("secureagent.db")).as_uri() + "?mode=ro"
 
     def there():
         with contextlib.closing(sqlite3.connect(where, uri=True, timeout=60)) as db:
