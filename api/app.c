@@ -6,6 +6,7 @@
 #include "api/policies.h"
 #include "api/port.h"
 #include "api/privilege.h"
+#include "api/resources.h"
 #include "api/ws_stream.h"
 
 #include "base/cleanup.h"
@@ -253,6 +254,7 @@ void sa_app_stop(struct sa_app_run *run, int exit_status)
     run->exit_status = exit_status;
     run->parts_open = 3;
     sa_policy_follows_end(app);
+    sa_resource_watches_end(app);
     sa_http_server_drain(app->server, DRAIN_MS, on_drained, run);
     sa_ws_stop(app->ws, DRAIN_MS / 2, on_ws_stopped, run);
     sa_sandboxes_stop(app->sandboxes, "ServerStopped", DRAIN_MS, on_sandboxes_stopped, run);

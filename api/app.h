@@ -18,6 +18,7 @@
 struct sa_policy;
 struct sa_policy_events;
 struct sa_policy_follow;
+struct sa_resource_watch;
 struct sa_ports;
 
 struct sa_app {
@@ -38,8 +39,9 @@ struct sa_app {
     struct sa_port_passes *port_passes;
     struct sa_policy *policy; /* policy/policy.h; asked through api/gate.h */
     struct sa_policy_events *policy_events;
-    struct sa_policy_follow *policy_follows; /* streams of decisions */
-    bool policies_ready;                     /* before that nobody is served */
+    struct sa_policy_follow *policy_follows;    /* streams of decisions */
+    struct sa_resource_watch *resource_watches; /* api/resources.h */
+    bool policies_ready;                        /* before that nobody is served */
     void (*policies_told)(void *owner, const struct sa_error *err);
     void *policies_owner;
     const char *domain; /* of the names of ports */
@@ -65,6 +67,8 @@ enum sa_permission {
     SA_PERM_POLICIES_DENIALS, /* those that one's own sandboxes met */
     SA_PERM_POLICIES_READ,
     SA_PERM_POLICIES_WRITE,
+    SA_PERM_RESOURCES_READ, /* pools, runtimes, profiles */
+    SA_PERM_RESOURCES_WRITE,
     SA_PERM_COUNT
 };
 const char *sa_permission_name(enum sa_permission permission); /* "sandboxes.read" */
@@ -108,7 +112,7 @@ struct sa_api_route {
 extern const struct sa_api_route sa_routes_sandboxes[], sa_routes_lifecycle[],
     sa_routes_execution[], sa_routes_contexts[], sa_routes_files[], sa_routes_ports[],
     sa_routes_packages[], sa_routes_identity[], sa_routes_operations[], sa_routes_streams[],
-    sa_routes_terminal[], sa_routes_tunnel[], sa_routes_policies[];
+    sa_routes_terminal[], sa_routes_tunnel[], sa_routes_policies[], sa_routes_resources[];
 extern const struct sa_api_route *const sa_api_routes[]; /* all of them; NULL at the end */
 #define SA_SANDBOX_PATH "/api/v1/sandboxes/{id}"
 

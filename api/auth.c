@@ -25,6 +25,8 @@ static const struct {
     [SA_PERM_POLICIES_DENIALS] = {"policies.denials", SA_ROLE_DEVELOPER},
     [SA_PERM_POLICIES_READ] = {"policies.read", SA_ROLE_OPERATOR}, /* has what others run */
     [SA_PERM_POLICIES_WRITE] = {"policies.write", SA_ROLE_ADMIN},
+    [SA_PERM_RESOURCES_READ] = {"resources.read", SA_ROLE_VIEWER},
+    [SA_PERM_RESOURCES_WRITE] = {"resources.write", SA_ROLE_OPERATOR},
 };
 
 const char *sa_permission_name(enum sa_permission permission)

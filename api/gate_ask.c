@@ -153,6 +153,8 @@ static void on_admission(void *user, const struct sa_policy_verdict *verdict, co
     gate->calls[0] = NULL;
     if (a->generation)
         *a->generation = verdict->meta.generation;
+    if (object && verdict->allowed && a->result)
+        sa_buf_add(a->result, object, length);
     if (object && verdict->allowed && a->spec &&
         sa_admission_decode(object, length, a->arena, a->spec, &error) < 0) {
         error.code = SA_EUNAVAILABLE; /* nothing that the client can mend */
@@ -170,7 +172,8 @@ struct sa_gate *sa_gate_admission(const struct sa_gate_who *who,
     gate->admission = *admission;
     const struct sa_policy_admission_input input = {.who = gate_who(who),
                                                     .operation = admission->operation,
-                                                    .kind = "Sandbox",
+                                                    .kind = admission->kind ? admission->kind
+                                                                            : "Sandbox",
                                                     .object = admission->object,
                                                     .old = admission->old};
     gate->calls[0] = sa_policy_admission(who->app->policy, &input, on_admission, gate);

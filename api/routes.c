@@ -10,13 +10,12 @@
 #include <string.h>
 
 /* Each area's table stands in the file that handles it. */
-const struct sa_api_route *const sa_api_routes[] = {sa_routes_sandboxes,  sa_routes_lifecycle,
-                                                    sa_routes_execution,  sa_routes_contexts,
-                                                    sa_routes_files,      sa_routes_ports,
-                                                    sa_routes_packages,   sa_routes_identity,
-                                                    sa_routes_operations, sa_routes_streams,
-                                                    sa_routes_terminal,   sa_routes_tunnel,
-                                                    sa_routes_policies,   NULL};
+const struct sa_api_route *const sa_api_routes[] = {
+    sa_routes_sandboxes, sa_routes_lifecycle, sa_routes_execution,
+    sa_routes_contexts,  sa_routes_files,     sa_routes_ports,
+    sa_routes_packages,  sa_routes_identity,  sa_routes_operations,
+    sa_routes_streams,   sa_routes_terminal,  sa_routes_tunnel,
+    sa_routes_policies,  sa_routes_resources, NULL};
 
 const struct sa_signed_route sa_signed_routes[] = {{sa_handle_read_file, sa_grant_file},
                                                    {sa_handle_stat_file, sa_grant_file},

@@ -1,6 +1,8 @@
 /* The settings of a sandbox that may change while it lives: in a create, and in a merge patch. */
 #include "model/settings.h"
 
+#include "model/reserved.h"
+
 #include <string.h>
 
 static const char *const ends[] = {"delete", "pause", NULL};
@@ -12,6 +14,18 @@ const char *sa_end_name(enum sa_end end)
     return ends[end];
 }
 
+static int reserved_check(const struct sa_json_obj *root, const char *member,
+                          const struct sa_json_map *map, struct sa_error *err)
+{
+    for (size_t i = 0; i < map->count; i++)
+        if (strncmp(map->items[i].key, SA_RESERVED_PREFIX, sizeof SA_RESERVED_PREFIX - 1) == 0)
+            return sa_json_fail(root, member, err,
+                                "\"%.80s\": names that begin with " SA_RESERVED_PREFIX
+                                " are the server's",
+                                map->items[i].key);
+    return 0;
+}
+
 int sa_labels_check(const struct sa_json_obj *root, const struct sa_json_map *labels,
                     struct sa_error *err)
 {
@@ -20,7 +34,7 @@ int sa_labels_check(const struct sa_json_obj *root, const struct sa_json_map *la
             return sa_json_fail(root, "labels", err,
                                 "the key \"%s\" holds a character that selectors need",
                                 labels->items[i].key);
-    return 0;
+    return reserved_check(root, "labels", labels, err);
 }
 
 static int annotations_check(const struct sa_json_obj *root, const struct sa_json_map *map,
@@ -37,7 +51,7 @@ static int annotations_check(const struct sa_json_obj *root, const struct sa_jso
     if (bytes > SA_ANNOTATIONS_MAX_BYTES)
         return sa_json_fail(root, "annotations", err, "%zu bytes in all, at most %d fit", bytes,
                             SA_ANNOTATIONS_MAX_BYTES);
-    return 0;
+    return reserved_check(root, "annotations", map, err);
 }
 
 int sa_annotations_decode(struct sa_json_obj *root, struct sa_json_map *annotations,

@@ -103,6 +103,15 @@ struct sa_policy_call *sa_policy_recycle(struct sa_policy *policy,
 struct sa_policy_call *sa_policy_scaling(struct sa_policy *policy,
                                          const struct sa_policy_scaling_input *input,
                                          sa_policy_scaling_cb done, void *user);
+/* Asks a scaling rule without deciding anything, as explain does: could a pool name this rule with
+ * these parameters? */
+struct sa_policy_call *sa_policy_try_scaling(struct sa_policy *policy,
+                                             const struct sa_policy_scaling_input *input,
+                                             sa_engine_cb done, void *user);
+/* What `done` was told: -1 with SA_EINVALID when there is no such rule (path "rule") or it does not
+ * take the parameters ("params", "params.spare"); 0 when it does, and when nobody can tell. */
+int sa_policy_scaling_refusal(const struct sa_error *err, const struct sa_value *verdict,
+                              struct sa_error *why);
 struct sa_policy_call *sa_policy_anomaly(struct sa_policy *policy,
                                          const struct sa_policy_anomaly_input *input,
                                          sa_policy_anomaly_cb done, void *user);

@@ -12,7 +12,7 @@ ORDER = ["viewer", "developer", "operator", "admin"]
 LEAST = {"sandboxes.read": "viewer", "sandboxes.write": "developer", "sandboxes.execute": "developer",
          "sandboxes.files": "developer", "sandboxes.ports": "developer", "keys.read": "admin", "keys.write": "admin", "operations.read": "operator",
          "policies.denials": "developer",
-         "policies.read": "operator", "policies.write": "admin"}
+         "policies.read": "operator", "policies.write": "admin", "resources.read": "viewer", "resources.write": "operator"}
 
 
 def make(api, **body):
@@ -70,7 +70,8 @@ def test_refused(api, body, where):
 
 
 def _concrete(path, sandbox):
-    return path.replace("{id}", sandbox if "sandboxes" in path else "key-" + "b" * 20).replace("{path}", "tmp/none")
+    return path.replace("{id}", sandbox if "sandboxes" in path else "key-" + "b" * 20).replace("{path}", "tmp/none") \
+        .replace("{name}", "none")
 
 
 @pytest.mark.parametrize("role", ORDER)

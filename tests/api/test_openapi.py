@@ -73,7 +73,7 @@ def test_the_validator_itself(schema_part, value, fits):
 # (method, path) of every operation with something that stands for its parameters.
 def _concrete(path):
     return (path.replace("{id}", "sb-" + "a" * 20).replace("{eid}", "ex-" + "a" * 20)
-            .replace("{path}", "workspace/a"))
+            .replace("{path}", "workspace/a").replace("{name}", "some"))
 
 
 @pytest.mark.parametrize("method, path", [(m, p) for m, p, o in schema.operations() if "x-permission" in o])

@@ -76,16 +76,19 @@ def routes():
 def test_every_route_of_a_sandbox_says_what_it_asks():
     for method, pattern, _, gate in routes():
         of_sandbox = pattern.startswith("/api/v1/sandboxes/{id}")
-        assert (gate != "none") == (of_sandbox or pattern == "/api/v1/sandboxes"), (method, pattern, gate)
+        written = method != "GET" and pattern.startswith(tuple(RESOURCES))
+        assert (gate != "none") == (of_sandbox or pattern == "/api/v1/sandboxes" or written), (method, pattern, gate)
 
 
+RESOURCES = {"/api/v1/warmpools": {"runtime": "bash"}, "/api/v1/runtimes": {"language": "bash"}, "/api/v1/profiles": {}}
 BODIES = {
     "/execute": {"command": "true"}, "/contexts": {"language": "bash"}, "/timeout": {"timeout": 60},
     "/files/move": {"path": "a", "to": "b"}, "/files/copy": {"path": "a", "to": "b"},
     "/files/chmod": {"path": "a", "mode": "0600"}, "/files/mkdir": {"path": "a"},
     "/files/signed-url": {"path": "/workspace/a"}, "/packages": {"manager": "pip", "packages": ["a"]},
 }
-KNOCKS = [(m, p, g) for m, p, _, g in routes() if g in ("admission", "execute", "files", "packages")]
+KNOCKS = [(m, p, g) for m, p, _, g in routes() if g in ("admission", "execute", "files", "packages")
+          and p.startswith("/api/v1/sandboxes")]
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +133,25 @@ def test_every_gate_is_closed(ruled, closed, method, pattern, gate):
             rules = {"execute": "t-execute/kind", "files": "t-files/operation", "packages": "t-packages/name",
                      "admission": "t-admission/operation"}
             assert answer.json()["error"]["details"][0]["rule"] == rules[gate], answer.text
+
+
+@pytest.mark.parametrize("method, pattern", [(m, p) for m, p, _, _ in routes()
+                                             if m != "GET" and p.startswith(tuple(RESOURCES))])
+def test_every_gate_of_resources_is_closed(ruled, method, pattern):
+    collection = pattern.removesuffix("/{name}")
+    name = f"gate-{method.lower()}"
+
+    def body(operation):
+        return {"metadata": {"name": name, "labels": {"admission": operation}}, "spec": RESOURCES[collection]}
+    operation = {"POST": "CREATE", "DELETE": "DELETE"}.get(method, "UPDATE")
+    if method != "POST":
+        ruled.post(collection, body(operation), status=201)
+    sent = {"POST": body("CREATE"), "PUT": body("none"), "PATCH": {"metadata": {"labels": None}}}.get(method)
+    answer = ruled.request(method, pattern.replace("{name}", name), json=sent)
+    denied(answer, "t-admission/operation", f"no {operation} here")
+    if method != "POST":
+        assert ruled.get(f"{collection}/{name}").json()["metadata"]["labels"] == {"admission": operation}
+        assert ruled.get(f"{collection}/{name}").json()["metadata"]["generation"] == 1
 
 
 # ---- execute ----

@@ -3,12 +3,10 @@
 #ifndef SA_KINDS_NAMES_H
 #define SA_KINDS_NAMES_H
 
-#define SA_RESERVED_PREFIX "secureagent.dev/"
+#include "model/reserved.h" /* SA_RESERVED_PREFIX */
 
 /* On a Sandbox, written by whoever creates it. */
-#define SA_SANDBOX_WARM_POD                                                                        \
-    "secureagent.dev/warm-pod"                         /* name of the WarmPod that it has claimed  \
-                                                        */
+#define SA_SANDBOX_WARM_POD "secureagent.dev/warm-pod" /* the WarmPod that it has claimed */
 #define SA_SANDBOX_POOL_KEY "secureagent.dev/pool-key" /* a pod of this key would have done */
 #define SA_SANDBOX_OWNER "secureagent.dev/owner"       /* id of the API key */
 #define SA_SANDBOX_TENANT "secureagent.dev/tenant"     /* name of the API key */
