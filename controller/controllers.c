@@ -5,6 +5,7 @@
 #include "controller/controllers.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "controller/runtime_env/runtime_env.h"
 #include "controller/sandbox/sandbox.h"
 #include "log/log.h"
@@ -16,6 +17,7 @@ enum { SYNC_MS = 10 }; /* how often to look whether the caches are in, until the
 struct sa_controllers {
     struct sa_controllers_options options;
     struct sa_election *election;
+    struct sa_workqueue_metrics queues;
     uv_timer_t sync;
     bool acting;
     unsigned pending; /* of what ends before `done`: the election and the timer */
@@ -84,6 +86,12 @@ struct sa_controllers *sa_controllers_start(const struct sa_controllers_options 
     o->identity = sa_strdup(options->identity);
     o->namespace_ = sa_strdup(options->namespace_ ? options->namespace_ : SA_NAMESPACE_DEFAULT);
     o->profile_digest = options->profile_digest ? sa_strdup(options->profile_digest) : NULL;
+    o->process = options->process ? sa_strdup(options->process) : NULL;
+    o->started_ms = sa_wall_ms();
+    if (o->metrics) {
+        sa_workqueue_metrics_init(&controllers->queues, o->metrics);
+        o->queues = &controllers->queues;
+    }
     uv_timer_init(o->loop, &controllers->sync);
     controllers->sync.data = controllers;
     controllers->pending = 2;
@@ -117,6 +125,7 @@ static void one_ended(struct sa_controllers *controllers)
     free((char *)(uintptr_t)controllers->options.identity);
     free((char *)(uintptr_t)controllers->options.namespace_);
     free((char *)(uintptr_t)controllers->options.profile_digest);
+    free((char *)(uintptr_t)controllers->options.process);
     free(controllers);
     if (stopped)
         stopped(user);

@@ -16,6 +16,7 @@
 #include "claim/caches.h"
 #include "metrics/metrics.h"
 #include "objects/lease.h"
+#include "objects/workqueue.h"
 #include "policy/policy.h"
 #include "security/security.h"
 
@@ -35,8 +36,14 @@ struct sa_controllers_options {
     /* For tests with a simulated node and no rules: NULL means ask. */
     const char *profile_digest; /* of every pod */
     int64_t lease_ms;           /* duration of the lease; 0: that of objects/lease.h */
-    /* Of sa_controllers_start(); NULL (a controller that a test starts by itself): it may act. */
+    /* What SA_SANDBOX_PERSONAL calls this process, anew at each start; NULL: nobody here delivers
+     * environments. */
+    const char *process;
+    /* Of sa_controllers_start(); NULL (a controller that a test starts by itself): it may act; no
+     * metrics of queues. */
     const struct sa_election *election;
+    const struct sa_workqueue_metrics *queues;
+    int64_t started_ms; /* wall clock */
 };
 struct sa_controllers *sa_controllers_start(const struct sa_controllers_options *options);
 /* Stop acting, give up the lease; `done` comes from the loop. */
