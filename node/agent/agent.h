@@ -10,7 +10,8 @@
  * it is left.
  *
  * Status of a Pod that failed: `reason` is a word (ControlUnavailable, CreateFailed, StartTimeout,
- * Exited, NodeLost, LinkLost), `message` what a person reads.
+ * Exited, NodeLost, LinkLost), `message` what a person reads. Users of a pod that is being deleted
+ * are told the reason Deleted; of an agent that ends, Stopped.
  *
  * One loop thread.
  */
@@ -49,6 +50,7 @@ struct sa_agent_user {
     void *owner;
     /* the agent's: */
     void *pod;
+    int told;
     struct sa_agent_user *prev, *next;
 };
 struct sa_agent_user_events { /* all from the loop; any may be NULL */
