@@ -1,23 +1,13 @@
 #include "controller/sandbox/check.h"
 
 #include "base/id.h"
+#include "controller/runtime_env/plan.h"
 
 #include <string.h>
 
 enum { ENV_MAX_BYTES = 32 * 1024 };
 
 typedef struct sa_sandbox_fault fault;
-
-bool sa_runtime_is_builtin(const char *name, enum sa_language *language)
-{
-    static const char *const names[] = {"python", "node", "bash", "go", "base"};
-    for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
-        if (strcmp(names[i], name) == 0) {
-            *language = (enum sa_language)i;
-            return true;
-        }
-    return false;
-}
 
 /* ---- by itself ---- */
 

@@ -12,9 +12,8 @@ struct sa_sandbox_fault {
 /* What is asked for and cannot be had on this node, whatever pod it gets. */
 struct sa_sandbox_fault sa_sandbox_check_spec(const struct sa_object *sandbox,
                                               struct sa_arena *arena);
-/* What its runtime asks of it, or lacks. `runtime` NULL: it is there as one that is built in, or
- * (false) not at all. */
-bool sa_runtime_is_builtin(const char *name, enum sa_language *language);
+/* What its runtime asks of it, or lacks. `runtime` NULL: there is none of that name, which is a
+ * fault unless it is one that is built in. */
 struct sa_sandbox_fault sa_sandbox_check_runtime(const struct sa_sandbox_wanted *spec,
                                                  const struct sa_object *runtime,
                                                  struct sa_arena *arena);

@@ -1,6 +1,7 @@
 #include "controller/sandbox/plan.h"
 
 #include "claim/pod_manifest.h"
+#include "controller/runtime_env/plan.h"
 #include "controller/sandbox/check.h"
 #include "controller/sandbox/status.h"
 #include "kinds/names.h"

@@ -45,7 +45,8 @@ struct sa_sandbox_world {
     struct sa_seen warm_pod; /* that the sandbox says it has claimed */
     struct sa_seen pod;      /* of that WarmPod's name, or of the sandbox's */
     struct sa_seen runtime, profile;
-    struct { /* its security context, where the sandbox does not say it */
+    struct sa_json_strings weaker; /* as its node says; of the world's arena */
+    struct {                       /* its security context, where the sandbox does not say it */
         enum sa_security_state state;
         const char *digest;
         int64_t generation;

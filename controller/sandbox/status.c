@@ -115,6 +115,8 @@ static void take_pod(const struct sa_sandbox_world *world, const struct sa_objec
     s->node = ((const struct sa_pod_spec *)sa_object_spec(pod))->node;
     if (controls)
         s->controls = sa_controls_join(&none, controls, arena);
+    if (world->weaker.count)
+        s->weaker = world->weaker;
     if (!s->scheduled_ms)
         s->scheduled_ms = world->now_ms;
     take_security(world, pod, s);
