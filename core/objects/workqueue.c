@@ -12,7 +12,12 @@
 #include <uthash.h>
 #include <utlist.h>
 
-enum { WORKERS_DEFAULT = 4, FIRST_MS = 5, MAX_MS = 60 * 1000 };
+enum {
+    WORKERS_DEFAULT = 4,
+    FIRST_MS = 5,
+    MAX_MS = 60 * 1000,
+    KEYS_A_TURN = 64 /* of the loop, which others want to turn, too */
+};
 
 struct group;
 struct item {
@@ -198,7 +203,9 @@ static struct item *take(struct sa_workqueue *queue)
 static void on_turn(uv_idle_t *idle)
 {
     struct sa_workqueue *queue = idle->data;
-    while (!queue->closing && queue->working < queue->options.workers) {
+    for (unsigned keys = 0; keys < KEYS_A_TURN && !queue->closing &&
+                            queue->working < queue->options.workers;
+         keys++) {
         struct item *item = take(queue);
         if (!item)
             break;
@@ -209,7 +216,7 @@ static void on_turn(uv_idle_t *idle)
                                  (double)(sa_monotonic_us() - item->added_us) / 1e6);
         queue->options.work(queue->options.owner, item->key);
     }
-    if (!queue->closing)
+    if (!queue->closing && (!queue->ring || queue->working >= queue->options.workers))
         uv_idle_stop(idle);
     show(queue);
 }
