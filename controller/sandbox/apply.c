@@ -429,7 +429,7 @@ void sa_sandbox_reconcile(struct sa_sandbox_jobs *jobs, const char *key)
     job->world.process = jobs->options->process;
     job->world.started_ms = jobs->options->started_ms;
     DL_APPEND(jobs->first, job); /* NOLINT: utlist */
-    sa_sandbox_observe(jobs->options->caches, key, job->arena, &job->world);
+    sa_sandbox_observe(jobs->options->caches, jobs->options->agent, key, job->arena, &job->world);
     go_on(job);
 }
 

@@ -6,8 +6,19 @@ static void take(struct sa_seen *seen, const struct sa_informer *informer, const
     seen->object = object ? sa_object_ref(object) : NULL;
 }
 
-void sa_sandbox_observe(const struct sa_caches *caches, const char *key, struct sa_arena *arena,
-                        struct sa_sandbox_world *world)
+static void take_facts(struct sa_agent *agent, const struct sa_object *pod, struct sa_arena *arena,
+                       struct sa_json_strings *weaker)
+{
+    const struct sa_agent_facts *facts = sa_agent_facts(agent, sa_object_meta(pod)->name);
+    if (!facts)
+        return;
+    weaker->items = sa_arena_alloc(arena, (facts->weaker_count + 1) * sizeof *weaker->items);
+    for (; weaker->count < facts->weaker_count; weaker->count++)
+        weaker->items[weaker->count] = sa_arena_strdup(arena, facts->weaker[weaker->count]);
+}
+
+void sa_sandbox_observe(const struct sa_caches *caches, struct sa_agent *agent, const char *key,
+                        struct sa_arena *arena, struct sa_sandbox_world *world)
 {
     take(&world->sandbox, caches->sandboxes, key);
     if (!world->sandbox.object)
@@ -20,6 +31,8 @@ void sa_sandbox_observe(const struct sa_caches *caches, const char *key, struct 
         take(&world->warm_pod, caches->warm_pods, pod);
     }
     take(&world->pod, caches->pods, pod);
+    if (agent && world->pod.object)
+        take_facts(agent, world->pod.object, arena, &world->weaker);
     take(&world->runtime, caches->runtimes, spec->runtime);
     if (spec->profile[0])
         take(&world->profile, caches->profiles, spec->profile);

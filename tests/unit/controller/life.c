@@ -9,8 +9,13 @@ enum { PATIENCE_MS = 60 * 1000 };
 
 void life_start(struct life *life, struct world *w)
 {
+    life_start_on(life, w, w->objects);
+}
+
+void life_start_on(struct life *life, struct world *w, struct sa_objects *watched)
+{
     *life = (struct life){.w = w};
-    sa_caches_start(&life->caches, w->loop, w->objects);
+    sa_caches_start(&life->caches, w->loop, watched);
     wait_synced(w, &life->caches);
     life->options = options_for(w, &life->caches, "test");
     life->options.process = PROCESS;

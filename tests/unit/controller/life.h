@@ -5,6 +5,7 @@
 
 #include "fixture.h"
 
+#include "controller/sandbox/plan.h"
 #include "controller/sandbox/sandbox.h"
 
 #define PROCESS "process-1"
@@ -16,6 +17,8 @@ struct life {
     struct sa_sandbox_controller *controller;
 };
 void life_start(struct life *life, struct world *w);
+/* Its caches see the store as through `watched`. */
+void life_start_on(struct life *life, struct world *w, struct sa_objects *watched);
 void life_stop(struct life *life);
 void life_restart(struct life *life); /* the controller alone */
 
