@@ -287,6 +287,19 @@ static int drive(struct sa_client *client, CURLcode *result, struct sa_error *er
     return 0;
 }
 
+/* The field that it is about, where the answer names one. */
+static void take_path(struct sa_json_obj *error, struct sa_error *err)
+{
+    struct sa_json_arr details;
+    struct sa_json_obj first;
+    const char *path = "";
+    bool given = false;
+    if (sa_json_opt_arr(error, "details", 64, &details, &given, NULL) == 0 && given &&
+        details.count && sa_json_arr_obj(&details, 0, &first, NULL) == 0 &&
+        sa_json_opt_string(&first, "path", sizeof err->path - 1, &path, NULL, NULL) == 0)
+        snprintf(err->path, sizeof err->path, "%s", path);
+}
+
 /* The error that an answer tells of itself. */
 static int refused(const struct transfer *t, struct sa_error *err)
 {
@@ -297,10 +310,10 @@ static int refused(const struct transfer *t, struct sa_error *err)
     static const struct {
         long status;
         enum sa_code code;
-    } by_status[] = {{400, SA_EINVALID},  {401, SA_EUNAUTHORIZED}, {403, SA_EFORBIDDEN},
-                     {404, SA_ENOTFOUND}, {408, SA_ETIMEOUT},      {409, SA_ECONFLICT},
-                     {413, SA_ETOOLARGE}, {429, SA_ERATELIMITED},  {503, SA_EUNAVAILABLE},
-                     {504, SA_ETIMEOUT}};
+    } by_status[] = {{400, SA_EINVALID},     {401, SA_EUNAUTHORIZED}, {403, SA_EFORBIDDEN},
+                     {404, SA_ENOTFOUND},    {408, SA_ETIMEOUT},      {410, SA_EEXPIRED},
+                     {409, SA_ECONFLICT},    {413, SA_ETOOLARGE},     {429, SA_ERATELIMITED},
+                     {503, SA_EUNAVAILABLE}, {504, SA_ETIMEOUT}};
     struct sa_arena *arena = sa_arena_new();
     struct sa_json_obj root, error;
     const char *name = "", *message = NULL;
@@ -325,6 +338,8 @@ static int refused(const struct transfer *t, struct sa_error *err)
         sa_error_set(err, code, "%s", message);
     else
         sa_error_set(err, code, "%s answered with status %ld", t->client->url, t->status);
+    if (message && err)
+        take_path(&error, err);
     sa_json_free(doc);
     sa_arena_free(arena);
     return -1;
@@ -370,6 +385,7 @@ int sa_client_send(struct sa_client *client, const struct sa_client_request *req
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &t);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L); /* a stream may be silent for long */
     if (client->own_server) /* on this machine: no proxy has business in between */
         curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     set_tls(easy, client);

@@ -63,30 +63,35 @@ int sa_command_misused(const struct sa_usage *usage, const char *fmt, ...)
     return sa_code_exit_status(SA_EINVALID);
 }
 
-int sa_command_invoke(const struct sa_usage *usage, const struct sa_option *options, size_t count,
-                      size_t least, size_t most, enum sa_config_mode mode, int argc, char **argv,
-                      int (*body)(struct sa_invocation *in, struct sa_error *err))
+static int invoke(const struct sa_command *command, struct sa_invocation *in)
+{
+    struct sa_error error;
+    if (in->arg_count < command->least)
+        return sa_command_misused(in->usage, "too few arguments");
+    if (in->arg_count > command->most)
+        return sa_command_misused(in->usage, "\"%.64s\" is one argument too many",
+                                  in->args[command->most]);
+    in->client = sa_client_open(in->config, &error);
+    int status = in->client ? command->body(in, &error) : -1;
+    if (status < 0)
+        status = sa_command_fail(in->usage, &error);
+    sa_client_close(in->client);
+    return status;
+}
+
+int sa_command_call(const struct sa_command *command, int argc, char **argv)
 {
     int status;
-    struct sa_error error;
-    struct sa_invocation in = {.usage = usage};
-    struct sa_config *config = sa_command_load(usage, options, count, argc, argv, mode, &status);
+    if (command->run)
+        return command->run(argc, argv);
+    struct sa_config *config =
+        sa_command_load(command->usage, command->options, command->option_count, argc, argv,
+                        command->mode, &status);
     if (!config)
         return status;
-    in.config = config;
+    struct sa_invocation in = {.usage = command->usage, .config = config};
     in.arg_count = sa_config_args(config, &in.args);
-    if (in.arg_count < least || in.arg_count > most) {
-        status =
-            in.arg_count < least
-                ? sa_command_misused(usage, "too few arguments")
-                : sa_command_misused(usage, "\"%.64s\" is one argument too many", in.args[most]);
-    } else {
-        in.client = sa_client_open(config, &error);
-        status = in.client ? body(&in, &error) : -1;
-        if (status < 0)
-            status = sa_command_fail(usage, &error);
-        sa_client_close(in.client);
-    }
+    status = invoke(command, &in);
     sa_config_free(config);
     return status;
 }

@@ -10,21 +10,34 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct sa_usage;
+struct sa_invocation;
 struct sa_command {
     const char *name;
     const char *summary; /* one line of `secureagent help` */
-    /* argv[0] is the sub-command's name. Returns the exit status. */
+    /* argv[0] is the sub-command's name. Returns the exit status. NULL: it talks to a server, and
+     * is described by what follows. */
     int (*run)(int argc, char **argv);
-    /* for completion */
+    const struct sa_usage *usage;
+    size_t least, most; /* arguments it takes */
+    enum sa_config_mode mode;
+    /* Gets what was read; returns an exit status, or -1 with an error. */
+    int (*body)(struct sa_invocation *in, struct sa_error *err);
     const struct sa_option *options;
     size_t option_count;
+    /* for completion */
     bool takes_sandbox;                    /* as its argument */
+    bool takes_kind;                       /* as its first argument, and names of it then */
     const struct sa_command *const *verbs; /* sub-commands of its own, NULL at the end; or NULL */
 };
+/* Run it, whichever way it is described. */
+int sa_command_call(const struct sa_command *command, int argc, char **argv);
+
 extern const struct sa_command sa_command_up, sa_command_run, sa_command_create, sa_command_ps,
     sa_command_rm, sa_command_exec, sa_command_shell, sa_command_repl, sa_command_logs,
     sa_command_cp, sa_command_forward, sa_command_describe, sa_command_wait, sa_command_pause,
-    sa_command_resume, sa_command_keys, sa_command_policy, sa_command_doctor, sa_command_completion;
+    sa_command_resume, sa_command_apply, sa_command_get, sa_command_delete, sa_command_keys,
+    sa_command_policy, sa_command_doctor, sa_command_completion;
 /* All of them, in the order of the help; NULL at the end. */
 extern const struct sa_command *const sa_commands[];
 
@@ -56,11 +69,6 @@ struct sa_invocation {
     char *const *args;
     size_t arg_count;
 };
-/* The whole of such a command: read the options, check that there are `least` to `most`
- * arguments, open the client, call `body`, which returns an exit status or -1 with an error. */
-int sa_command_invoke(const struct sa_usage *usage, const struct sa_option *options, size_t count,
-                      size_t least, size_t most, enum sa_config_mode mode, int argc, char **argv,
-                      int (*body)(struct sa_invocation *in, struct sa_error *err));
 
 /* Where the program `name` of SecureAgent is: beside this one, in ../libexec/secureagent, or in
  * /usr/lib/secureagent. A malloc'd path, or NULL and SA_ENOTFOUND with the places. */

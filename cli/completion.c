@@ -1,5 +1,6 @@
-/* `secureagent completion`: scripts that make a shell complete commands, options and sandboxes.
+/* `secureagent completion`: scripts that make a shell complete commands, options, kinds and names.
  * They ask `secureagent completion --for WORDS...`, so that they never go out of date. */
+#include "get.h"
 #include "sandboxes.h"
 
 #include "base/cleanup.h"
@@ -18,7 +19,7 @@ static const struct sa_option options[] = {
 static const struct sa_usage usage = {
     .command = "completion",
     .usage = "secureagent completion bash|zsh|fish",
-    .about = "Prints a script that makes the shell complete commands, options and sandboxes.",
+    .about = "Prints a script that makes the shell complete commands, options and names.",
     .examples = "  source <(secureagent completion bash)\n"
                 "  secureagent completion zsh > ~/.zfunc/_secureagent\n"
                 "  secureagent completion fish > ~/.config/fish/completions/secureagent.fish\n",
@@ -81,10 +82,51 @@ static void print_sandboxes(const struct sa_config *config)
     sa_client_close(client);
 }
 
+static void print_kinds(void)
+{
+    for (const struct sa_resource *const *r = sa_resources; *r; r++)
+        puts(sa_resource_path(*r));
+}
+
+static void print_object(void *user, const struct sa_json_value *object)
+{
+    (void)user;
+    puts(sa_object_text(object, ".metadata.name"));
+}
+
+/* Names of a kind; as silent. */
+static void print_objects(const struct sa_config *config, const char *kind)
+{
+    struct sa_error error;
+    struct sa_get get = {.resource = sa_resource_find(kind)};
+    get.client = get.resource ? sa_client_open(config, &error) : NULL;
+    if (get.client)
+        sa_get_each(&get, print_object, NULL, NULL, &error);
+    sa_client_close(get.client);
+}
+
+/* The arguments of a command; `words` begin with its name. */
+static void print_arguments(const struct sa_config *config, const struct sa_command *command,
+                            char *const *words, size_t count)
+{
+    const char *last = words[count - 1];
+    if (last[0] == '-') {
+        for (size_t i = 0; i < command->option_count; i++)
+            printf("--%s\n", command->options[i].name);
+        puts("--help");
+        return;
+    }
+    if (command->takes_kind && count == 2)
+        print_kinds();
+    else if (command->takes_kind)
+        print_objects(config, words[1]);
+    if (command->takes_sandbox && (count == 2 || !command->takes_kind))
+        print_sandboxes(config);
+}
+
 /* The last word is the one being typed. */
 static int print_candidates(const struct sa_config *config, char *const *words, size_t count)
 {
-    const char *last = count ? words[count - 1] : "";
     bool help = count > 1 && strcmp(words[0], "help") == 0;
     size_t verb = help ? 2 : 1; /* where the verb of a command that has some is */
     const struct sa_command *command = count > verb ? find(sa_commands, words[verb - 1]) : NULL;
@@ -102,13 +144,8 @@ static int print_candidates(const struct sa_config *config, char *const *words, 
         return 0;
     if (command && command->verbs)
         command = find(command->verbs, words[verb]);
-    if (command && last[0] == '-') {
-        for (size_t i = 0; i < command->option_count; i++)
-            printf("--%s\n", command->options[i].name);
-        puts("--help");
-    } else if (command && command->takes_sandbox) {
-        print_sandboxes(config);
-    }
+    if (command)
+        print_arguments(config, command, words + verb - 1, count - verb + 1);
     return 0;
 }
 

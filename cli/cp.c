@@ -227,15 +227,12 @@ static int copy(struct sa_invocation *in, struct sa_error *err)
     return rc;
 }
 
-static int run(int argc, char **argv)
-{
-    return sa_command_invoke(&usage, options, SA_COUNT(options), 2, 2, SA_CONFIG_MIXED, argc, argv,
-                             copy);
-}
-
 const struct sa_command sa_command_cp = {.name = "cp",
                                          .summary = "copy files and folders in and out",
-                                         .run = run,
+                                         .usage = &usage,
+                                         .least = 2,
+                                         .most = 2,
+                                         .body = copy,
                                          .options = options,
                                          .option_count = SA_COUNT(options),
                                          .takes_sandbox = true};

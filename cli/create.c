@@ -112,14 +112,10 @@ static int create(struct sa_invocation *in, struct sa_error *err)
                                      : sa_output_print(output, answer.data, answer.length, err);
 }
 
-static int run(int argc, char **argv)
-{
-    return sa_command_invoke(&usage, options, SA_COUNT(options), 0, 1, SA_CONFIG_MIXED, argc, argv,
-                             create);
-}
-
 const struct sa_command sa_command_create = {.name = "create",
                                              .summary = "make a sandbox",
-                                             .run = run,
+                                             .usage = &usage,
+                                             .most = 1,
+                                             .body = create,
                                              .options = options,
                                              .option_count = SA_COUNT(options)};

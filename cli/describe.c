@@ -1,6 +1,6 @@
-/* `secureagent describe`: everything about a sandbox. */
+/* `secureagent describe`: everything about a sandbox, or another resource. */
+#include "describe.h"
 #include "sandboxes.h"
-#include "show.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -17,10 +17,12 @@ static const struct sa_option options[] = {
 
 static const struct sa_usage usage = {
     .command = "describe",
-    .usage = "secureagent describe SANDBOX [options]",
-    .about = "Shows a sandbox, its executions and what happened to it, security events included.",
+    .usage = "secureagent describe SANDBOX | KIND NAME | KIND/NAME [options]",
+    .about = "Shows a sandbox, its executions and what happened to it, security events included; "
+             "or another\nresource, its conditions and what happened to it in the last hour.",
     .examples = "  secureagent describe web\n"
-                "  secureagent describe sb-aaaaaaaaaaaaaaaaaaaa -o json | jq .events\n",
+                "  secureagent describe sb-aaaaaaaaaaaaaaaaaaaa -o json | jq .events\n"
+                "  secureagent describe warmpool python\n",
 };
 
 struct part {
@@ -118,14 +120,13 @@ static void add_part(struct sa_buf *all, const char *name, const struct sa_buf *
     sa_buf_add(all, answer->data, answer->length);
 }
 
-static int describe(struct sa_invocation *in, struct sa_error *err)
+static int describe_sandbox(struct sa_invocation *in, const char *name, enum sa_output output,
+                            struct sa_error *err)
 {
     char id[SA_ID_BYTES];
-    enum sa_output output;
     sa_autobuf all = SA_BUF_INIT;
     sa_autobuf sandbox = SA_BUF_INIT;
-    if (sa_output_read(in->config, &output, err) < 0 ||
-        sa_sandbox_resolve(in->client, in->args[0], id, err) < 0)
+    if (sa_sandbox_resolve(in->client, name, id, err) < 0)
         return -1;
     sa_autofree char *path = sa_printf("/api/v1/sandboxes/%s", id);
     if (get(in, path, &sandbox, err) < 0)
@@ -147,15 +148,32 @@ static int describe(struct sa_invocation *in, struct sa_error *err)
     return output == SA_OUTPUT_TABLE ? 0 : sa_output_print(output, all.data, all.length, err);
 }
 
-static int run(int argc, char **argv)
+/* One word is a sandbox. */
+static int describe(struct sa_invocation *in, struct sa_error *err)
 {
-    return sa_command_invoke(&usage, options, SA_COUNT(options), 1, 1, SA_CONFIG_MIXED, argc, argv,
-                             describe);
+    enum sa_output output;
+    const struct sa_resource *resource = &sa_resource_sandbox;
+    const char *names[2] = {in->args[0]};
+    size_t count = 1;
+    bool kind = in->arg_count > 1 || strchr(in->args[0], '/');
+    if (sa_output_read(in->config, &output, err) < 0 ||
+        (kind && sa_targets_read(in->args, in->arg_count, &resource, names, &count, err) < 0))
+        return -1;
+    if (count != 1)
+        return sa_command_misused(&usage, "one at a time");
+    return resource == &sa_resource_sandbox
+               ? describe_sandbox(in, names[0], output, err)
+               : sa_describe_object(in->client, resource, names[0], output, err);
 }
 
 const struct sa_command sa_command_describe = {.name = "describe",
-                                               .summary = "show everything about a sandbox",
-                                               .run = run,
+                                               .summary =
+                                                   "show everything about a sandbox, pool ...",
+                                               .usage = &usage,
+                                               .least = 1,
+                                               .most = 2,
+                                               .body = describe,
                                                .options = options,
                                                .option_count = SA_COUNT(options),
-                                               .takes_sandbox = true};
+                                               .takes_sandbox = true,
+                                               .takes_kind = true};

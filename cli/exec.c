@@ -148,27 +148,22 @@ static int shell_body(struct sa_invocation *in, struct sa_error *err)
     return run_program(in, &program, true, err);
 }
 
-static int run_exec(int argc, char **argv)
-{
-    return sa_command_invoke(&exec_usage, exec_options, SA_COUNT(exec_options), 2, ARGUMENTS_MAX,
-                             SA_CONFIG_POSITIONAL_ENDS, argc, argv, exec_body);
-}
-
-static int run_shell(int argc, char **argv)
-{
-    return sa_command_invoke(&shell_usage, shell_options, SA_COUNT(shell_options), 1, 1,
-                             SA_CONFIG_MIXED, argc, argv, shell_body);
-}
-
 const struct sa_command sa_command_exec = {.name = "exec",
                                            .summary = "run a program in a sandbox",
-                                           .run = run_exec,
+                                           .usage = &exec_usage,
+                                           .least = 2,
+                                           .most = ARGUMENTS_MAX,
+                                           .mode = SA_CONFIG_POSITIONAL_ENDS,
+                                           .body = exec_body,
                                            .options = exec_options,
                                            .option_count = SA_COUNT(exec_options),
                                            .takes_sandbox = true};
 const struct sa_command sa_command_shell = {.name = "shell",
                                             .summary = "open a shell in a sandbox",
-                                            .run = run_shell,
+                                            .usage = &shell_usage,
+                                            .least = 1,
+                                            .most = 1,
+                                            .body = shell_body,
                                             .options = shell_options,
                                             .option_count = SA_COUNT(shell_options),
                                             .takes_sandbox = true};

@@ -304,15 +304,12 @@ static int forward(struct sa_invocation *in, struct sa_error *err)
     return rc;
 }
 
-static int run(int argc, char **argv)
-{
-    return sa_command_invoke(&usage, options, SA_COUNT(options), 2, 33, SA_CONFIG_MIXED, argc, argv,
-                             forward);
-}
-
 const struct sa_command sa_command_forward = {.name = "forward",
                                               .summary = "reach a port of a sandbox from here",
-                                              .run = run,
+                                              .usage = &usage,
+                                              .least = 2,
+                                              .most = 33,
+                                              .body = forward,
                                               .options = options,
                                               .option_count = SA_COUNT(options),
                                               .takes_sandbox = true};

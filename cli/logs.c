@@ -95,15 +95,12 @@ static int logs(struct sa_invocation *in, struct sa_error *err)
     return sa_session_run(&session, err);
 }
 
-static int run(int argc, char **argv)
-{
-    return sa_command_invoke(&usage, options, SA_COUNT(options), 1, 2, SA_CONFIG_MIXED, argc, argv,
-                             logs);
-}
-
 const struct sa_command sa_command_logs = {.name = "logs",
                                            .summary = "print the output of an execution",
-                                           .run = run,
+                                           .usage = &usage,
+                                           .least = 1,
+                                           .most = 2,
+                                           .body = logs,
                                            .options = options,
                                            .option_count = SA_COUNT(options),
                                            .takes_sandbox = true};

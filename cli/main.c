@@ -7,12 +7,29 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct sa_command *const sa_commands[] = {
-    &sa_command_up,      &sa_command_run,    &sa_command_create,     &sa_command_exec,
-    &sa_command_shell,   &sa_command_repl,   &sa_command_logs,       &sa_command_cp,
-    &sa_command_forward, &sa_command_ps,     &sa_command_describe,   &sa_command_wait,
-    &sa_command_pause,   &sa_command_resume, &sa_command_rm,         &sa_command_keys,
-    &sa_command_policy,  &sa_command_doctor, &sa_command_completion, NULL};
+const struct sa_command *const sa_commands[] = {&sa_command_up,
+                                                &sa_command_run,
+                                                &sa_command_create,
+                                                &sa_command_exec,
+                                                &sa_command_shell,
+                                                &sa_command_repl,
+                                                &sa_command_logs,
+                                                &sa_command_cp,
+                                                &sa_command_forward,
+                                                &sa_command_ps,
+                                                &sa_command_describe,
+                                                &sa_command_wait,
+                                                &sa_command_pause,
+                                                &sa_command_resume,
+                                                &sa_command_rm,
+                                                &sa_command_apply,
+                                                &sa_command_get,
+                                                &sa_command_delete,
+                                                &sa_command_keys,
+                                                &sa_command_policy,
+                                                &sa_command_doctor,
+                                                &sa_command_completion,
+                                                NULL};
 enum { COMMANDS = SA_COUNT(sa_commands) - 1 };
 
 static const struct sa_command *find(const char *name)
@@ -69,8 +86,9 @@ static int help(int argc, char **argv)
     }
     const struct sa_command *command = find(argv[1]);
     if (command && command->verbs && argc > 2)
-        return command->run(3, (char *[]){argv[1], argv[2], flag, NULL});
-    return command ? command->run(2, (char *[]){argv[1], flag, NULL}) : unknown(argv[1]);
+        return sa_command_call(command, 3, (char *[]){argv[1], argv[2], flag, NULL});
+    return command ? sa_command_call(command, 2, (char *[]){argv[1], flag, NULL})
+                   : unknown(argv[1]);
 }
 
 static int run(int argc, char **argv)
@@ -87,7 +105,7 @@ static int run(int argc, char **argv)
         return 0;
     }
     const struct sa_command *command = find(word);
-    return command ? command->run(argc - 1, argv + 1) : unknown(word);
+    return command ? sa_command_call(command, argc - 1, argv + 1) : unknown(word);
 }
 
 /* Output that did not arrive (a full disk) is a failure like any other. */

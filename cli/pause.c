@@ -44,27 +44,21 @@ static int ask_each(struct sa_invocation *in, struct sa_error *err)
     return status;
 }
 
-static int run_pause(int argc, char **argv)
-{
-    return sa_command_invoke(&pause_usage, options, SA_COUNT(options), 1, IDS_MAX, SA_CONFIG_MIXED,
-                             argc, argv, ask_each);
-}
-
-static int run_resume(int argc, char **argv)
-{
-    return sa_command_invoke(&resume_usage, options, SA_COUNT(options), 1, IDS_MAX, SA_CONFIG_MIXED,
-                             argc, argv, ask_each);
-}
-
 const struct sa_command sa_command_pause = {.name = "pause",
                                             .summary = "freeze sandboxes",
-                                            .run = run_pause,
+                                            .usage = &pause_usage,
+                                            .least = 1,
+                                            .most = IDS_MAX,
+                                            .body = ask_each,
                                             .options = options,
                                             .option_count = SA_COUNT(options),
                                             .takes_sandbox = true};
 const struct sa_command sa_command_resume = {.name = "resume",
                                              .summary = "let paused sandboxes go on",
-                                             .run = run_resume,
+                                             .usage = &resume_usage,
+                                             .least = 1,
+                                             .most = IDS_MAX,
+                                             .body = ask_each,
                                              .options = options,
                                              .option_count = SA_COUNT(options),
                                              .takes_sandbox = true};

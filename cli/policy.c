@@ -52,7 +52,7 @@ static int run(int argc, char **argv)
     const char *names[VERBS];
     for (size_t i = 0; i < VERBS; i++) {
         if (strcmp(verbs[i]->name, word) == 0)
-            return verbs[i]->run(argc - 1, argv + 1);
+            return sa_command_call(verbs[i], argc - 1, argv + 1);
         names[i] = verbs[i]->name;
     }
     const char *near = sa_suggest(word, names, VERBS);

@@ -337,36 +337,22 @@ static int rollback(struct sa_invocation *in, struct sa_error *err)
     return change(in, "rollback", &body, err);
 }
 
-static int run_list(int argc, char **argv)
-{
-    return sa_command_invoke(&list_usage, options, SA_COUNT(options), 0, 0, SA_CONFIG_MIXED, argc,
-                             argv, list);
-}
-
-static int run_reload(int argc, char **argv)
-{
-    return sa_command_invoke(&reload_usage, options, SA_COUNT(options), 0, 0, SA_CONFIG_MIXED, argc,
-                             argv, reload);
-}
-
-static int run_rollback(int argc, char **argv)
-{
-    return sa_command_invoke(&rollback_usage, options, SA_COUNT(options), 0, 1, SA_CONFIG_MIXED,
-                             argc, argv, rollback);
-}
-
 const struct sa_command sa_command_policy_list = {.name = "list",
                                                   .summary = "the rules in force",
-                                                  .run = run_list,
+                                                  .usage = &list_usage,
+                                                  .body = list,
                                                   .options = options,
                                                   .option_count = SA_COUNT(options)};
 const struct sa_command sa_command_policy_reload = {.name = "reload",
                                                     .summary = "read the rules anew",
-                                                    .run = run_reload,
+                                                    .usage = &reload_usage,
+                                                    .body = reload,
                                                     .options = options,
                                                     .option_count = SA_COUNT(options)};
 const struct sa_command sa_command_policy_rollback = {.name = "rollback",
                                                       .summary = "go back to an earlier generation",
-                                                      .run = run_rollback,
+                                                      .usage = &rollback_usage,
+                                                      .most = 1,
+                                                      .body = rollback,
                                                       .options = options,
                                                       .option_count = SA_COUNT(options)};

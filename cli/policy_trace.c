@@ -190,14 +190,9 @@ static int trace(struct sa_invocation *in, struct sa_error *err)
     return rc;
 }
 
-static int run(int argc, char **argv)
-{
-    return sa_command_invoke(&usage, options, SA_COUNT(options), 0, 0, SA_CONFIG_MIXED, argc, argv,
-                             trace);
-}
-
 const struct sa_command sa_command_policy_trace = {.name = "trace",
                                                    .summary = "decisions as they are taken",
-                                                   .run = run,
+                                                   .usage = &usage,
+                                                   .body = trace,
                                                    .options = options,
                                                    .option_count = SA_COUNT(options)};

@@ -76,16 +76,11 @@ static int list(struct sa_invocation *in, struct sa_error *err)
     return rc;
 }
 
-static int run(int argc, char **argv)
-{
-    return sa_command_invoke(&usage, options, SA_COUNT(options), 0, 0, SA_CONFIG_MIXED, argc, argv,
-                             list);
-}
-
 const struct sa_command sa_command_ps = {
     .name = "ps",
     .summary = "list sandboxes",
-    .run = run,
+    .usage = &usage,
+    .body = list,
     .options = options,
     .option_count = SA_COUNT(options),
 };

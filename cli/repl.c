@@ -226,15 +226,11 @@ static int repl(struct sa_invocation *in, struct sa_error *err)
     return rc;
 }
 
-static int run(int argc, char **argv)
-{
-    return sa_command_invoke(&usage, options, SA_COUNT(options), 0, 1, SA_CONFIG_MIXED, argc, argv,
-                             repl);
-}
-
 const struct sa_command sa_command_repl = {.name = "repl",
                                            .summary = "an interactive interpreter in a sandbox",
-                                           .run = run,
+                                           .usage = &usage,
+                                           .most = 1,
+                                           .body = repl,
                                            .options = options,
                                            .option_count = SA_COUNT(options),
                                            .takes_sandbox = true};

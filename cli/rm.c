@@ -77,37 +77,20 @@ static int remove_all(struct sa_client *client, struct sa_error *err)
     return status;
 }
 
-static int run(int argc, char **argv)
+static int remove_those(struct sa_invocation *in, struct sa_error *err)
 {
-    int status;
-    struct sa_error error;
-    char *const *args;
-    struct sa_config *config =
-        sa_command_load(&usage, options, SA_COUNT(options), argc, argv, SA_CONFIG_MIXED, &status);
-    if (!config)
-        return status;
-    size_t count = sa_config_args(config, &args);
-    bool all = sa_config_bool(config, "all");
-    if (all == (count > 0)) {
-        status = sa_command_misused(&usage, all ? "either names or --all" : "which sandboxes?");
-        sa_config_free(config);
-        return status;
-    }
-    struct sa_client *client = sa_client_open(config, &error);
-    if (!client)
-        status = -1;
-    else
-        status = all ? remove_all(client, &error) : remove_each(client, args, count, false);
-    if (status < 0)
-        status = sa_command_fail(&usage, &error);
-    sa_client_close(client);
-    sa_config_free(config);
-    return status;
+    bool all = sa_config_bool(in->config, "all");
+    if (all == (in->arg_count > 0))
+        return sa_command_misused(&usage, all ? "either names or --all" : "which sandboxes?");
+    return all ? remove_all(in->client, err)
+               : remove_each(in->client, in->args, in->arg_count, false);
 }
 
 const struct sa_command sa_command_rm = {.name = "rm",
                                          .summary = "end sandboxes",
-                                         .run = run,
+                                         .usage = &usage,
+                                         .most = SIZE_MAX,
+                                         .body = remove_those,
                                          .options = options,
                                          .option_count = SA_COUNT(options),
                                          .takes_sandbox = true};

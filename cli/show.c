@@ -9,17 +9,28 @@
 #include <time.h>
 #include <unistd.h>
 
-int sa_output_read(const struct sa_config *config, enum sa_output *output, struct sa_error *err)
+static int read_output(const struct sa_config *config, size_t count, const char *expected,
+                       enum sa_output *output, struct sa_error *err)
 {
-    static const char *const names[] = {"table", "json", "yaml"};
+    static const char *const names[] = {"table", "json", "yaml", "wide", "name"};
     const char *given = sa_config_string(config, "output");
-    for (size_t i = 0; i < SA_COUNT(names); i++)
+    for (size_t i = 0; i < count; i++)
         if (strcmp(given, names[i]) == 0) {
             *output = (enum sa_output)i;
             return 0;
         }
-    return sa_error_at(err, SA_EINVALID, "output", "--output: \"%.32s\": table, json or yaml",
-                       given);
+    return sa_error_at(err, SA_EINVALID, "output", "--output: \"%.32s\": %s", given, expected);
+}
+
+int sa_output_read(const struct sa_config *config, enum sa_output *output, struct sa_error *err)
+{
+    return read_output(config, 3, "table, json or yaml", output, err);
+}
+
+int sa_output_read_more(const struct sa_config *config, enum sa_output *output,
+                        struct sa_error *err)
+{
+    return read_output(config, 5, "table, wide, json, yaml or name", output, err);
 }
 
 bool sa_color_wanted(void)
@@ -30,7 +41,8 @@ bool sa_color_wanted(void)
 
 const char *sa_color_phase(const char *phase, bool color)
 {
-    static const char *const good[] = {"Running", "exited", "running", "idle", NULL};
+    static const char *const good[] = {"Running", "exited",   "running", "idle",
+                                       "Ready",   "Assigned", NULL};
     static const char *const bad[] = {"Failed", "failed", "oom", "timeout", "signaled", NULL};
     for (size_t i = 0; color && good[i]; i++)
         if (strcmp(phase, good[i]) == 0)
@@ -64,21 +76,21 @@ void sa_table_add(struct sa_table *table, const char *cell)
     table->cells[table->count++] = copy;
 }
 
-static size_t width(const struct sa_table *table, size_t column)
+static void widen(struct sa_table *table)
 {
-    size_t widest = 0;
-    for (size_t i = column; i < table->count; i += table->columns)
-        if (strlen(table->cells[i]) > widest)
-            widest = strlen(table->cells[i]);
-    return widest;
+    for (size_t i = 0; i < table->count; i++) {
+        size_t length = strlen(table->cells[i]), column = i % table->columns;
+        if (length > table->widths[column])
+            table->widths[column] = length;
+    }
 }
 
 static void print_cell(const struct sa_table *table, size_t i, bool color)
 {
     size_t column = i % table->columns;
-    int pad = column + 1 == table->columns ? 0 : (int)width(table, column) + 2;
+    int pad = column + 1 == table->columns ? 0 : (int)table->widths[column] + 2;
     const char *before = "", *cell = table->cells[i];
-    if (color && i < table->columns)
+    if (color && i < table->columns && !table->headed)
         before = SA_COLOR_BOLD;
     else if (color && table->phase_column && column == table->phase_column)
         before = sa_color_phase(cell, color);
@@ -88,18 +100,29 @@ static void print_cell(const struct sa_table *table, size_t i, bool color)
         putchar('\n');
 }
 
-void sa_table_print(const struct sa_table *table)
+void sa_table_drop(struct sa_table *table, size_t count)
+{
+    while (table->count > count)
+        free(table->cells[--table->count]);
+    if (count)
+        return;
+    free(table->cells);
+    table->cells = NULL;
+}
+
+void sa_table_print(struct sa_table *table)
 {
     bool color = sa_color_wanted();
+    widen(table);
     for (size_t i = 0; i < table->count; i++)
         print_cell(table, i, color);
+    table->headed = table->headed || table->count;
+    sa_table_drop(table, 0);
 }
 
 void sa_table_deinit(struct sa_table *table)
 {
-    for (size_t i = 0; i < table->count; i++)
-        free(table->cells[i]);
-    free(table->cells);
+    sa_table_drop(table, 0);
     *table = (struct sa_table){0};
 }
 

@@ -15,9 +15,17 @@
         .name = "output", .letter = 'o', .kind = SA_OPTION_STRING, .fallback = "table",            \
         .value = "FORMAT", .help = "table, json or yaml"                                           \
     }
-enum sa_output { SA_OUTPUT_TABLE, SA_OUTPUT_JSON, SA_OUTPUT_YAML };
+enum sa_output {
+    SA_OUTPUT_TABLE,
+    SA_OUTPUT_JSON,
+    SA_OUTPUT_YAML,
+    SA_OUTPUT_WIDE, /* only of sa_output_read_more(): a table with more columns */
+    SA_OUTPUT_NAME  /* as this: "kind/name" */
+};
 /* SA_EINVALID for something else. */
 int sa_output_read(const struct sa_config *config, enum sa_output *output, struct sa_error *err);
+int sa_output_read_more(const struct sa_config *config, enum sa_output *output,
+                        struct sa_error *err);
 /* Print JSON text as it is, or as YAML in block style (libyaml). */
 int sa_output_print(enum sa_output output, const char *json, size_t length, struct sa_error *err);
 
@@ -34,13 +42,20 @@ void sa_make_printable(char *text);
 
 /* Cells are collected and printed in columns as wide as they need to be. The first row is the
  * heading. They are made printable. */
+enum { SA_TABLE_COLUMNS_MAX = 16 };
 struct sa_table {
     size_t columns, count;
     size_t phase_column; /* painted by sa_color_phase() on a terminal; 0: none */
     char **cells;
+    size_t widths[SA_TABLE_COLUMNS_MAX]; /* so far */
+    bool headed;                         /* the heading was printed */
 };
 void sa_table_add(struct sa_table *table, const char *cell);
-void sa_table_print(const struct sa_table *table);
+/* Forget the cells added after the first `count`. */
+void sa_table_drop(struct sa_table *table, size_t count);
+/* Print what was added and forget it. Rows that are added and printed later follow in the same
+ * columns, which only grow wider. */
+void sa_table_print(struct sa_table *table);
 void sa_table_deinit(struct sa_table *table);
 
 enum { SA_SPAN_BYTES = 24 };

@@ -61,15 +61,12 @@ static int wait_for(struct sa_invocation *in, struct sa_error *err)
     }
 }
 
-static int run(int argc, char **argv)
-{
-    return sa_command_invoke(&usage, options, SA_COUNT(options), 1, 1, SA_CONFIG_MIXED, argc, argv,
-                             wait_for);
-}
-
 const struct sa_command sa_command_wait = {.name = "wait",
                                            .summary = "wait until a sandbox has reached a phase",
-                                           .run = run,
+                                           .usage = &usage,
+                                           .least = 1,
+                                           .most = 1,
+                                           .body = wait_for,
                                            .options = options,
                                            .option_count = SA_COUNT(options),
                                            .takes_sandbox = true};

@@ -1,5 +1,6 @@
 /* Getters of arrays, lists of strings, maps of strings, and values that are passed on. */
 #include "json/internal.h"
+#include "json/tree.h"
 #include "json/write.h"
 
 #include <stdlib.h>
@@ -155,40 +156,10 @@ int sa_json_opt_patch(struct sa_json_obj *obj, const char *key, size_t max_count
              : 0;
 }
 
-/* Recursion is as deep as the document, which the parser bounds. Written without the writer's
- * checks: its depth is less than a document's may be. */
-static void render(const cJSON *node, struct sa_buf *out)
-{
-    if (cJSON_IsObject(node) || cJSON_IsArray(node)) {
-        bool object = cJSON_IsObject(node);
-        sa_buf_addc(out, object ? '{' : '[');
-        for (const cJSON *c = node->child; c; c = c->next) {
-            if (c != node->child)
-                sa_buf_addc(out, ',');
-            if (object) {
-                sa_json_quote(out, c->string, strlen(c->string));
-                sa_buf_addc(out, ':');
-            }
-            render(c, out);
-        }
-        sa_buf_addc(out, object ? '}' : ']');
-        return;
-    }
-    struct sa_json_w w = sa_json_w_start(out);
-    if (cJSON_IsString(node))
-        sa_json_w_string(&w, node->valuestring);
-    else if (cJSON_IsNumber(node))
-        sa_json_w_double(&w, node->valuedouble);
-    else if (cJSON_IsBool(node))
-        sa_json_w_bool(&w, cJSON_IsTrue(node));
-    else
-        sa_json_w_null(&w);
-}
-
 static void to_raw(const cJSON *node, struct sa_arena *arena, const char **out, size_t *length)
 {
     sa_autobuf text = SA_BUF_INIT;
-    render(node, &text);
+    sa_json_value_print((const void *)node, &text);
     *out = sa_arena_strndup(arena, text.data, text.length);
     *length = text.length;
 }

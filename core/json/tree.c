@@ -2,6 +2,9 @@
 #include "json/tree.h"
 
 #include "json/internal.h"
+#include "json/write.h"
+
+#include <string.h>
 
 static const cJSON *node_of(const struct sa_json_value *value)
 {
@@ -65,4 +68,39 @@ double sa_json_value_number(const struct sa_json_value *value)
 bool sa_json_value_bool(const struct sa_json_value *value)
 {
     return cJSON_IsTrue(node_of(value));
+}
+
+/* Recursion is as deep as the document, which the parser bounds. Written without the writer's
+ * checks: its depth is less than a document's may be. */
+static void render(const cJSON *node, struct sa_buf *out)
+{
+    if (cJSON_IsObject(node) || cJSON_IsArray(node)) {
+        bool object = cJSON_IsObject(node);
+        sa_buf_addc(out, object ? '{' : '[');
+        for (const cJSON *c = node->child; c; c = c->next) {
+            if (c != node->child)
+                sa_buf_addc(out, ',');
+            if (object) {
+                sa_json_quote(out, c->string, strlen(c->string));
+                sa_buf_addc(out, ':');
+            }
+            render(c, out);
+        }
+        sa_buf_addc(out, object ? '}' : ']');
+        return;
+    }
+    struct sa_json_w w = sa_json_w_start(out);
+    if (cJSON_IsString(node))
+        sa_json_w_string(&w, node->valuestring);
+    else if (cJSON_IsNumber(node))
+        sa_json_w_double(&w, node->valuedouble);
+    else if (cJSON_IsBool(node))
+        sa_json_w_bool(&w, cJSON_IsTrue(node));
+    else
+        sa_json_w_null(&w);
+}
+
+void sa_json_value_print(const struct sa_json_value *value, struct sa_buf *out)
+{
+    render(node_of(value), out);
 }

@@ -20,4 +20,7 @@ const char *sa_json_value_text(const struct sa_json_value *value); /* of a strin
 double sa_json_value_number(const struct sa_json_value *value);    /* of a number */
 bool sa_json_value_bool(const struct sa_json_value *value);        /* of a boolean */
 
+/* Append it as compact text. */
+void sa_json_value_print(const struct sa_json_value *value, struct sa_buf *out);
+
 #endif

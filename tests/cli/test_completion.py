@@ -42,7 +42,7 @@ def complete(server, box):
 
 
 def test_commands(complete):
-    assert complete("de") == ["describe"]
+    assert complete("de") == ["describe", "delete"]
     assert {"exec", "cp", "forward", "repl", "help", "version"} <= set(complete(""))
     assert complete("help", "comp") == ["completion"]
     assert complete("zzz") == []
@@ -59,6 +59,15 @@ def test_sandboxes(complete, box):
     assert "complete-me" in complete("rm", "")
     assert complete("ps", "compl") == []
     assert complete("cp", "compl") == ["complete-me"]
+
+
+def test_kinds_and_their_names(complete, box):
+    assert complete("get", "warmp") == ["warmpools", "warmpods"]
+    assert complete("delete", "sandboxes", "compl") == ["complete-me"]
+    assert {"complete-me", "runtimes"} <= set(complete("describe", ""))
+    assert complete("describe", "sandbox", "comp") == ["complete-me"]
+    assert complete("get", "no-such-kind", "") == []
+    assert "--dry-run" in complete("apply", "--d")
 
 
 def test_without_a_server_it_is_silent(tmp_path):
