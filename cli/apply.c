@@ -167,7 +167,7 @@ int sa_apply_all(const struct sa_apply *apply, const struct sa_wanted *wanted)
     for (size_t i = 0; i < wanted->count; i++) {
         const struct sa_wanted_item *item = &wanted->items[i];
         struct sa_error error;
-        enum sa_applied done;
+        enum sa_applied done = SA_APPLIED_UNCHANGED;
         bool sandbox = item->resource == &sa_resource_sandbox;
         int rc = sandbox ? sa_apply_sandbox(apply, item, &done, &error)
                          : apply_object(apply, item, &done, &error);

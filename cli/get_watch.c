@@ -63,7 +63,7 @@ static struct known *find(struct follow *f, const char *name)
 
 static void forget(struct follow *f, struct known *k)
 {
-    HASH_DEL(f->known, k);
+    HASH_DEL(f->known, k); // NOLINT(clang-analyzer-*)
     free(k->name);
     free(k->says);
     free(k);
@@ -218,9 +218,9 @@ static int stream(struct follow *f, struct sa_error *err)
     sa_autobuf path = SA_BUF_INIT;
     struct sa_get all = *f->get;
     sa_autofree char *query = sa_printf("watch=true&resourceVersion=%s", f->version.data);
-    sa_autofree char *field = NULL;
-    if (all.name_count)
-        all.fields = field = sa_printf("metadata.name=%s", all.names[0]);
+    sa_autofree char *field = all.name_count ? sa_printf("metadata.name=%s", all.names[0]) : NULL;
+    if (field)
+        all.fields = field;
     sa_get_list_path(&all, query, &path);
     f->line.length = 0;
     f->error.code = SA_OK;

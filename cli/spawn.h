@@ -1,7 +1,8 @@
 /*
  * Starting the two processes of a server: sandbox-node, and agent-api, which connects to it over
- * DATA/node.sock (nodelink/nodelink.h). Both get SIGTERM when this process dies, /dev/null as input, standard
- * error as both outputs, and a session of their own, so that Ctrl-C reaches only the supervisor.
+ * DATA/node.sock (nodelink/nodelink.h). Both get SIGTERM when this process dies, /dev/null as
+ * input, standard error as both outputs, and a session of their own, so that Ctrl-C reaches only
+ * the supervisor.
  */
 #ifndef SA_CLI_SPAWN_H
 #define SA_CLI_SPAWN_H

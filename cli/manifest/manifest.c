@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "json/write.h"
 
-#include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -223,16 +223,28 @@ static int load(struct sa_manifests *m, yaml_parser_t *parser, struct sa_error *
     return sa_error_set(err, SA_EINVALID, "more than %d documents", SA_MANIFEST_DOCUMENTS_MAX);
 }
 
+/* \uXXXX, of which six bytes are there. */
+static bool read_escape(const char *text, uint32_t *unit)
+{
+    char digits[5] = "";
+    if (text[0] != '\\' || text[1] != 'u')
+        return false;
+    memcpy(digits, text + 2, 4);
+    *unit = (uint32_t)strtoul(digits, NULL, 16);
+    return strspn(digits, "0123456789abcdefABCDEF") == 4;
+}
+
 /* JSON writes what is beyond U+FFFF as two escapes (\ud83d\ude00), YAML as one (\U0001f600), of
  * which libyaml knows only the second. */
 static void join_surrogates(const char *text, size_t length, struct sa_buf *out)
 {
-    unsigned high, low;
+    uint32_t high, low;
     for (size_t i = 0; i < length; i++) {
         if (text[i] != '\\' || i + 1 == length) {
             sa_buf_addc(out, text[i]);
-        } else if (length - i >= 12 && sscanf(text + i, "\\u%4x\\u%4x", &high, &low) == 2 &&
-                   high >> 10 == 0xD800 >> 10 && low >> 10 == 0xDC00 >> 10) {
+        } else if (length - i >= 12 && read_escape(text + i, &high) &&
+                   read_escape(text + i + 6, &low) && high >> 10 == 0xD800 >> 10 &&
+                   low >> 10 == 0xDC00 >> 10) {
             sa_buf_printf(out, "\\U%08x", 0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF));
             i += 11;
         } else {
