@@ -148,6 +148,13 @@ static int describe_sandbox(struct sa_invocation *in, const char *name, enum sa_
     return output == SA_OUTPUT_TABLE ? 0 : sa_output_print(output, all.data, all.length, err);
 }
 
+static bool is_slashed(const char *word)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    size_t kind = strspn(word, letters);
+    return kind && word[kind] == '/';
+}
+
 /* One word is a sandbox. */
 static int describe(struct sa_invocation *in, struct sa_error *err)
 {
@@ -155,7 +162,7 @@ static int describe(struct sa_invocation *in, struct sa_error *err)
     const struct sa_resource *resource = &sa_resource_sandbox;
     const char *names[2] = {in->args[0]};
     size_t count = 1;
-    bool kind = in->arg_count > 1 || strchr(in->args[0], '/');
+    bool kind = in->arg_count > 1 || is_slashed(in->args[0]);
     if (sa_output_read(in->config, &output, err) < 0 ||
         (kind && sa_targets_read(in->args, in->arg_count, &resource, names, &count, err) < 0))
         return -1;
