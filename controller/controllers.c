@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "controller/pool/pool.h"
 #include "controller/runtime_env/runtime_env.h"
 #include "controller/sandbox/sandbox.h"
 #include "log/log.h"
@@ -22,6 +23,7 @@ struct sa_controllers {
     bool acting;
     unsigned pending; /* of what ends before `done`: the election and the timer */
     struct sa_sandbox_controller *sandboxes;
+    struct sa_pool_controller *pools;
     struct sa_runtime_controller *runtimes;
     void (*stopped)(void *user);
     void *stopped_user;
@@ -38,6 +40,7 @@ static void act(struct sa_controllers *controllers)
 {
     controllers->acting = true;
     controllers->sandboxes = sa_sandbox_controller_start(&controllers->options);
+    controllers->pools = sa_pool_controller_start(&controllers->options);
     controllers->runtimes = sa_runtime_controller_start(&controllers->options);
 }
 
@@ -48,8 +51,10 @@ static void cease(struct sa_controllers *controllers)
         return;
     controllers->acting = false;
     sa_sandbox_controller_stop(controllers->sandboxes);
+    sa_pool_controller_stop(controllers->pools);
     sa_runtime_controller_stop(controllers->runtimes);
     controllers->sandboxes = NULL;
+    controllers->pools = NULL;
     controllers->runtimes = NULL;
 }
 

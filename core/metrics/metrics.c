@@ -98,6 +98,14 @@ static struct sa_metric *add_shown(struct sa_metrics *metrics, enum kind kind, c
     return m;
 }
 
+struct sa_metric *sa_metrics_find(const struct sa_metrics *metrics, const char *name)
+{
+    struct sa_metric *metric = metrics->first;
+    while (metric && strcmp(metric->name, name) != 0)
+        metric = metric->next;
+    return metric;
+}
+
 struct sa_metric *sa_metrics_counter(struct sa_metrics *metrics, const char *name, const char *help,
                                      const char *const labels[])
 {

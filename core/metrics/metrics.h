@@ -43,6 +43,8 @@ struct sa_metric *sa_metrics_gauge(struct sa_metrics *metrics, const char *name,
 struct sa_metric *sa_metrics_histogram(struct sa_metrics *metrics, const char *name,
                                        const char *help, const char *const labels[],
                                        const double *bounds, size_t count);
+/* The metric of that name, of whatever type; NULL: there is none. */
+struct sa_metric *sa_metrics_find(const struct sa_metrics *metrics, const char *name);
 void sa_metric_limit(struct sa_metric *metric, size_t max_series);
 
 /* The series of these label values, made if it is new; never NULL. Values that are not UTF-8 are

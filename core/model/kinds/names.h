@@ -30,5 +30,6 @@
 #define SA_FINALIZER_NODE "secureagent.dev/node" /* Pod: until nothing of it is left */
 #define SA_FINALIZER_SANDBOX                                                                       \
     "secureagent.dev/sandbox" /* Sandbox: until its pod is gone, or clean */
+#define SA_FINALIZER_WARM_POD "secureagent.dev/warm-pod" /* WarmPod: until its Pod is gone */
 
 #endif

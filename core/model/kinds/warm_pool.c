@@ -137,6 +137,7 @@ static const struct sa_member status_members[] = {
      SA_AT(status, hit_ratio),
      .high = 1,
      .doc = "Share of the claims that found a warm pod."},
+    SA_TIME(status, counted_ms, "countedAt", "Claims up to then are counted."),
     COUNT(refill_p50_ms, "refillP50Ms", "Milliseconds that making a pod takes, in the middle."),
     COUNT(refill_p95_ms, "refillP95Ms", "And of the slowest twentieth."),
     SA_OBJECT(status, last_scale, "lastScale", &scale, "The last change of the size."),

@@ -60,6 +60,7 @@ struct sa_warm_pool_status {
     int64_t available, assigned, pending, recycling, terminating;
     int64_t hits, misses; /* claims that found a warm pod, and that did not */
     double hit_ratio;     /* of all claims so far; 0 before the first */
+    int64_t counted_ms;   /* claims up to then are in these */
     int64_t refill_p50_ms, refill_p95_ms;
     struct sa_pool_scale last_scale;
     const char *key; /* of its pods now */

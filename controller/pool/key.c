@@ -1,0 +1,226 @@
+/*
+ * What the pods of a pool have to be: the security context that the rules decide for whoever asks
+ * for nothing special (no tenant, no user), the pool key that follows, and the template, a digest
+ * of all else that goes into them. The rules are asked again every minute, and when they change.
+ */
+#include "controller/pool/private.h"
+
+#include "base/clock.h"
+#include "kinds/pod.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ASK_AGAIN_MS = 1000 };
+
+/* ---- posture ---- */
+
+static const void *spec_of(const struct sa_informer *informer, const char *name)
+{
+    const struct sa_object *object = sa_informer_get(informer, name);
+    return object ? sa_object_spec(object) : NULL;
+}
+
+int sa_pool_posture(const struct sa_pool *pool, const struct sa_warm_pool_spec *spec,
+                    struct sa_arena *arena, struct sa_posture *posture,
+                    const struct sa_runtime_spec **runtime, struct sa_error *err)
+{
+    const struct sa_caches *caches = pool->controller->options.caches;
+    const struct sa_posture own = {.level = spec->level,
+                                   .security_context = "",
+                                   .runtime_class = spec->placement.runtime_class};
+    const struct sa_profile_spec *profile = NULL;
+    *runtime = spec_of(caches->runtimes, spec->runtime);
+    if (!*runtime)
+        return sa_error_at(err, SA_ENOTFOUND, "spec.runtime",
+                           "spec.runtime: there is no RuntimeEnvironment \"%.63s\"", spec->runtime);
+    if (spec->profile[0] && !(profile = spec_of(caches->profiles, spec->profile)))
+        return sa_error_at(err, SA_ENOTFOUND, "spec.profile",
+                           "spec.profile: there is no SandboxProfile \"%.63s\"", spec->profile);
+    return sa_posture_join(&own, profile, arena, posture, err);
+}
+
+/* ---- digests ---- */
+
+static void put_texts(struct sa_json_w *w, const char *key, const struct sa_json_strings *texts)
+{
+    sa_json_put_array(w, key);
+    for (size_t i = 0; i < texts->count; i++)
+        sa_json_w_string(w, texts->items[i]);
+    sa_json_w_end_array(w);
+}
+
+static void print_template(const struct sa_warm_pool_spec *spec,
+                           const struct sa_runtime_spec *runtime, const struct sa_posture *posture,
+                           const char *required, struct sa_buf *out)
+{
+    struct sa_json_w w = sa_json_w_start(out);
+    sa_json_w_begin_object(&w);
+    put_texts(&w, "packages", &spec->preload_packages);
+    put_texts(&w, "scripts", &spec->preload_scripts);
+    put_texts(&w, "imports", &spec->imports);
+    put_texts(&w, "controls", &posture->required_controls);
+    sa_json_put_string(&w, "required", required);
+    sa_json_put_string(&w, "runtimeClass", posture->runtime_class);
+    sa_json_put_string(&w, "image", runtime->image);
+    sa_json_put_string(&w, "rootfs", runtime->rootfs);
+    sa_json_put_int(&w, "language", runtime->language);
+    sa_json_put_object(&w, "nodeSelector");
+    for (size_t i = 0; i < spec->placement.node_selector.count; i++)
+        sa_json_put_string(&w, spec->placement.node_selector.items[i].key,
+                           spec->placement.node_selector.items[i].value);
+    sa_json_w_end_object(&w);
+    sa_json_w_end_object(&w);
+}
+
+static void digest(const struct sa_buf *text, char *out, size_t hex_digits)
+{
+    static const char hex[] = "0123456789abcdef";
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    unsigned length;
+    if (EVP_Digest(text->data, text->length, hash, &length, EVP_sha256(), NULL) != 1)
+        abort();
+    for (size_t i = 0; i < hex_digits; i++)
+        out[i] = hex[i % 2 ? hash[i / 2] & 15 : hash[i / 2] >> 4];
+    out[hex_digits] = '\0';
+}
+
+/* ---- pools by key ---- */
+
+struct sa_pool *sa_pool_by_key(const struct sa_pool_controller *controller, const char *namespace_,
+                               const char *key)
+{
+    char place[sizeof((struct sa_pool *)NULL)->place];
+    struct sa_pool *pool;
+    snprintf(place, sizeof place, "%s/%s", namespace_, key);
+    HASH_FIND(hh_key, controller->by_key, place, strlen(place), pool);
+    return pool;
+}
+
+void sa_pool_displace(struct sa_pool *pool)
+{
+    if (pool->place[0])
+        HASH_DELETE(hh_key, pool->controller->by_key, pool);
+    pool->place[0] = '\0';
+}
+
+void sa_pool_place(struct sa_pool *pool)
+{
+    char place[sizeof pool->place];
+    struct sa_pool *other;
+    snprintf(place, sizeof place, "%.*s/%s", (int)(pool->name - pool->key - 1), pool->key,
+             pool->make.key);
+    if (strcmp(place, pool->place) == 0)
+        return;
+    sa_pool_displace(pool);
+    HASH_FIND(hh_key, pool->controller->by_key, place, strlen(place), other);
+    if (other || !pool->make.key[0])
+        return;
+    memcpy(pool->place, place, sizeof place);
+    HASH_ADD_KEYPTR(hh_key, pool->controller->by_key, pool->place, strlen(pool->place), pool);
+}
+
+/* ---- what is known ---- */
+
+static void unknown(struct sa_pool *pool, const char *reason, const char *message)
+{
+    pool->make.known = false;
+    snprintf(pool->make.reason, sizeof pool->make.reason, "%s", reason);
+    snprintf(pool->make.message, sizeof pool->make.message, "%s", message);
+}
+
+static void keep(struct sa_pool *pool, const struct sa_security_answer *answer)
+{
+    sa_autobuf text = SA_BUF_INIT;
+    for (size_t i = 0; i < answer->required.count; i++)
+        sa_buf_printf(&text, "%s%s", text.length ? "," : "", answer->required.items[i]);
+    free(pool->make.required);
+    pool->make.required = sa_buf_steal(&text);
+    snprintf(pool->make.digest, sizeof pool->make.digest, "%s", answer->profile);
+}
+
+static void complete(struct sa_pool *pool, const struct sa_warm_pool_spec *spec,
+                     const struct sa_runtime_spec *runtime, const struct sa_posture *posture)
+{
+    sa_autobuf text = SA_BUF_INIT;
+    sa_pool_key(&(struct sa_pool_key){.runtime = spec->runtime,
+                                      .profile = spec->profile,
+                                      .digest = pool->make.digest,
+                                      .level = spec->level,
+                                      .resources = &spec->resources},
+                pool->make.key);
+    print_template(spec, runtime, posture, pool->make.required ? pool->make.required : "", &text);
+    digest(&text, pool->make.template_, SA_POOL_TEMPLATE_BYTES - 1);
+    sa_pool_place(pool);
+    pool->make.known = true;
+    pool->make.reason[0] = pool->make.message[0] = '\0';
+}
+
+/* What was decided before stays in force while the rules cannot be asked: pods that are there stay,
+ * but what is refused is made no more. */
+static void on_security(void *user, const struct sa_denial *denial,
+                        const struct sa_security_answer *answer)
+{
+    struct sa_pool *pool = user;
+    pool->asking = NULL;
+    if (!denial)
+        keep(pool, answer);
+    else if (!pool->make.digest[0] || denial->error.code != SA_EUNAVAILABLE) {
+        pool->make.digest[0] = '\0';
+        unknown(pool, sa_code_condition(denial->error.code), denial->error.message);
+    }
+    sa_pool_wake(pool);
+}
+
+/* The digest, as far as it is known; asks where it is to be asked anew. */
+static void ask(struct sa_pool *pool, const struct sa_warm_pool_spec *spec,
+                const struct sa_posture *posture, const char *namespace_)
+{
+    const struct sa_controllers_options *options = &pool->controller->options;
+    if (options->profile_digest) {
+        snprintf(pool->make.digest, sizeof pool->make.digest, "%s", options->profile_digest);
+        return;
+    }
+    const struct sa_security_ask question = {
+        .level = sa_security_level_name(posture->level),
+        .runtime = spec->runtime,
+        .profile = spec->profile[0] ? spec->profile : NULL,
+        .overrides = posture->security_context[0] ? posture->security_context : NULL,
+        .namespace_ = namespace_};
+    const struct sa_security_answer *answer = sa_security_known(options->security, &question);
+    if (answer) {
+        keep(pool, answer);
+        return;
+    }
+    if (pool->asking || (pool->asked_ms && sa_monotonic_ms() - pool->asked_ms < ASK_AGAIN_MS))
+        return;
+    pool->asked_ms = sa_monotonic_ms();
+    pool->asking = sa_security_ask(options->security, &question, on_security, pool);
+}
+
+void sa_pool_make_update(struct sa_pool *pool, const struct sa_object *object)
+{
+    const struct sa_warm_pool_spec *spec = sa_object_spec(object);
+    const struct sa_runtime_spec *runtime;
+    struct sa_arena *arena = sa_arena_new();
+    struct sa_posture posture;
+    struct sa_error error;
+    if (sa_pool_posture(pool, spec, arena, &posture, &runtime, &error) < 0) {
+        unknown(pool, error.code == SA_ENOTFOUND ? "NotFound" : "Conflict", error.message);
+    } else {
+        ask(pool, spec, &posture, sa_object_meta(object)->namespace_);
+        if (pool->make.digest[0])
+            complete(pool, spec, runtime, &posture);
+    }
+    sa_arena_free(arena);
+}
+
+void sa_pool_make_forget(struct sa_pool *pool)
+{
+    sa_security_forget(pool->asking);
+    pool->asking = NULL;
+    free(pool->make.required);
+    pool->make.required = NULL;
+}

@@ -1,0 +1,185 @@
+/*
+ * Between a Pod that runs and a pod that may be claimed: its pool's packages are installed, its
+ * scripts run, its modules imported into the template that waits; then it is sealed, where it may
+ * be used again. A first program that finds no template would pay for it, so that Python's is
+ * always warmed. (Node.js cannot be forked: there imports are only tried.)
+ *
+ * Scripts run again in a pod whose preparation was interrupted by the end of this process.
+ */
+#include "controller/pool/job.h"
+
+#include "base/cleanup.h"
+
+#include <string.h>
+
+enum {
+    PREPARE_MOST_MS = 900 * 1000,
+    PACKAGES_MOST_MS = 300 * 1000,
+    SCRIPT_MOST_MS = 60 * 1000,
+    IMPORTS_MOST_MS = 120 * 1000,
+    WARM_MOST_MS = 60 * 1000,
+    WARM_TRIES = 20
+};
+
+static void failed(struct sa_pool_job *job, const char *reason, const char *what,
+                   const struct sa_error *err)
+{
+    sa_autobuf message = SA_BUF_INIT;
+    sa_buf_printf(&message, "%s: %s", what, err->message);
+    sa_pool_job_end(job, SA_POOL_WORK_FAILED, reason, message.data);
+}
+
+/* ---- the template ---- */
+
+/* A program that was forked from the template finds there what the template has loaded. */
+static const char probe[] = "import sys\nsys.exit(0 if 'random' in sys.modules else 3)\n";
+
+static void warm(struct sa_pool_job *job);
+
+/* It is started by the first program that could have been forked, and is there for the next ones.
+ * Where it does not come, programs are started in the ordinary way. */
+static void on_probed(struct sa_pool_job *job, const struct sa_error *err)
+{
+    if (!err || ++job->tries >= WARM_TRIES)
+        job->warm(job);
+    else
+        warm(job);
+}
+
+static void warm(struct sa_pool_job *job)
+{
+    sa_pool_job_code(job, probe, WARM_MOST_MS, on_probed);
+}
+
+void sa_pool_job_warm(struct sa_pool_job *job, void (*then)(struct sa_pool_job *job))
+{
+    job->warm = then;
+    job->tries = 0;
+    if (strcmp(job->language, "python") == 0)
+        warm(job);
+    else
+        then(job);
+}
+
+/* ---- the seal ---- */
+
+static void on_sealed(struct sa_pool_job *job, const struct sa_error *err)
+{
+    if (err) {
+        failed(job, "SealFailed", "its pristine state could not be remembered", err);
+        return;
+    }
+    memcpy(job->record->fingerprint, job->fingerprint, sizeof job->record->fingerprint);
+    sa_pool_job_end(job, SA_POOL_WORK_PREPARED, "", "");
+}
+
+static void seal(struct sa_pool_job *job)
+{
+    if (job->seals)
+        sa_pool_job_ask(job, SA_METHOD_SEAL, on_sealed);
+    else
+        sa_pool_job_end(job, SA_POOL_WORK_PREPARED, "", "");
+}
+
+/* ---- imports ---- */
+
+static void on_imported(struct sa_pool_job *job, const struct sa_error *err)
+{
+    if (err)
+        failed(job, "ImportFailed", "imports", err);
+    else
+        sa_pool_job_warm(job, seal);
+}
+
+/* Names of modules have letters, digits, "_", "-", "/", "@" and "." only: nothing to be quoted. */
+static void import(struct sa_pool_job *job)
+{
+    const bool python = strcmp(job->language, "python") == 0;
+    sa_autobuf code = SA_BUF_INIT;
+    if (!job->imports.count) {
+        sa_pool_job_warm(job, seal);
+        return;
+    }
+    for (size_t i = 0; i < job->imports.count; i++)
+        sa_buf_printf(&code, python ? "import %s\n" : "require('%s');\n", job->imports.items[i]);
+    sa_pool_job_code(job, sa_arena_strdup(job->arena, code.data), IMPORTS_MOST_MS, on_imported);
+}
+
+/* ---- scripts ---- */
+
+static void run_scripts(struct sa_pool_job *job);
+
+static void on_script(struct sa_pool_job *job, const struct sa_error *err)
+{
+    if (err) {
+        failed(job, "ScriptFailed", sa_arena_printf(job->arena, "preloadScripts[%zu]", job->script),
+               err);
+        return;
+    }
+    job->script++;
+    run_scripts(job);
+}
+
+static void run_scripts(struct sa_pool_job *job)
+{
+    if (job->script == job->scripts.count) {
+        import(job);
+        return;
+    }
+    const char *script = job->scripts.items[job->script];
+    sa_pool_job_code(job, script[0] ? script : "\n", SCRIPT_MOST_MS, on_script);
+}
+
+/* ---- packages ---- */
+
+static void on_installed(struct sa_pool_job *job, const struct sa_error *err)
+{
+    if (err)
+        failed(job, "InstallFailed", "preloadPackages", err);
+    else
+        run_scripts(job);
+}
+
+static void install(struct sa_pool_job *job)
+{
+    struct sa_error err;
+    const bool pip = job->manager && strcmp(job->manager, "pip") == 0;
+    if (!job->packages.count) {
+        run_scripts(job);
+        return;
+    }
+    if (!job->manager) {
+        sa_error_set(&err, SA_EINVALID, "the runtime has no package manager");
+        failed(job, "InstallFailed", "preloadPackages", &err);
+        return;
+    }
+    const char **argv = sa_arena_alloc(job->arena, (job->packages.count + 2) * sizeof *argv);
+    argv[0] = pip ? "python3" : "node";
+    argv[1] = pip ? "/etc/secureagent/packages/pip.py" : "/etc/secureagent/packages/npm.js";
+    for (size_t i = 0; i < job->packages.count; i++)
+        argv[i + 2] = job->packages.items[i];
+    sa_pool_job_run(job,
+                    &(struct sa_pool_program){.argv = argv,
+                                              .argc = job->packages.count + 2,
+                                              .filter = "default",
+                                              .timeout_ms = PACKAGES_MOST_MS},
+                    on_installed);
+}
+
+void sa_pool_prepare(struct sa_pool_record *record, const struct sa_object *pod)
+{
+    struct sa_agent *agent = record->controller->options.agent;
+    record->fingerprint[0] = '\0';
+    if (!agent) { /* a node that is not driven from here: nothing can be done inside */
+        record->work = SA_POOL_WORK_PREPARED;
+        sa_pool_wake_pod(record);
+        return;
+    }
+    if (!sa_agent_conn(agent, record->name))
+        return; /* the agent tells when there is one */
+    struct sa_pool_job *job = sa_pool_job_new(record, pod, PREPARE_MOST_MS);
+    if (!job)
+        return; /* its pool is gone, and deletes it */
+    record->work = SA_POOL_WORK_PREPARING;
+    install(job);
+}

@@ -1,0 +1,154 @@
+/*
+ * A pod that was used, and may be again: everything of its sandbox is removed and the result
+ * compared with what was sealed (RESET); whatever differs ends it. Then the rule `recycle` is asked
+ * whether anybody may have it next, and if not, whether the same tenant may; it waits for that one
+ * alone then. Last, its template is warmed again.
+ */
+#include "controller/pool/job.h"
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "kinds/names.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CLEAN_MOST_MS = 60 * 1000 };
+
+/* ---- the rule ---- */
+
+static void on_warm(struct sa_pool_job *job)
+{
+    sa_failpoint("pool.cleaned");
+    sa_pool_job_end(job, SA_POOL_WORK_CLEANED, "", "");
+}
+
+static void on_verdict(void *user, const struct sa_policy_verdict *verdict);
+
+static void ask(struct sa_pool_job *job)
+{
+    job->policy =
+        sa_policy_recycle(job->controller->options.policy, &job->question, on_verdict, job);
+}
+
+static void on_verdict(void *user, const struct sa_policy_verdict *verdict)
+{
+    struct sa_pool_job *job = user;
+    job->policy = NULL;
+    if (verdict->allowed) {
+        job->record->kept = job->question.same_tenant;
+        sa_pool_job_warm(job, on_warm);
+    } else if (!job->question.same_tenant && job->question.who.scope.tenant[0]) {
+        job->question.same_tenant = true;
+        ask(job);
+    } else {
+        sa_pool_job_end(job, SA_POOL_WORK_FAILED, verdict->rule[0] ? verdict->rule : "Refused",
+                        verdict->reason);
+    }
+}
+
+/* ---- what it is asked ---- */
+
+static const char *end_reason(const struct sa_object *sandbox)
+{
+    const struct sa_sandbox_status *status = sandbox ? sa_object_status(sandbox) : NULL;
+    if (!status)
+        return "deleted";
+    if (strcmp(status->reason, "TimedOut") == 0 || strcmp(status->reason, "Idle") == 0)
+        return "timeout";
+    if (strcmp(status->reason, "OOMKilled") == 0)
+        return "oom";
+    return status->phase == SA_PHASE_FAILED ? "failed" : "deleted";
+}
+
+static void fill_question(struct sa_pool_job *job, const struct sa_object *pod)
+{
+    const struct sa_object *object = sa_pool_of_pod(job->controller, pod);
+    const struct sa_warm_pool_spec *spec = sa_object_spec(object);
+    const struct sa_warm_pod_spec *own = sa_object_spec(pod);
+    const struct sa_warm_pod_status *status = sa_object_status(pod);
+    struct sa_arena *arena = job->arena;
+    job->question = (struct sa_policy_recycle_input){
+        .who.scope = {.namespace_ = sa_arena_strdup(arena, sa_object_meta(pod)->namespace_),
+                      .tenant = sa_arena_strdup(arena, own->claim.tenant),
+                      .pool = sa_arena_strdup(arena, own->pool)},
+        .runtime = sa_arena_strdup(arena, own->runtime),
+        .security_level = sa_security_level_name(own->level),
+        .enabled = spec->recycle.enabled,
+        .uses = status->uses + 1,
+        .max_uses = spec->recycle.max_uses,
+        .age_s = (sa_wall_ms() - sa_object_meta(pod)->created_ms) / 1000,
+        .clean = true,
+        .end_reason = end_reason(sa_pool_tenant(job->record, pod)),
+        .oom_kills = job->record->oom_kills,
+        .denials = job->record->denials,
+        .memory_limit_bytes = own->resources.memory_bytes,
+        .criteria =
+            spec->recycle.criteria[0] ? sa_arena_strdup(arena, spec->recycle.criteria) : NULL};
+}
+
+/* ---- cleaning ---- */
+
+/* What was told of it while it was cleaned counts, too. */
+static void on_reset(struct sa_pool_job *job, const struct sa_error *err)
+{
+    const struct sa_object *pod =
+        sa_informer_get(job->controller->options.caches->warm_pods, job->record->key);
+    const struct sa_warm_pod_status *status = pod ? sa_object_status(pod) : NULL;
+    sa_failpoint("pool.reset");
+    if (err) {
+        char message[SA_POOL_MESSAGE_BYTES];
+        snprintf(message, sizeof message, "%.100s%s%.300s", err->path, err->path[0] ? ": " : "",
+                 err->message);
+        sa_pool_job_end(job, SA_POOL_WORK_FAILED,
+                        err->code == SA_ECONFLICT ? "Unclean" : "ResetFailed", message);
+    } else if (!status || strcmp(status->fingerprint, job->fingerprint) != 0) {
+        sa_pool_job_end(job, SA_POOL_WORK_FAILED, "Unclean",
+                        "it is not as it was when it was sealed");
+    } else if (!job->controller->options.policy) {
+        sa_pool_job_end(job, SA_POOL_WORK_FAILED, "NoRules", "there are no rules to be asked");
+    } else {
+        job->question.oom_kills = job->record->oom_kills;
+        job->question.denials = job->record->denials;
+        ask(job);
+    }
+}
+
+void sa_pool_clean(struct sa_pool_record *record, const struct sa_object *pod)
+{
+    struct sa_agent *agent = record->controller->options.agent;
+    record->kept = false;
+    if (!agent || !record->watched || !sa_pool_of_pod(record->controller, pod)) {
+        record->work = SA_POOL_WORK_FAILED;
+        snprintf(record->reason, sizeof record->reason, "NotWatched");
+        snprintf(record->message, sizeof record->message, "what happened in it is not known");
+        sa_pool_wake_pod(record);
+        return;
+    }
+    if (!sa_agent_conn(agent, record->name))
+        return; /* the agent tells when there is one, or that the pod is lost */
+    struct sa_pool_job *job = sa_pool_job_new(record, pod, CLEAN_MOST_MS);
+    fill_question(job, pod);
+    record->work = SA_POOL_WORK_CLEANING;
+    sa_pool_job_ask(job, SA_METHOD_RESET, on_reset);
+}
+
+/* ---- what came of it ---- */
+
+void sa_pool_recycled(struct sa_pool_controller *controller, const struct sa_object *pod,
+                      const char *reason, const char *message)
+{
+    const struct sa_object *pool = sa_pool_of_pod(controller, pod);
+    if (controller->metrics.recycled)
+        sa_counter_add(
+            sa_metric_series(controller->metrics.recycled,
+                             SA_VALUES(reason ? "replaced" : "reused", reason ? reason : "")),
+            1);
+    /* That a pool does not recycle is no news. */
+    if (!pool || !reason ||
+        !((const struct sa_warm_pool_spec *)sa_object_spec(pool))->recycle.enabled)
+        return;
+    sa_record(controller->recorder, pool, SA_EVENT_NORMAL, "PodReplaced",
+              "A used pod was not used again: %s%s%s", reason, message && message[0] ? ": " : "",
+              message ? message : "");
+}

@@ -1,0 +1,251 @@
+/* What a pool says of itself: its status, written when it has changed and at most ten times a
+ * second, and its metrics. */
+#include "controller/pool/private.h"
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { WRITE_EACH_MS = 100, DEGRADED_MS = 60 * 1000, SERIES_MOST = 8192 };
+
+/* ---- metrics ---- */
+
+/* The leader may change within one process: the metrics stay. */
+void sa_pool_metrics_init(struct sa_pool_metrics *metrics, struct sa_metrics *registry)
+{
+    if (!registry)
+        return;
+    if ((metrics->pods = sa_metrics_find(registry, "secureagent_warm_pool_pods"))) {
+        metrics->size = sa_metrics_find(registry, "secureagent_warm_pool_size");
+        metrics->hits = sa_metrics_find(registry, "secureagent_warm_pool_hits_total");
+        metrics->misses = sa_metrics_find(registry, "secureagent_warm_pool_misses_total");
+        metrics->refill = sa_metrics_find(registry, "secureagent_warm_pool_refill_seconds");
+        metrics->recycled = sa_metrics_find(registry, "secureagent_warm_pods_recycled_total");
+        return;
+    }
+    metrics->pods = sa_metrics_gauge(registry, "secureagent_warm_pool_pods",
+                                     "Pods of a warm pool, by state.", SA_LABELS("pool", "state"));
+    metrics->size = sa_metrics_gauge(registry, "secureagent_warm_pool_size",
+                                     "Free pods that a warm pool wants.", SA_LABELS("pool"));
+    metrics->hits = sa_metrics_counter(registry, "secureagent_warm_pool_hits_total",
+                                       "Claims that found a warm pod.", SA_LABELS("pool"));
+    metrics->misses = sa_metrics_counter(registry, "secureagent_warm_pool_misses_total",
+                                         "Claims that found none.", SA_LABELS("pool"));
+    metrics->refill = sa_metrics_histogram(registry, "secureagent_warm_pool_refill_seconds",
+                                           "From wanting a warm pod to its being ready.",
+                                           SA_LABELS("pool"), NULL, 0);
+    metrics->recycled =
+        sa_metrics_counter(registry, "secureagent_warm_pods_recycled_total",
+                           "Used pods, by what came of them: reused, or replaced and why.",
+                           SA_LABELS("result", "reason"));
+    sa_metric_limit(metrics->pods, SERIES_MOST);
+    sa_metric_limit(metrics->size, SERIES_MOST);
+}
+
+static const char *label_of(const struct sa_pool *pool)
+{
+    static const char own[] = SA_NAMESPACE_DEFAULT "/";
+    return strncmp(pool->key, own, sizeof own - 1) == 0 ? pool->name : pool->key;
+}
+
+void sa_pool_series_init(struct sa_pool *pool)
+{
+    static const char *const states[SA_POOL_POD_STATES] = {"pending",   "available", "assigned",
+                                                           "recycling", "failed",    "terminating"};
+    const struct sa_pool_metrics *metrics = &pool->controller->metrics;
+    const char *label = label_of(pool);
+    if (!metrics->pods || pool->size)
+        return;
+    for (size_t i = 0; i < SA_POOL_POD_STATES; i++)
+        pool->pods[i] = sa_metric_series(metrics->pods, SA_VALUES(label, states[i]));
+    pool->size = sa_metric_series(metrics->size, SA_VALUES(label));
+    pool->hit_series = sa_metric_series(metrics->hits, SA_VALUES(label));
+    pool->miss_series = sa_metric_series(metrics->misses, SA_VALUES(label));
+    pool->refill = sa_metric_series(metrics->refill, SA_VALUES(label));
+}
+
+void sa_pool_series_drop(struct sa_pool *pool)
+{
+    if (!pool->size)
+        return;
+    for (size_t i = 0; i < SA_POOL_POD_STATES; i++)
+        sa_series_remove(pool->pods[i]);
+    sa_series_remove(pool->size);
+    pool->size = NULL;
+}
+
+static void set_gauges(const struct sa_pool *pool)
+{
+    if (!pool->size)
+        return;
+    for (size_t i = 0; i < SA_POOL_POD_STATES; i++)
+        sa_gauge_set(pool->pods[i], (double)pool->counts.of[i]);
+    sa_gauge_set(pool->size, (double)pool->wanted);
+}
+
+/* ---- conditions ---- */
+
+static bool set(struct sa_conditions *conditions, const struct sa_object *object, const char *type,
+                bool truth, const char *reason, const char *message)
+{
+    const struct sa_condition condition = {.type = type,
+                                           .status = truth ? SA_TRUE : SA_FALSE,
+                                           .reason = reason,
+                                           .message = message,
+                                           .observed_generation =
+                                               sa_object_meta(object)->generation};
+    return sa_conditions_set(conditions, &condition, sa_wall_ms());
+}
+
+static bool set_degraded(const struct sa_pool *pool, const struct sa_object *object,
+                         struct sa_conditions *conditions)
+{
+    if (!pool->make.known && pool->make.reason[0])
+        return set(conditions, object, "Degraded", true, pool->make.reason, pool->make.message);
+    if (pool->failed_ms && (pool->failures || sa_monotonic_ms() - pool->failed_ms < DEGRADED_MS))
+        return set(conditions, object, "Degraded", true, pool->reason, pool->message);
+    return set(conditions, object, "Degraded", false, "AsExpected", "");
+}
+
+static bool set_conditions(const struct sa_pool *pool, const struct sa_object *object,
+                           struct sa_conditions *conditions)
+{
+    bool changed, ready = pool->counts.of[SA_POOL_POD_READY] > 0 || pool->wanted == 0;
+    changed = set(conditions, object, "Ready", ready, ready ? "PodsReady" : "NoPodReady",
+                  ready ? "" : "the next claim is a cold start");
+    changed |= set(conditions, object, "Progressing", pool->progressing,
+                   pool->progressing ? "MakingPods" : "Complete", "");
+    changed |= set_degraded(pool, object, conditions);
+    changed |= set(conditions, object, "ScalingActive", !pool->held[0],
+                   pool->held[0] ? "RuleFailed" : "RuleDecides", pool->held);
+    return changed;
+}
+
+/* ---- the status ---- */
+
+static int64_t measured(const struct sa_pool *pool, int percent, int64_t before)
+{
+    return pool->demand.refill_count ? sa_demand_refill_ms(&pool->demand, percent) : before;
+}
+
+static void fill(const struct sa_pool *pool, const struct sa_warm_pool_status *before,
+                 struct sa_warm_pool_status *status)
+{
+    const int64_t *of = pool->counts.of, claims = pool->hits + pool->misses;
+    *status = (struct sa_warm_pool_status){
+        .size = pool->wanted,
+        .available = of[SA_POOL_POD_READY],
+        .assigned = of[SA_POOL_POD_ASSIGNED],
+        .pending = of[SA_POOL_POD_PENDING],
+        .recycling = of[SA_POOL_POD_RECYCLING],
+        .terminating = of[SA_POOL_POD_TERMINATING] + of[SA_POOL_POD_FAILED],
+        .hits = pool->hits,
+        .misses = pool->misses,
+        .hit_ratio = claims ? (double)pool->hits / (double)claims : 0,
+        .counted_ms = claims ? pool->counted_ms : before->counted_ms,
+        .refill_p50_ms = measured(pool, 50, before->refill_p50_ms),
+        .refill_p95_ms = measured(pool, 95, before->refill_p95_ms),
+        .last_scale = pool->scale,
+        .key = pool->make.key,
+        .conditions = before->conditions};
+}
+
+static bool differs(const struct sa_warm_pool_status *a, const struct sa_warm_pool_status *b)
+{
+    return a->size != b->size || a->available != b->available || a->assigned != b->assigned ||
+           a->pending != b->pending || a->recycling != b->recycling ||
+           a->terminating != b->terminating || a->hits != b->hits || a->misses != b->misses ||
+           a->counted_ms != b->counted_ms || a->refill_p50_ms != b->refill_p50_ms ||
+           a->refill_p95_ms != b->refill_p95_ms || a->last_scale.at_ms != b->last_scale.at_ms ||
+           strcmp(a->key, b->key) != 0;
+}
+
+static void put_time(struct sa_json_w *w, const char *key, int64_t wall_ms)
+{
+    char text[SA_RFC3339_BYTES];
+    sa_rfc3339(wall_ms, text);
+    if (wall_ms)
+        sa_json_put_string(w, key, text);
+    else
+        sa_json_put_null(w, key);
+}
+
+static void print_scale(const struct sa_pool_scale *scale, struct sa_json_w *w)
+{
+    if (!scale->at_ms)
+        return;
+    sa_json_put_object(w, "lastScale");
+    put_time(w, "at", scale->at_ms);
+    sa_json_put_int(w, "from", scale->from);
+    sa_json_put_int(w, "to", scale->to);
+    sa_json_put_string(w, "rule", scale->rule);
+    sa_json_put_string(w, "reason", scale->reason);
+    sa_json_w_end_object(w);
+}
+
+/* All members, so that the patch leaves nothing of before. */
+static void print(const struct sa_warm_pool_status *s, int64_t generation, struct sa_buf *out)
+{
+    struct sa_json_w w = sa_json_w_start(out);
+    sa_json_w_begin_object(&w);
+    sa_json_put_object(&w, "status");
+    sa_json_put_int(&w, "size", s->size);
+    sa_json_put_int(&w, "available", s->available);
+    sa_json_put_int(&w, "assigned", s->assigned);
+    sa_json_put_int(&w, "pending", s->pending);
+    sa_json_put_int(&w, "recycling", s->recycling);
+    sa_json_put_int(&w, "terminating", s->terminating);
+    sa_json_put_int(&w, "hits", s->hits);
+    sa_json_put_int(&w, "misses", s->misses);
+    sa_json_put_double(&w, "hitRatio", s->hit_ratio);
+    put_time(&w, "countedAt", s->counted_ms);
+    sa_json_put_int(&w, "refillP50Ms", s->refill_p50_ms);
+    sa_json_put_int(&w, "refillP95Ms", s->refill_p95_ms);
+    print_scale(&s->last_scale, &w);
+    sa_json_put_string(&w, "key", s->key);
+    sa_json_w_key(&w, "conditions");
+    sa_conditions_print(&s->conditions, &w);
+    sa_json_put_int(&w, "observedGeneration", generation);
+    sa_json_w_end_object(&w);
+    sa_json_w_end_object(&w);
+}
+
+static void on_written(void *owner, const struct sa_error *err, const struct sa_object *object)
+{
+    struct sa_pool *pool = owner;
+    (void)object;
+    sa_failpoint("pool.status_written");
+    pool->writing = false;
+    if (err) {
+        pool->written[0] = '\0';
+        sa_workqueue_add_after(pool->controller->pool_queue, pool->key, WRITE_EACH_MS);
+    }
+}
+
+/* Its own last write is seen first. */
+void sa_pool_write_status(struct sa_pool *pool, const struct sa_object *object)
+{
+    const struct sa_warm_pool_status *before = sa_object_status(object);
+    const struct sa_object_meta *meta = sa_object_meta(object);
+    const int64_t wait_ms = pool->written_ms + WRITE_EACH_MS - sa_monotonic_ms();
+    struct sa_warm_pool_status status;
+    sa_autobuf json = SA_BUF_INIT;
+    set_gauges(pool);
+    if (pool->writing || strcmp(pool->written, meta->resource_version) == 0)
+        return;
+    fill(pool, before, &status);
+    bool changed = set_conditions(pool, object, &status.conditions);
+    if (!changed && !differs(before, &status) && before->observed_generation == meta->generation)
+        return;
+    if (pool->written_ms && wait_ms > 0) {
+        sa_workqueue_add_after(pool->controller->pool_queue, pool->key, wait_ms);
+        return;
+    }
+    print(&status, meta->generation, &json);
+    pool->writing = true;
+    pool->written_ms = sa_monotonic_ms();
+    snprintf(pool->written, sizeof pool->written, "%s", meta->resource_version);
+    sa_pool_order_patch(sa_pool_order(pool->controller, pool, on_written), object, true, &json);
+}
