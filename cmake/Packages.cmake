@@ -30,6 +30,11 @@ else()
   target_compile_definitions(llhttp PUBLIC LLHTTP_STRICT_MODE=1)
 endif()
 
+# For the static runtime.
+find_library(CRYPTO_ARCHIVE libcrypto.a REQUIRED)
+add_library(crypto_static INTERFACE)
+target_link_libraries(crypto_static INTERFACE ${CRYPTO_ARCHIVE})
+
 # What policy-worker is made of, as archives: it is linked statically.
 pkg_check_modules(LUAJIT REQUIRED luajit)
 find_library(LUAJIT_ARCHIVE libluajit-5.1.a REQUIRED)

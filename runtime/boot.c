@@ -100,18 +100,15 @@ static int add_env(struct sa_boot *boot, const struct sa_field *f, struct sa_err
     return 0;
 }
 
-static int add_root(struct sa_boot *boot, const struct sa_field *f, bool writable,
-                    struct sa_error *err)
+static int open_root(struct sa_root *root, const struct sa_field *f, bool writable,
+                     struct sa_error *err)
 {
     char *path;
-    if (boot->root_count == SA_BOOT_ROOTS_MAX)
-        return sa_error_set(err, SA_ETOOLARGE, "more than %d roots", SA_BOOT_ROOTS_MAX);
     if (sa_field_text(f, 4000, &path, err) < 0)
         return -1;
     size_t length = strlen(path);
     while (length > 1 && path[length - 1] == '/')
         path[--length] = '\0';
-    struct sa_root *root = &boot->roots[boot->root_count++];
     *root = (struct sa_root){.path = path, .length = length, .writable = writable};
     if (path[0] != '/')
         return sa_error_set(err, SA_EINVALID, "root \"%s\" is not absolute", path);
@@ -119,6 +116,21 @@ static int add_root(struct sa_boot *boot, const struct sa_field *f, bool writabl
     if (root->fd < 0)
         return sa_error_sys(err, SA_ENOTFOUND, errno, "root %s", path);
     return 0;
+}
+
+static int add_root(struct sa_boot *boot, const struct sa_field *f, bool writable,
+                    struct sa_error *err)
+{
+    if (boot->root_count == SA_BOOT_ROOTS_MAX)
+        return sa_error_set(err, SA_ETOOLARGE, "more than %d roots", SA_BOOT_ROOTS_MAX);
+    return open_root(&boot->roots[boot->root_count++], f, writable, err);
+}
+
+static int add_scratch(struct sa_boot *boot, const struct sa_field *f, struct sa_error *err)
+{
+    if (boot->scratch_count == SA_BOOT_SCRATCH_MAX)
+        return sa_error_set(err, SA_ETOOLARGE, "more than %d scratch folders", SA_BOOT_SCRATCH_MAX);
+    return open_root(&boot->scratch[boot->scratch_count++], f, true, err);
 }
 
 static int add_filter(struct sa_boot *boot, const struct sa_field *f, struct sa_error *err)
@@ -184,6 +196,8 @@ static int add(struct sa_boot *boot, const struct sa_field *f, struct sa_error *
         return set_oom_score(boot, f, err);
     case SA_BOOT_RLIMIT:
         return add_rlimit(boot, f, err);
+    case SA_BOOT_SCRATCH:
+        return add_scratch(boot, f, err);
     default:
         if (f->tag & SA_FIELD_CRITICAL)
             return sa_error_set(err, SA_EINVALID, "unknown critical field %u", f->tag);

@@ -13,6 +13,7 @@ enum {
     SA_BOOT_BYTES_MAX = 1024 * 1024,
     SA_BOOT_ENV_MAX = 256,
     SA_BOOT_ROOTS_MAX = 32,
+    SA_BOOT_SCRATCH_MAX = 4,
     SA_BOOT_FILTERS_MAX = 32,
     SA_RLIMITS_MAX = 16,
 };
@@ -44,6 +45,8 @@ struct sa_boot {
     size_t env_count;
     struct sa_root roots[SA_BOOT_ROOTS_MAX]; /* the first is the default folder */
     size_t root_count;
+    struct sa_root scratch[SA_BOOT_SCRATCH_MAX]; /* writable, for no method of files */
+    size_t scratch_count;
     struct sa_filter filters[SA_BOOT_FILTERS_MAX];
     size_t filter_count;
     int oom_score;

@@ -21,6 +21,9 @@ struct sa_method {
     void (*note)(struct sa_call *call, const void *body, size_t length);
     void (*writable)(struct sa_call *call);
     void (*canceled)(struct sa_call *call);
+    /* Everything is being ended: let go at once, as canceled. NULL: as `canceled`, and it is waited
+     * for. */
+    void (*dropped)(struct sa_call *call);
     /* The runtime is about to exit: leave nothing behind in the file system. */
     void (*abandon)(struct sa_call *call);
 };
@@ -46,9 +49,13 @@ sa_method_open sa_exec_open, sa_file_read_open, sa_file_write_open, sa_file_stat
     sa_file_list_open, sa_file_mkdir_open, sa_file_move_open, sa_file_remove_open,
     sa_file_copy_open, sa_file_chmod_open, sa_file_watch_open, sa_file_export_open,
     sa_file_import_open, sa_usage_open, sa_shutdown_open, sa_port_connect_open, sa_port_list_open,
-    sa_clock_open, sa_setup_open;
+    sa_clock_open, sa_setup_open, sa_seal_open, sa_reset_open;
 
 /* A child that is not ours ended, or the main process of an execution. */
 void sa_exec_reap(void);
+/* How many were reaped so far. */
+int64_t sa_exec_reaped(void);
+/* No more output of the background is waited for. */
+void sa_exec_drop_leftovers(void);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "call.h"
 #include "poller.h"
+#include "reset.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -114,6 +115,20 @@ static void on_canceled(void *owner, struct sa_stream *stream)
         call->method->canceled(call);
 }
 
+bool sa_conn_drop_calls(const struct sa_call *but)
+{
+    struct sa_call *call, *next;
+    DL_FOREACH_SAFE (calls, call, next) {
+        if (call == but)
+            continue;
+        if (call->method->dropped)
+            call->method->dropped(call);
+        else if (call->method->canceled)
+            call->method->canceled(call);
+    }
+    return calls == but && (!calls || !calls->next);
+}
+
 static const struct {
     enum sa_link_method number;
     sa_method_open *open;
@@ -137,6 +152,8 @@ static const struct {
     {SA_METHOD_SHUTDOWN, sa_shutdown_open},
     {SA_METHOD_CLOCK, sa_clock_open},
     {SA_METHOD_SETUP, sa_setup_open},
+    {SA_METHOD_SEAL, sa_seal_open},
+    {SA_METHOD_RESET, sa_reset_open},
 };
 
 static void on_opened(void *owner, struct sa_stream *stream, uint16_t method, const void *body,
@@ -149,6 +166,11 @@ static void on_opened(void *owner, struct sa_stream *stream, uint16_t method, co
     /* The engine has checked that the method comes first: the methods see what follows. */
     sa_fields_init(&reader, body, length);
     sa_fields_next(&reader, &first, NULL);
+    if (sa_reset_is_running() && method != SA_METHOD_SHUTDOWN) {
+        sa_error_set(&error, SA_ECONFLICT, "the sandbox is being reset");
+        sa_stream_end_error(stream, &error);
+        return;
+    }
     for (size_t i = 0; i < SA_COUNT(methods); i++) {
         if (methods[i].number == method) {
             methods[i].open(stream, reader.next, reader.left);

@@ -200,6 +200,14 @@ static void on_canceled(struct sa_call *call)
     stop(e, EXEC_CANCELED);
 }
 
+/* What it started has been killed already, and is waited for by whoever did that. */
+static void on_dropped(struct sa_call *call)
+{
+    struct sa_error error;
+    sa_error_set(&error, SA_ECANCELED, "canceled, as all that runs here is ended");
+    fail((struct exec *)call, &error);
+}
+
 /* --- the main process exits --- */
 
 static void start_known(struct exec *e), start_again(struct exec *e);
@@ -231,6 +239,13 @@ static struct exec *find(pid_t pid)
     return NULL;
 }
 
+static int64_t reaped;
+
+int64_t sa_exec_reaped(void)
+{
+    return reaped;
+}
+
 void sa_exec_reap(void)
 {
     int status;
@@ -238,6 +253,7 @@ void sa_exec_reap(void)
     pid_t pid;
     while ((pid = wait4(-1, &status, WNOHANG, &ru)) > 0) {
         struct exec *e = find(pid);
+        reaped++;
         if (e)
             e->reaped = true;
         if (e && e->result.fd >= 0)
@@ -551,7 +567,8 @@ static const struct sa_method method = {.data = on_data,
                                         .eof = on_eof,
                                         .note = on_note,
                                         .writable = on_writable,
-                                        .canceled = on_canceled};
+                                        .canceled = on_canceled,
+                                        .dropped = on_dropped};
 
 void sa_exec_open(struct sa_stream *stream, const void *body, size_t length)
 {

@@ -232,6 +232,12 @@ static void leftover_free(struct leftover *l)
     free(l);
 }
 
+void sa_exec_drop_leftovers(void)
+{
+    while (leftovers)
+        leftover_free(leftovers);
+}
+
 /* At most one buffer in each interval: a flood blocks instead of using the processor. */
 static void leftover_ready(struct sa_watch *watch, uint32_t events)
 {

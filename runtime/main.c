@@ -11,12 +11,16 @@
  *     setup.c               the environment of whom the sandbox belongs to
  *     port*.c               servers inside
  *     usage.c               usage, shutdown
+ *     reset.c               SEAL and RESET: sealer.c makes the manifest (manifest.c, look.c),
+ *                           sweeper.c goes by it, ipc.c and world.c look at all that is no file
  */
 #include "base/cleanup.h"
 #include "call.h"
 #include "conn.h"
+#include "ipc.h"
 #include "poller.h"
 #include "proc.h"
+#include "reset.h"
 #include "spawn.h"
 
 #include <errno.h>
@@ -71,6 +75,7 @@ static void on_children(struct sa_watch *watch, uint32_t events)
     while (read(watch->fd, &info, sizeof info) > 0)
         ;
     sa_exec_reap();
+    sa_reset_child_ended();
 }
 
 static void watch_children(void)
@@ -106,7 +111,8 @@ static void check_descriptors(void)
     if (fcntl(SA_BOOT_BLOCK_FD, F_GETFD) < 0)
         refuse("boot block", "descriptor 4 is not open");
     fill_standard_descriptors();
-    syscall(SYS_close_range, SA_BOOT_BLOCK_FD + 1u, ~0u, 0);
+    sa_ipc_init();
+    syscall(SYS_close_range, SA_BOOT_QUEUES_FD + 1u, ~0u, 0);
 }
 
 static void read_boot_block(void)

@@ -278,6 +278,8 @@ static void add_usage(pid_t pid, void *arg)
     add_memory(pid, usage);
 }
 
+static int64_t cpu_before_us; /* of those who were here before */
+
 static int64_t cpu_us(int who)
 {
     struct rusage ru;
@@ -291,8 +293,14 @@ void sa_proc_usage(struct sa_proc_usage *usage)
 {
     *usage = (struct sa_proc_usage){
         .processes = 1, /* this one */
-        .cpu_us = cpu_us(RUSAGE_SELF) + cpu_us(RUSAGE_CHILDREN),
+        .cpu_us = cpu_us(RUSAGE_SELF) + cpu_us(RUSAGE_CHILDREN) - cpu_before_us,
     };
     add_memory(getpid(), usage);
     sa_proc_each(add_usage, usage);
+}
+
+void sa_proc_forget(void)
+{
+    next_mark = MARK_FIRST;
+    cpu_before_us = cpu_us(RUSAGE_SELF) + cpu_us(RUSAGE_CHILDREN);
 }

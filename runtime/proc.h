@@ -51,5 +51,7 @@ struct sa_proc_usage {
     int64_t memory_bytes; /* resident, anonymous and shared */
 };
 void sa_proc_usage(struct sa_proc_usage *usage);
+/* All processes are gone: marks and usage begin anew. */
+void sa_proc_forget(void);
 
 #endif

@@ -86,6 +86,24 @@ void sa_template_renew(void)
     sa_template_prepare();
 }
 
+void sa_template_drop(void)
+{
+    drop_template();
+    sa_buf_deinit(&template.wanted.texts);
+    sa_buf_deinit(&template.is.texts);
+    template.failures = 0;
+}
+
+bool sa_template_is_there(void)
+{
+    return template.pid != 0;
+}
+
+bool sa_template_is(pid_t pid)
+{
+    return pid == template.pid || pid == template.spare_pid;
+}
+
 void sa_template_reaped(pid_t pid)
 {
     if (pid != template.pid)

@@ -18,6 +18,11 @@ void sa_template_want(char **argv, char **imports, const struct sa_filter *filte
 void sa_template_prepare(void);
 /* The environment is another one: the template that waits, if any, is replaced. */
 void sa_template_renew(void);
+/* End it, and forget what was wanted. */
+void sa_template_drop(void);
+bool sa_template_is_there(void);
+/* Is this process the template, or its spare that waits? */
+bool sa_template_is(pid_t pid);
 /* Is a spare for what was wanted last on its way, and worth a moment's wait? */
 bool sa_template_is_coming(void);
 /* `ready` is called when a spare has come (not from within a function of this header). */

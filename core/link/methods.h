@@ -218,11 +218,17 @@ enum sa_boot_tag {
     SA_BOOT_FILTER = 5,    /* repeated: a body of SA_FILTER_NAME and SA_FILTER_PROGRAM */
     SA_BOOT_OOM_SCORE = 6, /* oom_score_adj of started programs; default 500 */
     SA_BOOT_RLIMIT = 7,    /* repeated, as SA_EXEC_RLIMIT: of every program */
+    SA_BOOT_SCRATCH = 8,   /* repeated: a writable folder that no method reaches, as a cache is;
+                              SEAL and RESET look at it, too */
 };
 enum sa_filter_tag {
     SA_FILTER_NAME = 1,
     SA_FILTER_PROGRAM = 2, /* array of struct sock_filter */
 };
-enum { SA_BOOT_LINK_FD = 3, SA_BOOT_BLOCK_FD = 4 };
+enum {
+    SA_BOOT_LINK_FD = 3,
+    SA_BOOT_BLOCK_FD = 4,
+    SA_BOOT_QUEUES_FD = 5, /* may be missing: the folder of an mqueue file system of the sandbox */
+};
 
 #endif

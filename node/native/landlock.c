@@ -43,16 +43,19 @@ int sa_landlock_abi(void)
     return abi < 0 ? 0 : (int)abi;
 }
 
-static int allow(int rules, const char *path, uint64_t access)
+static int allow_folder(int rules, int folder, uint64_t access)
 {
-    sa_autoclose int fd = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
-    struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};
-    if (fd < 0)
-        return -1;
+    struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = folder};
     return (int)syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 }
 
-int sa_landlock_rules(const struct sa_host *host, uint32_t folders)
+static int allow(int rules, const char *path, uint64_t access)
+{
+    sa_autoclose int fd = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+    return fd < 0 ? -1 : allow_folder(rules, fd, access);
+}
+
+int sa_landlock_rules(const struct sa_host *host, uint32_t folders, int queues)
 {
     const int abi = host->landlock_abi;
     struct {
@@ -69,6 +72,9 @@ int sa_landlock_rules(const struct sa_host *host, uint32_t folders)
         if (folders >> i & 1 && allow(rules, sa_folders[i], handled(abi) & ~(uint64_t)FS_NEVER) < 0)
             return -1;
     if (host->go.root[0] && allow(rules, SA_GO_CACHE, handled(abi) & ~(uint64_t)FS_NEVER) < 0)
+        return -1;
+    if (allow_folder(rules, queues, LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE) <
+        0)
         return -1;
     /* Devices, terminals among them; and /proc/self/{comm,oom_score_adj,…}, where the kernel's
      * own rules and the read-only mounts decide. */

@@ -7,8 +7,9 @@
 
 /* ABI of this kernel; 0 when it has none or it is switched off. */
 int sa_landlock_abi(void);
-/* In the sandbox, after pivot_root: a ruleset for its paths; -1 with errno. */
-int sa_landlock_rules(const struct sa_host *host, uint32_t folders);
+/* In the sandbox, after pivot_root: a ruleset for its paths, and for the folder of message queues,
+ * which has none; -1 with errno. */
+int sa_landlock_rules(const struct sa_host *host, uint32_t folders, int queues);
 /* Restrict this thread and what it starts, for ever. Needs no_new_privs. */
 int sa_landlock_restrict(int rules);
 

@@ -133,6 +133,8 @@ static int boot_block(const struct sa_host *host, const struct sa_node_spec *spe
     for (size_t i = 0; i < spec->env_count; i++)
         sa_fields_add_text(&own, SA_BOOT_ENV, spec->env[i]);
     go_environment(host, spec, &own);
+    if (host->go.root[0])
+        sa_fields_add_text(&own, SA_BOOT_SCRATCH, SA_GO_CACHE);
     if (limit_memory) {
         char text[64];
         snprintf(text, sizeof text, "data=%" PRId64 ":%" PRId64, spec->memory_bytes,

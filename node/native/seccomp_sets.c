@@ -184,7 +184,7 @@ unsigned sa_set_runtime(void)
 {
     return BIT(SA_SET_IO) | BIT(SA_SET_FILES) | BIT(SA_SET_MEMORY) | BIT(SA_SET_PROCESS) |
            BIT(SA_SET_SIGNALS) | BIT(SA_SET_TIME) | BIT(SA_SET_SYNC) | BIT(SA_SET_POLL) |
-           BIT(SA_SET_NET) | BIT(SA_SET_INOTIFY);
+           BIT(SA_SET_NET) | BIT(SA_SET_INOTIFY) | BIT(SA_SET_XATTR) | BIT(SA_SET_SYSV);
 }
 
 struct sa_name_list sa_set_runtime_calls(void)

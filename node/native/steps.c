@@ -33,6 +33,7 @@ static const struct sa_step steps[] = {
     {"ids", sa_step_ids, BIT(SA_C_USERNS_RANGE)},
     {"root", sa_step_root, BIT(SA_C_MOUNTNS) | BIT(SA_C_ROOTFS_PRIVATE)},
     {"proc", sa_step_proc, BIT(SA_C_PIDNS)},
+    {"queues", sa_step_queues, 0}, /* such a mount counts as a namespace: before their limits */
     {"namespace-limits", sa_step_namespace_limits, BIT(SA_C_USERNS_LIMITS)},
     {"mask", sa_step_mask, BIT(SA_C_PROC_MASKED)},
     {"terminals", sa_step_terminals, 0},
@@ -75,8 +76,8 @@ const char *sa_step_name(uint32_t index)
  * neighbours. Low numbers are left to what is handed over. */
 static int descriptors(struct sa_child *child)
 {
-    int setup = fcntl(child->setup, F_DUPFD_CLOEXEC, SA_BOOT_BLOCK_FD + 2);
-    int runtime = fcntl(child->runtime, F_DUPFD_CLOEXEC, SA_BOOT_BLOCK_FD + 2);
+    int setup = fcntl(child->setup, F_DUPFD_CLOEXEC, SA_BOOT_QUEUES_FD + 2);
+    int runtime = fcntl(child->runtime, F_DUPFD_CLOEXEC, SA_BOOT_QUEUES_FD + 2);
     if (setup < 0 || runtime < 0)
         return -1;
     /* As they are: two numbers, neither of which is known to be the smaller. */
@@ -138,7 +139,7 @@ static int landlock_rules(struct sa_child *child)
 {
     if (child->host->landlock_abi == 0)
         return 0;
-    child->rules = sa_landlock_rules(child->host, SA_FOLDERS_ALL);
+    child->rules = sa_landlock_rules(child->host, SA_FOLDERS_ALL, child->queues);
     return child->rules < 0 ? -1 : 0;
 }
 
@@ -151,7 +152,7 @@ static int landlock_profile(struct sa_child *child)
     child->rules = -1;
     if (!context->landlock)
         return 0;
-    child->rules = sa_landlock_rules(child->host, context->landlocked);
+    child->rules = sa_landlock_rules(child->host, context->landlocked, child->queues);
     return child->rules < 0 ? -1 : 0;
 }
 
@@ -203,7 +204,7 @@ static int cgroup_namespace(struct sa_child *child)
 
 static int above(int *fd)
 {
-    int copy = fcntl(*fd, F_DUPFD_CLOEXEC, SA_BOOT_BLOCK_FD + 1);
+    int copy = fcntl(*fd, F_DUPFD_CLOEXEC, SA_BOOT_QUEUES_FD + 1);
     if (copy < 0)
         return -1;
     close(*fd);
@@ -211,17 +212,18 @@ static int above(int *fd)
     return 0;
 }
 
-/* What the runtime gets: /dev/null three times, the link, the boot block. All else has
- * close-on-exec. */
+/* What the runtime gets: /dev/null three times, the link, the boot block, the message queues. All
+ * else has close-on-exec. */
 static int handover(struct sa_child *child)
 {
     sa_autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || above(&null) < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
         return -1;
     if (above(&child->link) < 0 || above(&child->boot) < 0 || above(&child->base) < 0 ||
-        (child->rules >= 0 && above(&child->rules) < 0))
+        above(&child->queues) < 0 || (child->rules >= 0 && above(&child->rules) < 0))
         return -1;
-    if (dup2(child->link, SA_BOOT_LINK_FD) < 0 || dup2(child->boot, SA_BOOT_BLOCK_FD) < 0)
+    if (dup2(child->link, SA_BOOT_LINK_FD) < 0 || dup2(child->boot, SA_BOOT_BLOCK_FD) < 0 ||
+        dup2(child->queues, SA_BOOT_QUEUES_FD) < 0)
         return -1;
     return 0;
 }
@@ -291,6 +293,7 @@ noreturn void sa_child_main(const struct sa_host *host, int setup, int slot)
                              .link = -1,
                              .boot = -1,
                              .base = -1,
+                             .queues = -1,
                              .rules = -1,
                              .listener = -1};
     for (uint32_t i = 0; i < SA_COUNT(steps); i++)

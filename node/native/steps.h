@@ -46,7 +46,7 @@ struct sa_child {
     const struct sa_host *host;
     int setup, runtime; /* both close-on-exec */
     int slot;
-    int link, boot, base, rules, listener;
+    int link, boot, base, rules, listener, queues;
     int groups[SA_FDS_MAX]; /* `tasks` of the control groups to join */
     size_t group_count;
     struct sa_order order;
@@ -67,7 +67,7 @@ noreturn void sa_child_main(const struct sa_host *host, int setup, int slot);
 
 /* steps_mount.c */
 sa_step_fn sa_step_root, sa_step_proc, sa_step_namespace_limits, sa_step_mask, sa_step_terminals,
-    sa_step_data, sa_step_pivot, sa_step_sizes;
+    sa_step_queues, sa_step_data, sa_step_pivot, sa_step_sizes;
 /* steps_go.c */
 sa_step_fn sa_step_go;
 /* steps_context.c */

@@ -9,9 +9,11 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -91,6 +93,26 @@ static void add_kernels(const struct box *box)
     child_must(mount("tmpfs", box->tmp, "tmpfs", MS_NOSUID | MS_NODEV, "mode=777") == 0, "tmpfs");
 }
 
+/* Loopback is up, nothing but the box's own is writable, and the folder of message queues is there.
+ */
+static int become_sealable(void)
+{
+    struct {
+        uint64_t attr_set, attr_clr, propagation, userns_fd;
+    } attr = {.attr_set = 1 /* MOUNT_ATTR_RDONLY */};
+    struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    sa_autoclose int net = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    child_must(ioctl(net, SIOCSIFFLAGS, &lo) == 0, "loopback");
+    child_must(syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof attr) == 0,
+               "read-only");
+    sa_autoclose int context = fsopen("mqueue", FSOPEN_CLOEXEC);
+    child_must(context >= 0 && fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0,
+               "fsopen");
+    int queues = fsmount(context, FSMOUNT_CLOEXEC, 0);
+    child_must(queues >= 0, "fsmount");
+    return queues;
+}
+
 static _Noreturn void become_runtime(const struct box *box, const struct box_options *o,
                                      int link_fd, int boot_fd, int binary, int go)
 {
@@ -98,6 +120,7 @@ static _Noreturn void become_runtime(const struct box *box, const struct box_opt
     child_must(read(go, &byte, 1) == 1, "go"); /* the maps are written */
     child_must(setgid(INSIDE_ID) == 0 && setuid(INSIDE_ID) == 0, "setuid");
     child_must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "private");
+    int queues = o->sealable ? become_sealable() : -1;
     snprintf(data, sizeof data, "mode=755,size=%s", o->ws_size ? o->ws_size : "256m");
     child_must(mount("tmpfs", box->ws, "tmpfs", MS_NOSUID | MS_NODEV, data) == 0, "tmpfs");
     child_must(mount("tmpfs", box->tmp, "tmpfs", MS_NOSUID | MS_NODEV, "mode=777") == 0, "tmpfs");
@@ -107,6 +130,8 @@ static _Noreturn void become_runtime(const struct box *box, const struct box_opt
     link_fd = fcntl(link_fd, F_DUPFD_CLOEXEC, 10);
     boot_fd = fcntl(boot_fd, F_DUPFD_CLOEXEC, 10);
     binary = fcntl(binary, F_DUPFD_CLOEXEC, 10);
+    queues = queues < 0 ? -1 : fcntl(queues, F_DUPFD_CLOEXEC, 10);
+    child_must(queues < 0 || dup2(queues, 5) == 5, "queues");
     child_must(dup2(boot_fd, 4) == 4 && dup2(link_fd, 3) == 3, "descriptors");
     char *argv[] = {"execution-runtime", NULL}, *env[] = {"ASAN_OPTIONS=detect_leaks=0", NULL};
     fexecve(binary, argv, env); /* its folder may be closed to that user */
@@ -217,8 +242,10 @@ void box_start(struct box *box, const struct box_options *options)
     must(binary >= 0, RUNTIME_PATH);
     must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0, "socketpair");
     must(pipe2(go, O_CLOEXEC) == 0, "pipe");
-    box->pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, NULL,
-                              NULL, NULL, NULL);
+    long flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | SIGCHLD;
+    if (options->sealable)
+        flags |= CLONE_NEWNET | CLONE_NEWIPC;
+    box->pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
     must(box->pid >= 0, "clone");
     if (box->pid == 0)
         become_runtime(box, options, pair[1], boot, binary, go[0]);

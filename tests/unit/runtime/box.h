@@ -33,6 +33,7 @@ struct box_options {
     void (*add_boot)(struct sa_buf *boot); /* more fields for the boot block */
     bool kernels;                          /* /etc/secureagent/kernels is there */
     bool no_filter;                        /* no filter "default" */
+    bool sealable; /* namespaces of its own for network and IPC, all else read-only: for SEAL */
 };
 
 struct box {

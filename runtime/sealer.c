@@ -1,0 +1,209 @@
+#include "sealer.h"
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Time stamps of files are as coarse as a tick of the kernel, of at most 10 ms. */
+#define SETTLED_NS (INT64_C(20) * 1000000)
+
+bool sa_sealer_is_settled(const struct sa_facts *f)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return f->ctime_ns + SETTLED_NS < now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static int failed(const struct sa_sealer *s, uint32_t index, struct sa_error *err)
+{
+    char path[sizeof err->path];
+    int error = errno;
+    sa_manifest_show(s->manifest, index, NULL, path, sizeof path);
+    if (error == E2BIG)
+        return sa_error_at(err, SA_EQUOTA, path, "%s: too many extended attributes to remember",
+                           path);
+    sa_error_sys(err, SA_EFORBIDDEN, error, "%s: cannot be looked at", path);
+    if (err)
+        memcpy(err->path, path, sizeof path);
+    return -1;
+}
+
+/* --- one entry --- */
+
+static void done(struct sa_sealer *s, uint32_t index)
+{
+    struct sa_entry *e = &s->manifest->entries[index];
+    e->settled = sa_sealer_is_settled(&e->facts);
+}
+
+/* 1: all of it is known, 0: its bytes are being read. */
+static int look_at(struct sa_sealer *s, uint32_t index, int folder, const char *name)
+{
+    struct sa_facts *f = &s->manifest->entries[index].facts;
+    if (sa_look_stat(folder, name, f) < 0)
+        return -1;
+    s->manifest->entries[index].fixed = sa_look_is_fixed(f);
+    if (s->manifest->entries[index].fixed && !S_ISDIR(f->mode))
+        return 1;
+    sa_autoclose int fd = sa_look_open(folder, name, f);
+    if ((fd < 0 && errno) || sa_look_closer(fd, folder, name, f) < 0)
+        return -1;
+    if (!S_ISREG(f->mode) || !f->size)
+        return 1;
+    s->reading = index;
+    sa_reader_begin(&s->reader, sa_steal_fd(&fd), (int64_t)f->size);
+    return 0;
+}
+
+static int read_on(struct sa_sealer *s, struct sa_error *err)
+{
+    int64_t before = s->reader.bytes;
+    int result = sa_reader_step(&s->reader, s->manifest->entries[s->reading].facts.content);
+    s->manifest->bytes += s->reader.bytes - before;
+    if (result < 0)
+        return failed(s, s->reading, err);
+    if (s->manifest->bytes > SA_MANIFEST_BYTES_MAX)
+        return sa_error_set(err, SA_EQUOTA, "more than %lld bytes of files to remember",
+                            (long long)SA_MANIFEST_BYTES_MAX);
+    if (result > 0)
+        done(s, s->reading);
+    return 0;
+}
+
+/* --- a folder --- */
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+struct names {
+    char **items;
+    size_t count, capacity;
+};
+
+static void free_names(struct names *n)
+{
+    for (size_t i = 0; i < n->count; i++)
+        free(n->items[i]);
+    free(n->items);
+}
+
+static void collect(DIR *dir, struct names *n)
+{
+    const struct dirent *d;
+    while ((d = readdir(dir)) && n->count <= SA_MANIFEST_ENTRIES_MAX) {
+        if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
+            continue;
+        if (n->count == n->capacity) {
+            n->capacity = n->capacity ? 2 * n->capacity : 32;
+            n->items = sa_realloc(n->items, n->capacity * sizeof *n->items);
+        }
+        n->items[n->count++] = sa_strdup(d->d_name);
+    }
+    if (n->count)
+        qsort(n->items, n->count, sizeof *n->items, by_bytes);
+}
+
+static int add_children(struct sa_sealer *s, const struct names *names, struct sa_error *err)
+{
+    struct sa_manifest *m = s->manifest;
+    m->entries[s->at].first = (uint32_t)m->count;
+    m->entries[s->at].count = (uint32_t)names->count;
+    s->next = (uint32_t)m->count;
+    s->end = s->next + (uint32_t)names->count;
+    for (size_t i = 0; i < names->count; i++)
+        if (sa_manifest_add(m, s->at, names->items[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+static int enter(struct sa_sealer *s, struct sa_error *err)
+{
+    struct names names = {0};
+    s->folder = sa_manifest_open(s->manifest, s->at);
+    int copy = s->folder < 0 ? -1 : fcntl(s->folder, F_DUPFD_CLOEXEC, 0);
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    if (!dir) {
+        if (copy >= 0)
+            close(copy);
+        return failed(s, s->at, err);
+    }
+    collect(dir, &names);
+    closedir(dir);
+    int result = add_children(s, &names, err);
+    free_names(&names);
+    return result;
+}
+
+static void leave(struct sa_sealer *s)
+{
+    close(sa_steal_fd(&s->folder));
+    s->at++;
+}
+
+/* --- the walk --- */
+
+/* Which folders have something below that can change. Children stand behind their parents. */
+static void find_open(struct sa_manifest *m)
+{
+    for (size_t i = m->count; i-- > 0;) {
+        const struct sa_entry *e = &m->entries[i];
+        if (e->parent != i && (!e->fixed || e->open_below))
+            m->entries[e->parent].open_below = true;
+    }
+}
+
+int sa_sealer_step(struct sa_sealer *s, struct sa_error *err)
+{
+    struct sa_manifest *m = s->manifest;
+    if (s->reader.fd >= 0)
+        return read_on(s, err);
+    if (s->folder >= 0 && s->next < s->end) {
+        uint32_t index = s->next++;
+        int result = look_at(s, index, s->folder, sa_manifest_name(m, index));
+        if (result < 0)
+            return failed(s, index, err);
+        if (result > 0)
+            done(s, index);
+        return 0;
+    }
+    if (s->folder >= 0)
+        leave(s);
+    while (s->at < m->count && !S_ISDIR(m->entries[s->at].facts.mode))
+        s->at++;
+    if (s->at < m->count)
+        return enter(s, err);
+    find_open(m);
+    sa_manifest_seal(m);
+    return 1;
+}
+
+int sa_sealer_begin(struct sa_sealer *s, struct sa_manifest *m, struct sa_error *err)
+{
+    struct sa_sealed_root root;
+    *s = (struct sa_sealer){.manifest = m, .folder = -1, .reader.fd = -1};
+    for (size_t i = 0; sa_sealed_root(i, &root); i++) {
+        if (sa_manifest_add(m, (uint32_t)i, ".", err) < 0)
+            return -1;
+        if (look_at(s, (uint32_t)i, root.fd, ".") < 0)
+            return failed(s, (uint32_t)i, err);
+        m->entries[i].fixed = false;
+        done(s, (uint32_t)i);
+    }
+    return 0;
+}
+
+void sa_sealer_deinit(struct sa_sealer *s)
+{
+    sa_reader_deinit(&s->reader);
+    if (s->folder >= 0)
+        close(sa_steal_fd(&s->folder));
+}
