@@ -23,9 +23,14 @@ struct sa_ports;
 
 struct sa_app {
     uv_loop_t *loop;
+    char instance[SA_ID_BYTES]; /* this process, anew at each start */
     struct sa_store *store;
     struct sa_objects *objects;
     struct sa_caches caches;
+    struct sa_node_client *node;
+    struct sa_agent *agent;
+    struct sa_security *security;
+    struct sa_claims *claims;
     struct sa_metrics *metrics;
     struct sa_sandboxes *sandboxes;
     struct sa_executions *executions;

@@ -6,6 +6,14 @@
 
 struct sa_app_run;
 
+/* The controllers are not the API's, and may run in another process: the program that has both
+ * starts them by these. */
+struct sa_app_controllers {
+    void *(*start)(const struct sa_app *app);
+    /* `done` comes from the loop. */
+    void (*stop)(void *controllers, void (*done)(void *user), void *user);
+};
+
 struct sa_app_options {
     uv_loop_t *loop;
     const char *listen;        /* ADDR:PORT */
@@ -23,13 +31,16 @@ struct sa_app_options {
     const char *package_mirror;     /* the directory that sandboxes install from; NULL: none */
     const char *const *policy_dirs; /* rules of the operator; live on */
     size_t policy_dir_count;
-    int64_t run_as; /* user to become; -1: stay */
+    int64_t run_as;                               /* user to become; -1: stay */
+    const struct sa_app_controllers *controllers; /* lives on; NULL: they run elsewhere */
     /* Node and policies are there: the API can serve (err is NULL), or one of them cannot. */
     void (*ready)(struct sa_app_run *run, const struct sa_error *err);
 };
 
 struct sa_app_run {
     struct sa_app app;
+    const struct sa_app_controllers *controllers;
+    void *running_controllers;
     uv_timer_t prune_timer;
     int64_t retention_ms;
     int parts_open;

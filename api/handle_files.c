@@ -1,6 +1,6 @@
 /* PUT and DELETE of files, and the routes of all that is done with files. */
-#include "api/conditions.h"
 #include "api/files.h"
+#include "api/preconditions.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +61,7 @@ void sa_handle_write_file(struct sa_app *app, struct sa_http_request *request,
     static const struct sa_call_events events = {.writable = on_upload_writable,
                                                  .ended = sa_file_op_answer_entry};
     sa_autobuf body = SA_BUF_INIT;
-    struct sa_conditions conditions;
+    struct sa_preconditions conditions;
     struct sa_error error;
     int64_t mode;
     if (query_mode(request, &mode, &error) < 0) {
@@ -71,8 +71,8 @@ void sa_handle_write_file(struct sa_app *app, struct sa_http_request *request,
     sa_fields_add_int(&body, SA_FILE_PARENTS, 1);
     if (mode >= 0)
         sa_fields_add_int(&body, SA_FILE_MODE, mode);
-    sa_conditions_read(request, &conditions);
-    sa_conditions_add(&conditions, &body);
+    sa_preconditions_read(request, &conditions);
+    sa_preconditions_add(&conditions, &body);
     const struct sa_file_what what = {.operation = "write",
                                       .method = SA_METHOD_FILE_WRITE,
                                       .path = sa_file_route_path(request),
@@ -96,7 +96,7 @@ void sa_handle_delete_file(struct sa_app *app, struct sa_http_request *request,
 {
     static const struct sa_call_events events = {.ended = on_remove_ended};
     sa_autobuf body = SA_BUF_INIT;
-    struct sa_conditions conditions;
+    struct sa_preconditions conditions;
     struct sa_error error;
     bool recursive = false;
     if (sa_query_bool(request, "recursive", &recursive, &error) < 0) {
@@ -104,8 +104,8 @@ void sa_handle_delete_file(struct sa_app *app, struct sa_http_request *request,
         return;
     }
     sa_fields_add_int(&body, SA_FILE_RECURSIVE, recursive);
-    sa_conditions_read(request, &conditions);
-    sa_conditions_add(&conditions, &body);
+    sa_preconditions_read(request, &conditions);
+    sa_preconditions_add(&conditions, &body);
     const struct sa_file_what what = {.operation = "delete",
                                       .method = SA_METHOD_FILE_REMOVE,
                                       .path = sa_file_route_path(request),

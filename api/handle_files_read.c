@@ -3,16 +3,16 @@
  * conditions of the request allow. They are checked against the entry that comes before the bytes,
  * which is of the file that was opened: nothing can come in between.
  */
-#include "api/conditions.h"
 #include "api/files.h"
 #include "api/files_type.h"
+#include "api/preconditions.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 struct read_file {
-    struct sa_conditions conditions;
+    struct sa_preconditions conditions;
     struct sa_range range;
     bool ranged; /* a range was asked for, and passed on to the runtime */
 };
@@ -43,15 +43,15 @@ static bool check_conditions(struct sa_file_op *op, const struct sa_file_entry *
 {
     const struct read_file *r = op->user;
     struct sa_error error;
-    switch (sa_conditions_check(&r->conditions, etag, e->modified_ms / 1000, &error)) {
-    case SA_CONDITION_GO:
+    switch (sa_preconditions_check(&r->conditions, etag, e->modified_ms / 1000, &error)) {
+    case SA_PRECONDITION_GO:
         return true;
-    case SA_CONDITION_NOT_MODIFIED:
+    case SA_PRECONDITION_NOT_MODIFIED:
         sa_file_op_leave(op);
         set_headers(op->request, e, etag);
         sa_http_respond(op->request, 304, NULL, NULL, 0);
         return false;
-    case SA_CONDITION_FAILED:
+    case SA_PRECONDITION_FAILED:
         sa_file_op_leave(op);
         sa_file_op_failed(op, &error);
         return false;
@@ -98,7 +98,7 @@ static void on_note(void *user, struct sa_fields *fields)
     sa_file_etag(&e, etag);
     if (!check_conditions(op, &e, etag))
         return;
-    if (r->ranged && !sa_conditions_allow_range(&r->conditions, etag, e.modified_ms / 1000)) {
+    if (r->ranged && !sa_preconditions_allow_range(&r->conditions, etag, e.modified_ms / 1000)) {
         sa_file_op_leave(op); /* the client has part of another file: it needs all of this one */
         r->ranged = op->noted = false;
         sa_file_op_again(op, &(struct sa_buf)SA_BUF_INIT);
@@ -158,7 +158,7 @@ static const struct sa_call_events read_events = {
 static struct read_file *read_new(struct sa_http_request *request)
 {
     struct read_file *r = sa_arena_alloc(sa_http_request_arena(request), sizeof *r);
-    sa_conditions_read(request, &r->conditions);
+    sa_preconditions_read(request, &r->conditions);
     return r;
 }
 

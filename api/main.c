@@ -1,6 +1,7 @@
 /* agent-api: options, privilege, start, signals. Usually started by `secureagent up`. */
 #include "api/app_run.h"
 #include "api/policies.h"
+#include "controller/controllers.h"
 
 #include "base/cleanup.h"
 #include "base/fdio.h"
@@ -201,6 +202,27 @@ static void on_hangup(uv_signal_t *signal, int signum)
     sa_policies_reload(&run->app);
 }
 
+/* Both in one process, where the store is embedded. */
+static void *start_controllers(const struct sa_app *app)
+{
+    return sa_controllers_start(&(struct sa_controllers_options){.loop = app->loop,
+                                                                 .objects = app->objects,
+                                                                 .caches = &app->caches,
+                                                                 .agent = app->agent,
+                                                                 .policy = app->policy,
+                                                                 .security = app->security,
+                                                                 .metrics = app->metrics,
+                                                                 .identity = "agent-api",
+                                                                 .process = app->instance});
+}
+
+static void stop_controllers(void *controllers, void (*done)(void *user), void *user)
+{
+    sa_controllers_stop(controllers, done, user);
+}
+
+static const struct sa_app_controllers controllers = {start_controllers, stop_controllers};
+
 static int serve(const struct sa_config *config, uv_loop_t *loop, struct sa_error *err)
 {
     static struct sa_app_run run;
@@ -228,6 +250,7 @@ static int serve(const struct sa_config *config, uv_loop_t *loop, struct sa_erro
                                .policy_dirs = (const char *const *)policy_dirs,
                                .policy_dir_count = policy_dir_count,
                                .run_as = sa_config_int(config, "run-as"),
+                               .controllers = &controllers,
                                .ready = on_ready};
     run.ready_fd = sa_config_int(config, "ready-fd");
     int rc = sa_app_start(&run, &o, err);

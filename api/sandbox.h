@@ -1,16 +1,18 @@
 /*
- * The sandboxes that live now: their state machine (model/lifecycle.h), the calls to the node,
- * their link, timeout and events. One loop thread. Ended sandboxes leave memory; their record
- * stays in the store.
+ * The sandboxes that live now, as the API works with them: each is a session over the Sandbox
+ * object of the same name. It claims a pod (claim/claim.h), delivers what is personal over the
+ * link, and has the timeouts, the freezer, who uses it, and its events. What is so is in the object
+ * store, and controllers make it so: a session ends when the object is gone, and after a restart
+ * sessions are made anew of the objects that are there. One loop thread. Ended sandboxes leave
+ * memory; their record stays in the store.
  */
 #ifndef SA_API_SANDBOX_H
 #define SA_API_SANDBOX_H
 
-#include "link/runtime_conn.h"
+#include "agent/agent.h"
+#include "claim/claim.h"
 #include "metrics/metrics.h"
 #include "model/sandbox.h"
-#include "nodelink/client.h"
-#include "security/security.h"
 #include "store/store.h"
 
 struct sa_policy;
@@ -22,13 +24,19 @@ struct sa_sandboxes_options {
     uv_loop_t *loop;
     struct sa_store *store;
     struct sa_metrics *metrics;
-    const char *node_socket;  /* path; lives on */
-    struct sa_policy *policy; /* decides security contexts and ends; outlives them */
+    /* All of them outlive the sandboxes. */
+    struct sa_objects *objects;
+    const struct sa_caches *caches;
+    struct sa_claims *claims;
+    struct sa_agent *agent;
+    struct sa_node_client *node;
+    struct sa_security *security;
+    const char *instance;     /* this process, as the maker of sandboxes */
+    struct sa_policy *policy; /* decides what comes of timeouts */
     /* How many executions run in it; NULL: nobody counts. */
     int64_t (*running)(void *owner, const char *id);
     size_t max_running;                         /* more creates answer SA_EQUOTA; 0: 1000 */
     void (*ended)(void *owner, const char *id); /* nothing of the sandbox is left */
-    void (*node_lost)(void *owner);
     void *owner;
 };
 
@@ -38,10 +46,9 @@ struct sa_sandboxes *sa_sandboxes_new(const struct sa_sandboxes_options *options
 void sa_sandboxes_stop(struct sa_sandboxes *all, const char *reason, int64_t deadline_ms,
                        void (*done)(void *user), void *user);
 void sa_sandboxes_free(struct sa_sandboxes *all);
-/* Ask the node whether it can make sandboxes, once it is there; the answer comes from the loop (err:
- * it cannot, or is gone again). Not if the registry is freed before. Once. */
-void sa_sandboxes_ask_node(struct sa_sandboxes *all,
-                           void (*done)(void *user, const struct sa_error *err), void *user);
+/* After a start: sessions are made of the objects that are there, and records of sandboxes that are
+ * no more are closed. `done` comes once all is in place; not if the registry is freed before. */
+void sa_sandboxes_recover(struct sa_sandboxes *all, void (*done)(void *user), void *user);
 bool sa_sandboxes_node_is_up(const struct sa_sandboxes *all);
 struct sa_store *sa_sandboxes_store(const struct sa_sandboxes *all);
 /* To be asked before a sandbox is made. */

@@ -1,114 +1,164 @@
-/* What is asked of the node for a new sandbox, and what is refused before that. */
+/* Claiming a pod for a new sandbox, and what is refused before that. */
 #include "api/sandbox_private.h"
 
 #include "base/cleanup.h"
+#include "kinds/names.h"
 #include "nodelink/controls.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* ---- sending, and once more where the node had forgotten the profile ---- */
+enum { RESERVED_MAX = 8 };
 
-static void send_create(struct sa_sandbox *s);
+/* ---- the object ---- */
 
-static void on_again(void *user, const struct sa_denial *denial,
-                     const struct sa_security_answer *security)
+static void add(struct sa_json_map *map, const char *key, const char *value)
 {
-    struct sa_sandbox *s = user;
-    struct sa_node_reply failed = {.type = SA_NODE_FAILED, .error = denial ? &denial->error : NULL};
-    (void)security;
-    s->submission.again = NULL;
-    if (denial)
-        s->submission.done(s, &failed);
-    else
-        send_create(s);
+    map->items[map->count].key = key;
+    map->items[map->count++].value = value;
 }
 
-static bool forgot(const struct sa_node_reply *reply)
+static const char *joined(const struct sa_json_strings *list, struct sa_arena *arena)
 {
-    return reply->error && reply->error->code == SA_ENOTFOUND &&
-           strcmp(reply->error->path, "profile") == 0;
+    const char *text = list->items[0];
+    for (size_t i = 1; i < list->count; i++)
+        text = sa_arena_printf(arena, "%s,%s", text, list->items[i]);
+    return text;
 }
 
-static void on_reply(void *user, struct sa_node_reply *reply)
+/* The user's, and what the control plane has to know of it. */
+static struct sa_json_map annotations(struct sa_sandbox *s, const struct sa_sandbox_spec *spec,
+                                      const struct sa_security_answer *security,
+                                      struct sa_arena *arena)
 {
-    struct sa_sandbox *s = user;
-    struct submission *submission = &s->submission;
-    if (forgot(reply) && !submission->tried_again && s->phase == SA_PHASE_CREATING) {
-        submission->tried_again = true;
-        submission->again = sa_security_again(s->all->security, s->profile, on_again, s);
-        if (submission->again)
-            return;
-    }
-    sa_buf_deinit(&submission->body);
-    submission->done(s, reply);
+    const size_t given = spec->annotations.count;
+    struct sa_json_map map = {
+        .items = sa_arena_alloc(arena, (given + RESERVED_MAX) * sizeof *map.items)};
+    for (size_t i = 0; i < given; i++)
+        add(&map, spec->annotations.items[i].key, spec->annotations.items[i].value);
+    add(&map, SA_SANDBOX_OWNER, s->owner.key_id);
+    add(&map, SA_SANDBOX_TENANT, s->owner.key_name);
+    add(&map, SA_SANDBOX_PROFILE, security->profile);
+    add(&map, SA_SANDBOX_GENERATION,
+        sa_arena_printf(arena, "%llu", (unsigned long long)security->generation));
+    add(&map, SA_SANDBOX_PERSONAL, s->all->instance);
+    if (security->required.count)
+        add(&map, SA_SANDBOX_REQUIRED, joined(&security->required, arena));
+    if (spec->name)
+        add(&map, SA_SANDBOX_TITLE, spec->name);
+    return map;
 }
 
-static void send_create(struct sa_sandbox *s)
+/* Its own, the rules', and what its lifecycle needs: for a pod that is there already. */
+static struct sa_json_strings controls(const struct sa_sandbox_spec *spec,
+                                       const struct sa_security_answer *security,
+                                       struct sa_arena *arena)
 {
-    sa_node_call(s->all->node, SA_NODE_CREATE, &s->submission.body, on_reply, s);
-}
-
-void sa_sandbox_withdraw(struct sa_sandbox *s)
-{
-    sa_security_forget(s->submission.again);
-    s->submission.again = NULL;
-}
-
-void sa_sandbox_submit(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *spec,
-                       const struct sa_security_answer *security, sa_node_reply_cb done)
-{
-    /* The last three: there is no network, and npm and pip should say so at once, not after a
-     * minute of retries; pip may install what was uploaded, since the system is read-only. */
-    static const char *const defaults[] = {
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/etc/secureagent/bin",
-        "HOME=/home/user",
-        "USER=user",
-        "LOGNAME=user",
-        "LANG=C.UTF-8",
-        "SHELL=/bin/bash",
-        "TMPDIR=/tmp",
-        "npm_config_fetch_retries=0",
-        "PIP_RETRIES=0",
-        "PIP_BREAK_SYSTEM_PACKAGES=1"};
-    struct sa_arena *scratch = sa_arena_new();
-    size_t count = 0;
-    char **env = sa_arena_alloc(scratch, (SA_COUNT(defaults) + spec->env.count) * sizeof *env);
-    for (size_t i = 0; i < SA_COUNT(defaults); i++)
-        env[count++] = sa_arena_strdup(scratch, defaults[i]);
-    for (size_t i = 0; i < spec->env.count; i++)
-        env[count++] =
-            sa_arena_printf(scratch, "%s=%s", spec->env.items[i].key, spec->env.items[i].value);
     const struct sa_lifecycle *l = &spec->lifecycle;
-    size_t required = spec->required_controls.count;
-    const size_t ruled = security->required.count;
-    const char **require = sa_arena_alloc(scratch, (required + ruled + 1) * sizeof *require);
-    if (required)
-        memcpy(require, spec->required_controls.items, required * sizeof *require);
-    if (ruled)
-        memcpy(require + required, security->required.items, ruled * sizeof *require);
-    required += ruled;
+    const struct sa_json_strings *from[] = {&spec->required_controls, &security->required};
+    struct sa_json_strings all = {0};
+    all.items = sa_arena_alloc(arena, (from[0]->count + from[1]->count + 1) * sizeof *all.items);
+    for (size_t i = 0; i < SA_COUNT(from); i++)
+        for (size_t k = 0; k < from[i]->count; k++)
+            all.items[all.count++] = from[i]->items[k];
     if (l->on_timeout == SA_END_PAUSE || (l->idle_timeout_s && l->on_idle == SA_END_PAUSE))
-        require[required++] = "cgroup.freezer"; /* what will be paused must have one */
-    struct sa_node_spec node = {.memory_bytes = spec->resources.memory_bytes,
-                                .cpu_millicores = spec->resources.cpu_millicores,
-                                .pids = spec->resources.pids,
-                                .storage_bytes = spec->resources.storage_bytes,
-                                .inodes = spec->resources.inodes,
-                                .env = env,
-                                .env_count = count,
-                                .require = (char **)(size_t)require,
-                                .require_count = required};
-    snprintf(node.id, sizeof node.id, "%s", sandbox->id);
-    snprintf(node.profile, sizeof node.profile, "%s", security->profile);
-    snprintf(node.runtime, sizeof node.runtime, "%s", spec->runtime);
-    snprintf(node.hostname, sizeof node.hostname, "%s", spec->name ? spec->name : sandbox->id);
-    sa_node_spec_encode(&node, &sandbox->submission.body);
-    sandbox->submission.done = done;
-    sa_sandbox_step(sandbox, SA_EVENT_SUBMITTED);
-    send_create(sandbox);
+        all.items[all.count++] = "cgroup.freezer"; /* what will be paused must have one */
+    return all;
+}
+
+/* The environment is not in it: it may hold secrets, and is delivered over the link. */
+static void print_object(struct sa_sandbox *s, const struct sa_sandbox_spec *spec,
+                         const struct sa_security_answer *security, struct sa_buf *out)
+{
+    struct sa_arena *arena = sa_arena_new();
+    struct sa_sandbox_spec object = *spec;
+    struct sa_json_w w = sa_json_w_start(out);
+    object.name = NULL;
+    object.env = (struct sa_json_map){0};
+    object.annotations = annotations(s, spec, security, arena);
+    sa_sandbox_manifest(&object, SA_NAMESPACE_DEFAULT, s->id, &w);
+    sa_arena_free(arena);
+}
+
+/* ---- the claim ---- */
+
+static bool fits(void *user, const struct sa_object *warm_pod)
+{
+    struct sa_sandbox *s = user;
+    const struct sa_agent_facts *facts =
+        sa_agent_facts(s->all->agent, sa_object_meta(warm_pod)->name);
+    if (!facts)
+        return false;
+    for (size_t i = 0; i < s->required.count; i++) {
+        size_t k = 0;
+        while (k < facts->control_count && strcmp(facts->controls[k], s->required.items[i]) != 0)
+            k++;
+        if (k == facts->control_count)
+            return false;
+    }
+    return true;
+}
+
+static void on_claimed(void *user, const struct sa_error *err, const struct sa_claim_result *result)
+{
+    struct sa_sandbox *s = user;
+    s->claim = NULL;
+    if (err) {
+        bool none = strcmp(err->path, "warm") == 0;
+        sa_sandbox_fail(s, SA_EVENT_REFUSED, none ? "NoWarmPod" : "ClaimFailed", err);
+        return;
+    }
+    s->object = true;
+    s->warm = result->warm_pod != NULL;
+    snprintf(s->pod, sizeof s->pod, "%s", s->warm ? sa_object_meta(result->warm_pod)->name : s->id);
+    if (s->phase == SA_PHASE_TERMINATING)
+        sa_sandbox_delete_object(s);
+    else
+        sa_sandbox_attach(s);
+}
+
+static void keep_required(struct sa_sandbox *s, const struct sa_json_strings *required)
+{
+    s->required.items = sa_arena_alloc(s->arena, (required->count + 1) * sizeof *s->required.items);
+    s->required.count = required->count;
+    for (size_t i = 0; i < required->count; i++)
+        s->required.items[i] = sa_arena_strdup(s->arena, required->items[i]);
+}
+
+void sa_sandbox_claim(struct sa_sandbox *s, const struct sa_sandbox_spec *spec,
+                      const struct sa_security_answer *security)
+{
+    sa_autobuf object = SA_BUF_INIT;
+    char key[SA_POOL_KEY_BYTES];
+    struct sa_arena *scratch = sa_arena_new();
+    const struct sa_json_strings required = controls(spec, security, scratch);
+    for (size_t i = 0; i < spec->env.count; i++) {
+        const char *pair =
+            sa_arena_printf(scratch, "%s=%s", spec->env.items[i].key, spec->env.items[i].value);
+        sa_fields_add_text(&s->setup, SA_SETUP_ENV, pair);
+    }
+    keep_required(s, &required);
+    print_object(s, spec, security, &object);
+    sa_pool_key(&(struct sa_pool_key){.runtime = spec->runtime,
+                                      .profile = "",
+                                      .digest = security->profile,
+                                      .level = spec->level,
+                                      .resources = &spec->resources},
+                key);
+    const struct sa_claim_ask ask = {.namespace_ = SA_NAMESPACE_DEFAULT,
+                                     .name = s->id,
+                                     .tenant = s->owner.key_name,
+                                     .key = key,
+                                     .warm = spec->warm,
+                                     .manifest = object.data,
+                                     .length = object.length,
+                                     .fits = fits};
+    sa_sandbox_step(s, SA_EVENT_SUBMITTED);
+    s->claim = sa_claim_start(s->all->claims, &ask, on_claimed, s);
     sa_arena_free(scratch);
 }
+
+/* ---- what is refused at once ---- */
 
 static int check_controls(const struct sa_json_strings *required, struct sa_error *err)
 {
@@ -135,9 +185,6 @@ int sa_sandbox_check_create(const struct sa_sandboxes *all, const struct sa_sand
                            "env: %zu bytes in all, at most 32768 can be delivered", env_bytes);
     if (check_controls(&spec->required_controls, err) < 0)
         return -1;
-    if (spec->warm == SA_WARM_REQUIRE)
-        return sa_error_at(err, SA_EUNAVAILABLE, "warm",
-                           "no warm sandbox is ready; use \"prefer\" to accept a cold start");
     if (all->stopping)
         return sa_error_set(err, SA_EUNAVAILABLE, "the server is shutting down");
     if (all->count >= all->max_running)

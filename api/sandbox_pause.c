@@ -75,7 +75,7 @@ static void release_clock(struct sa_sandbox *s)
 static void ask_node(struct sa_sandbox *s, enum sa_node_type type, sa_node_reply_cb done)
 {
     sa_autobuf body = SA_BUF_INIT;
-    sa_fields_add_text(&body, SA_NODE_ID, s->id);
+    sa_fields_add_text(&body, SA_NODE_ID, s->pod);
     sa_node_call(s->all->node, type, &body, done, s);
 }
 
@@ -222,11 +222,14 @@ int sa_sandbox_resume(struct sa_sandbox *s, sa_sandbox_done done, void *user, st
 int sa_sandbox_use(struct sa_sandbox *s, struct sa_error *err)
 {
     bool running = s->phase == SA_PHASE_RUNNING && s->conn;
+    if (s->phase == SA_PHASE_RUNNING && !s->conn)
+        return sa_error_set(err, SA_EUNAVAILABLE,
+                            "the sandbox cannot be reached right now; try again");
     if (running && s->pausing == PAUSE_NOT)
         return 0;
     if (!running && s->phase != SA_PHASE_PAUSED)
         return sa_error_set(err, SA_ECONFLICT, "the sandbox is %s, not Running",
-                            s->phase == SA_PHASE_RUNNING ? "ending" : sa_phase_name(s->phase));
+                            sa_phase_name(s->phase));
     if (s->pause_wanted && !s->pause_if_idle && !s->spec.lifecycle.resume_on_use)
         return sa_error_set(err, SA_ECONFLICT,
                             "the sandbox is Paused; POST /api/v1/sandboxes/%s/resume first, or set "
@@ -238,5 +241,9 @@ int sa_sandbox_use(struct sa_sandbox *s, struct sa_error *err)
 
 struct sa_runtime_conn *sa_sandbox_conn(struct sa_sandbox *s, struct sa_error *err)
 {
-    return sa_sandbox_use(s, err) < 0 ? NULL : s->conn;
+    if (sa_sandbox_use(s, err) < 0)
+        return NULL;
+    if (!s->conn) /* it thaws, and is connected to after */
+        sa_error_set(err, SA_EUNAVAILABLE, "the sandbox is being resumed; try again");
+    return s->conn;
 }

@@ -31,12 +31,10 @@ enum pausing {
     PAUSE_THAWING,
 };
 
-/* A create that the node has not answered yet (sandbox_create.c). */
-struct submission {
-    struct sa_buf body; /* may hold secrets */
-    sa_node_reply_cb done;
-    struct sa_security_call *again; /* the node had forgotten the profile */
-    bool tried_again;
+/* What was published of it in its object. */
+struct published {
+    int64_t expires_ms, paused_ms;
+    bool delivered;
 };
 
 struct sa_sandbox {
@@ -58,8 +56,20 @@ struct sa_sandbox {
     int64_t created_ms, ready_ms, expires_ms, ended_ms; /* wall */
     int64_t created_us;                                 /* monotonic */
     struct waiter *creators, *deleters, *pausers, *resumers;
-    struct sa_runtime_conn *conn;
-    uv_timer_t timer; /* the deadline of the creation, or of the node's word on its end */
+    struct sa_claim_call *claim;     /* under way */
+    bool object;                     /* there is a Sandbox object of it */
+    bool warm;                       /* from a pool */
+    struct sa_json_strings required; /* controls */
+    char pod[SA_ID_BYTES];           /* "": none yet */
+    struct sa_agent_user user;       /* of the pod, while it has one */
+    bool attached;
+    bool adopted;        /* made of an object that was there */
+    struct sa_buf setup; /* what is personal, until it is delivered: may hold secrets */
+    bool delivered;
+    struct sa_runtime_conn *conn; /* the agent's; NULL: not to be had now */
+    struct published published;
+    struct sa_objects_call *publishing;
+    uv_timer_t timer; /* the deadline of the creation, or of the runtime's clock */
     uv_timer_t clock; /* the first of `timers` */
     int open_handles;
     struct sa_sandbox_timer *timers; /* by due_ms */
@@ -81,19 +91,31 @@ struct sa_sandbox {
     char *settings_json;
     uint64_t revision; /* of the settings */
     int64_t oom_kills;
-    struct submission submission;
     struct event *events;
     size_t event_count;
     int64_t last_seq;
 };
 
+/* Its session is over, and its object on the way out. */
+struct parting {
+    UT_hash_handle hh;
+    char id[SA_ID_BYTES];
+};
+
 struct sa_sandboxes {
     uv_loop_t *loop;
     struct sa_store *store;
+    struct sa_objects *objects;
+    const struct sa_caches *caches;
+    struct sa_claims *claims;
+    struct sa_agent *agent;
     struct sa_node_client *node;
-    void (*node_asked)(void *user, const struct sa_error *err); /* NULL: nobody asks */
-    void *node_asked_user;
     struct sa_security *security;
+    const char *instance;
+    struct sa_informer_handler handler;
+    struct parting *parting;
+    struct adoption *adoptions; /* events of theirs are being read */
+    struct recovery *recovery;  /* sandbox_recover.c */
     struct sa_sandbox *by_id, *list;
     size_t count, max_running;
     uint64_t last_sequence;
@@ -104,10 +126,9 @@ struct sa_sandboxes {
     struct sa_policy *policy;
     int64_t (*running_in)(void *owner, const char *id);
     void (*ended)(void *owner, const char *id);
-    void (*node_lost)(void *owner);
     void *owner;
     struct sa_metric *ended_total, *security_total;
-    struct sa_series *create_seconds, *created_total, *running;
+    struct sa_series *create_warm_seconds, *create_cold_seconds, *created_total, *running;
 };
 
 /* sandbox.c */
@@ -119,13 +140,41 @@ void sa_sandbox_add_waiter(struct waiter **list, sa_sandbox_done done, void *use
 void sa_sandbox_call_waiters(struct sa_sandbox *sandbox, struct waiter **list,
                              const struct sa_error *err);
 void sa_sandbox_changed(struct sa_sandbox *sandbox);
+struct sa_sandbox *sa_sandbox_new(struct sa_sandboxes *all, const char *id,
+                                  const struct sa_sandbox_spec *spec, const struct sa_owner *owner);
 
 /* sandbox_create.c */
-/* Ask the node for it. `done` as sa_node_call, unless withdrawn. */
-void sa_sandbox_submit(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *spec,
-                       const struct sa_security_answer *security, sa_node_reply_cb done);
-/* Nothing more is sent; what was sent is not taken back. */
-void sa_sandbox_withdraw(struct sa_sandbox *sandbox);
+/* Claim a pod for it, or have one made; the object is created with it. */
+void sa_sandbox_claim(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *spec,
+                      const struct sa_security_answer *security);
+
+/* sandbox_pod.c */
+void sa_sandbox_attach(struct sa_sandbox *sandbox);
+/* Calls of it end, and nothing of the pod is heard any more. */
+void sa_sandbox_detach(struct sa_sandbox *sandbox);
+
+/* sandbox_object.c */
+void sa_sandboxes_follow(struct sa_sandboxes *all);
+void sa_sandboxes_unfollow(struct sa_sandboxes *all);
+/* Delete the object; its end comes by the informer. */
+void sa_sandbox_delete_object(struct sa_sandbox *sandbox);
+/* Its timeouts and whether it has all that is its own: written where they differ. */
+void sa_sandbox_publish(struct sa_sandbox *sandbox);
+/* Labels, annotations, timeout and lifecycle have changed from `before`. */
+void sa_sandbox_publish_settings(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *before);
+void sa_sandbox_publish_forget(struct sa_sandbox *sandbox);
+
+/* sandbox_adopt.c */
+/* A session for an object that has none, if it is to have one. */
+void sa_sandbox_adopt(struct sa_sandboxes *all, const struct sa_object *object);
+/* May this process go on with it? What another one had in its memory is lost. */
+bool sa_sandbox_adoptable(const struct sa_sandboxes *all, const struct sa_object *object);
+/* It can be reached: its timeouts go on from where they were. */
+void sa_sandbox_resume_adopted(struct sa_sandbox *sandbox);
+void sa_sandboxes_forget_adoptions(struct sa_sandboxes *all);
+
+/* sandbox_recover.c */
+void sa_sandboxes_recover_forget(struct sa_sandboxes *all);
 
 /* sandbox_clock.c */
 void sa_sandbox_clock_init(struct sa_sandbox *sandbox);
@@ -155,6 +204,8 @@ void sa_sandbox_pause_over(struct sa_sandbox *sandbox);
 /* Insert or replace the record: whole each time, as an earlier write may have failed (a full
  * disk) while the sandbox went on. */
 void sa_sandbox_record(struct sa_sandbox *sandbox);
+/* What the store has of it; before any event of its own. */
+void sa_sandbox_take_events(struct sa_sandbox *sandbox, const struct sa_store_event_page *page);
 void sa_sandbox_events_free(struct sa_sandbox *sandbox);
 void sa_sandbox_set_fixed(struct sa_sandbox *sandbox, const char *const *controls,
                           size_t control_count, const char *const *weaker, size_t weaker_count);

@@ -15,6 +15,7 @@ void sa_sandbox_set_fixed(struct sa_sandbox *sandbox, const char *const *control
     struct sa_buf text = SA_BUF_INIT;
     sa_sandbox_fixed_print(&(struct sa_sandbox_fixed){.id = sandbox->id,
                                                       .spec = &sandbox->spec,
+                                                      .warm = sandbox->warm,
                                                       .profile = sandbox->profile,
                                                       .generation = sandbox->generation,
                                                       .controls = controls,
@@ -73,6 +74,7 @@ void sa_sandbox_record(struct sa_sandbox *sandbox)
                                       .expires_ms = sandbox->expires_ms};
     if (sa_store_put_sandbox(sandbox->all->store, &record, NULL, NULL, &error) < 0)
         log_failure("sandbox not recorded", sandbox, &error);
+    sa_sandbox_publish(sandbox);
 }
 
 static void event_free(struct sa_sandbox *sandbox, struct event *event)
@@ -103,6 +105,28 @@ static void store_event(struct sa_sandbox *sandbox, const struct event *event)
         log_failure("event not recorded", sandbox, &error);
 }
 
+static struct event *add_event(struct sa_sandbox *sandbox, const struct sa_store_event *from)
+{
+    struct event *event = sa_alloc(sizeof *event);
+    *event = (struct event){.seq = from->seq,
+                            .time_ms = from->time_ms,
+                            .count = from->count,
+                            .message = sa_strdup(from->message)};
+    snprintf(event->type, sizeof event->type, "%s", from->type);
+    snprintf(event->reason, sizeof event->reason, "%s", from->reason);
+    DL_APPEND(sandbox->events, event); /* NOLINT: utlist */
+    sandbox->last_seq = from->seq;
+    if (++sandbox->event_count > EVENTS_KEPT)
+        event_free(sandbox, sandbox->events);
+    return event; /* NOLINT: the oldest was freed, not this one */
+}
+
+void sa_sandbox_take_events(struct sa_sandbox *sandbox, const struct sa_store_event_page *page)
+{
+    for (size_t i = 0; i < page->count; i++)
+        add_event(sandbox, &page->items[i]);
+}
+
 void sa_sandbox_event(struct sa_sandbox *sandbox, const char *type, const char *reason,
                       const char *message, int64_t count)
 {
@@ -115,17 +139,12 @@ void sa_sandbox_event(struct sa_sandbox *sandbox, const char *type, const char *
         sa_sandbox_changed(sandbox);
         return;
     }
-    struct event *event = sa_alloc(sizeof *event);
-    *event = (struct event){.seq = ++sandbox->last_seq,
-                            .time_ms = sa_wall_ms(),
-                            .count = count,
-                            .message = sa_strdup(message)};
-    snprintf(event->type, sizeof event->type, "%s", type);
-    snprintf(event->reason, sizeof event->reason, "%s", reason);
-    DL_APPEND(sandbox->events, event); /* NOLINT: utlist */
-    if (++sandbox->event_count > EVENTS_KEPT)
-        event_free(sandbox, sandbox->events);
-    store_event(sandbox, event); /* NOLINT: the oldest was freed, not this one */
+    store_event(sandbox, add_event(sandbox, &(struct sa_store_event){.seq = sandbox->last_seq + 1,
+                                                                     .time_ms = sa_wall_ms(),
+                                                                     .type = type,
+                                                                     .reason = reason,
+                                                                     .message = message,
+                                                                     .count = count}));
     sa_sandbox_changed(sandbox);
 }
 

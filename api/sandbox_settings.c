@@ -124,7 +124,12 @@ int sa_sandbox_update(struct sa_sandbox *s, const struct sa_sandbox_spec *next, 
                            "lifecycle: this sandbox cannot be paused: its node has no freezer "
                            "(cgroup.freezer); choose \"delete\"");
     bool idle_changed = l->idle_timeout_s != s->spec.lifecycle.idle_timeout_s;
+    const struct sa_sandbox_spec before = s->spec;
+    struct sa_arena *settings = s->settings;
+    s->settings = NULL; /* until the difference is told */
     copy_settings(s, next);
+    sa_sandbox_publish_settings(s, &before);
+    sa_arena_free(settings);
     s->revision++;
     if (timeout_anew && s->phase == SA_PHASE_PAUSED) {
         s->expired = true; /* it begins with the resume */

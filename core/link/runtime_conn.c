@@ -287,6 +287,29 @@ void sa_runtime_conn_free(struct sa_runtime_conn *conn, const char *why)
     }
 }
 
+static struct sa_call *first_wanted(struct sa_runtime_conn *conn)
+{
+    struct sa_call *call = conn->calls;
+    while (call && !call->events)
+        call = call->next;
+    return call;
+}
+
+void sa_runtime_conn_end_calls(struct sa_runtime_conn *conn, const char *why)
+{
+    struct sa_error error;
+    struct sa_fields none;
+    struct sa_call *call;
+    sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox ended: %s", why);
+    sa_fields_init(&none, "", 0);
+    while ((call = first_wanted(conn))) {
+        const struct sa_call_events *events = call->events;
+        void *user = call->user;
+        sa_call_abandon(call); /* what still comes of it is nobody's */
+        events->ended(user, &error, &none);
+    }
+}
+
 struct sa_call *sa_call_open(struct sa_runtime_conn *conn, enum sa_link_method method,
                              const struct sa_buf *body, const struct sa_call_events *events,
                              void *user, struct sa_error *err)

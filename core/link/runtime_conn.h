@@ -37,6 +37,8 @@ struct sa_runtime_conn *sa_runtime_conn_new(uv_loop_t *loop, int fd,
                                             void *owner);
 /* Open calls end with SA_EUNAVAILABLE and `why` first. NULL is allowed. */
 void sa_runtime_conn_free(struct sa_runtime_conn *conn, const char *why);
+/* Open calls are canceled and end with SA_EUNAVAILABLE and `why`; the connection stays. */
+void sa_runtime_conn_end_calls(struct sa_runtime_conn *conn, const char *why);
 
 /* NULL and SA_EUNAVAILABLE when the link is not ready, lost, or full. */
 struct sa_call *sa_call_open(struct sa_runtime_conn *conn, enum sa_link_method method,

@@ -36,7 +36,7 @@ void sa_sandbox_fixed_print(const struct sa_sandbox_fixed *fixed, struct sa_buf 
     sa_json_put_string(&w, "name", fixed->spec->name ? fixed->spec->name : fixed->id);
     sa_json_put_string(&w, "namespace", "default");
     sa_json_put_string(&w, "securityLevel", sa_security_level_name(fixed->spec->level));
-    sa_json_put_string(&w, "start", "cold");
+    sa_json_put_string(&w, "start", fixed->warm ? "warm" : "cold");
     put_resources(&w, &fixed->spec->resources);
     if (fixed->profile) {
         sa_json_put_object(&w, "securityProfile");

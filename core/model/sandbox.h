@@ -92,6 +92,7 @@ int sa_timeout_decode(const char *body, size_t length, struct sa_arena *arena, i
 struct sa_sandbox_fixed {
     const char *id; /* the name, where the spec has none */
     const struct sa_sandbox_spec *spec;
+    bool warm;           /* it came from a warm pool */
     const char *profile; /* digest of the security context; NULL: not known yet */
     uint64_t generation; /* of the rules that decided it */
     const char *const *controls;

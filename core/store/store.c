@@ -55,7 +55,8 @@ static void on_async(uv_async_t *async)
 
 /* ---- after a crash ---- */
 
-/* Whoever opens the store holds no sandbox yet: what seems to live is what a crash left. */
+/* Whoever opens the store runs nothing yet: executions that seem to run are what a crash left. The
+ * sandboxes themselves may live on. */
 static int close_leftovers(struct sa_store *store, struct sa_error *err)
 {
     sa_autofree char *sql = sa_printf(
@@ -63,15 +64,12 @@ static int close_leftovers(struct sa_store *store, struct sa_error *err)
         "INSERT INTO events(sandbox, seq, time_ms, type, reason, message, count)"
         " SELECT id, 1 + coalesce((SELECT max(seq) FROM events WHERE sandbox=sandboxes.id), 0),"
         " %lld, 'Warning', 'ControlPlaneRestarted',"
-        " 'the control plane stopped while the sandbox was running', 1"
+        " 'the control plane stopped while the sandbox was running; what ran in it was ended', 1"
         " FROM sandboxes WHERE phase NOT IN ('Terminated','Failed');"
         "UPDATE executions SET status='failed', reason='ControlPlaneRestarted'"
         " WHERE status NOT IN ('exited','signaled','timeout','oom','canceled','failed');"
-        "UPDATE sandboxes SET phase='Failed', reason='ControlPlaneRestarted',"
-        " message='the control plane stopped while the sandbox was running', ended_ms=%lld"
-        " WHERE phase NOT IN ('Terminated','Failed');"
         "COMMIT",
-        (long long)store->options.wall_ms(), (long long)store->options.wall_ms());
+        (long long)store->options.wall_ms());
     if (sa_database_exec(store->db.writer, sql, err) == 0)
         return 0;
     if (!sqlite3_get_autocommit(store->db.writer))

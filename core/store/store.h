@@ -47,8 +47,9 @@ struct sa_store_options {     /* zeroes: the defaults */
 
 /*
  * Open or create DATA_DIR/secureagent.db (0600; DATA_DIR is made, 0700, where its parent exists),
- * migrate it, and close what a crash left open: sandboxes that had not ended become Failed and
- * their executions "failed", with the reason ControlPlaneRestarted and an event. Blocks. Errors
+ * migrate it, and close what a crash left open: executions that had not ended become "failed", with
+ * the reason ControlPlaneRestarted, and their sandboxes get an event. Whether those live is the
+ * caller's to find out. Blocks. Errors
  * (path names the file, message what to do):
  *   SA_ECONFLICT    EWOULDBLOCK another process has the data directory open (its pid is named)
  *                   ENOTSUP     the file's schema is newer than this program

@@ -245,9 +245,9 @@ static const char *node_of(const struct sa_object *object)
 }
 
 const struct sa_kind_field sa_selectable_sandbox[] = {{"spec.runtime", runtime_of},
-                                                  {"status.phase", phase_of},
-                                                  {"status.nodeName", node_of},
-                                                  {NULL, NULL}};
+                                                      {"status.phase", phase_of},
+                                                      {"status.nodeName", node_of},
+                                                      {NULL, NULL}};
 
 SA_KIND_FUNCTIONS(&sa_schema_sandbox, &sa_schema_sandbox_status)
 

@@ -1,4 +1,4 @@
-#include "api/conditions.h"
+#include "api/preconditions.h"
 
 #include "link/methods.h"
 
@@ -97,39 +97,40 @@ static int64_t date(const struct sa_http_request *request, const char *name)
     return text ? sa_http_date_parse(text) : SA_NO_TIME;
 }
 
-void sa_conditions_read(struct sa_http_request *request, struct sa_conditions *out)
+void sa_preconditions_read(struct sa_http_request *request, struct sa_preconditions *out)
 {
-    *out = (struct sa_conditions){.if_match = joined(request, "if-match"),
-                                  .if_none_match = joined(request, "if-none-match"),
-                                  .if_range = sa_http_request_header(request, "if-range"),
-                                  .if_modified_since_s = date(request, "if-modified-since"),
-                                  .if_unmodified_since_s = date(request, "if-unmodified-since")};
+    *out = (struct sa_preconditions){.if_match = joined(request, "if-match"),
+                                     .if_none_match = joined(request, "if-none-match"),
+                                     .if_range = sa_http_request_header(request, "if-range"),
+                                     .if_modified_since_s = date(request, "if-modified-since"),
+                                     .if_unmodified_since_s = date(request, "if-unmodified-since")};
 }
 
 /* In the order of RFC 9110, 13.2.2: tags count before times. */
-enum sa_condition sa_conditions_check(const struct sa_conditions *c, const char *etag,
-                                      int64_t modified_s, struct sa_error *err)
+enum sa_precondition sa_preconditions_check(const struct sa_preconditions *c, const char *etag,
+                                            int64_t modified_s, struct sa_error *err)
 {
     if (c->if_match && !list_has(c->if_match, etag, true)) {
         sa_error_at(err, SA_ECONFLICT, "If-Match", "the file has changed: its ETag is %s now",
                     etag);
-        return SA_CONDITION_FAILED;
+        return SA_PRECONDITION_FAILED;
     }
     if (!c->if_match && c->if_unmodified_since_s != SA_NO_TIME &&
         modified_s > c->if_unmodified_since_s) {
         sa_error_at(err, SA_ECONFLICT, "If-Unmodified-Since",
                     "the file was modified after that time");
-        return SA_CONDITION_FAILED;
+        return SA_PRECONDITION_FAILED;
     }
     if (c->if_none_match)
-        return list_has(c->if_none_match, etag, false) ? SA_CONDITION_NOT_MODIFIED
-                                                       : SA_CONDITION_GO;
+        return list_has(c->if_none_match, etag, false) ? SA_PRECONDITION_NOT_MODIFIED
+                                                       : SA_PRECONDITION_GO;
     if (c->if_modified_since_s != SA_NO_TIME && modified_s <= c->if_modified_since_s)
-        return SA_CONDITION_NOT_MODIFIED;
-    return SA_CONDITION_GO;
+        return SA_PRECONDITION_NOT_MODIFIED;
+    return SA_PRECONDITION_GO;
 }
 
-bool sa_conditions_allow_range(const struct sa_conditions *c, const char *etag, int64_t modified_s)
+bool sa_preconditions_allow_range(const struct sa_preconditions *c, const char *etag,
+                                  int64_t modified_s)
 {
     if (!c->if_range)
         return true;
@@ -153,7 +154,7 @@ static void add_list(struct sa_buf *body, uint16_t tag, const char *list, bool s
         sa_fields_add_text(body, tag, "-");
 }
 
-void sa_conditions_add(const struct sa_conditions *c, struct sa_buf *body)
+void sa_preconditions_add(const struct sa_preconditions *c, struct sa_buf *body)
 {
     if (c->if_match)
         add_list(body, SA_FILE_IF_MATCH, c->if_match, true);

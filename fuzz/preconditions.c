@@ -3,7 +3,7 @@
  * asked of, a date that is taken is read again from how it is written, a list of tags comes to an
  * end within its text, and what the runtime is told of a condition is sound.
  */
-#include "api/conditions.h"
+#include "api/preconditions.h"
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -56,7 +56,7 @@ static void try_tags(const char *text)
 
 static void try_conditions(const char *text)
 {
-    const struct sa_conditions conditions = {.if_match = text,
+    const struct sa_preconditions conditions = {.if_match = text,
                                              .if_none_match = text,
                                              .if_range = text,
                                              .if_modified_since_s = SA_NO_TIME,
@@ -66,9 +66,9 @@ static void try_conditions(const char *text)
     struct sa_field field;
     struct sa_error err;
     int rc;
-    sa_conditions_check(&conditions, "\"1-2\"", 1000, &err);
-    sa_conditions_allow_range(&conditions, "\"1-2\"", 1000);
-    sa_conditions_add(&conditions, &body);
+    sa_preconditions_check(&conditions, "\"1-2\"", 1000, &err);
+    sa_preconditions_allow_range(&conditions, "\"1-2\"", 1000);
+    sa_preconditions_add(&conditions, &body);
     sa_fields_init(&fields, body.data, body.length);
     while ((rc = sa_fields_next(&fields, &field, &err)) > 0)
         require(field.length <= 60);

@@ -1,5 +1,5 @@
 /* Conditions, dates, ranges and dispositions: pure functions over header texts. */
-#include "api/conditions.h"
+#include "api/preconditions.h"
 #include "api/files_type.h"
 
 #include <setjmp.h>
@@ -113,31 +113,31 @@ static void test_lists(void **state)
 static void test_checks(void **state)
 {
     struct sa_error err;
-    const struct sa_conditions none = {.if_modified_since_s = SA_NO_TIME,
+    const struct sa_preconditions none = {.if_modified_since_s = SA_NO_TIME,
                                        .if_unmodified_since_s = SA_NO_TIME};
-    struct sa_conditions c = none;
+    struct sa_preconditions c = none;
     (void)state;
-    assert_int_equal(sa_conditions_check(&c, "\"a\"", 5, &err), SA_CONDITION_GO);
+    assert_int_equal(sa_preconditions_check(&c, "\"a\"", 5, &err), SA_PRECONDITION_GO);
     c.if_match = "W/\"a\"";
-    assert_int_equal(sa_conditions_check(&c, "\"a\"", 5, &err), SA_CONDITION_FAILED);
+    assert_int_equal(sa_preconditions_check(&c, "\"a\"", 5, &err), SA_PRECONDITION_FAILED);
     c.if_match = "\"b\",\"a\"";
     c.if_unmodified_since_s = 1; /* does not count beside If-Match */
-    assert_int_equal(sa_conditions_check(&c, "\"a\"", 5, &err), SA_CONDITION_GO);
+    assert_int_equal(sa_preconditions_check(&c, "\"a\"", 5, &err), SA_PRECONDITION_GO);
     c = none;
     c.if_none_match = "W/\"a\"";
-    assert_int_equal(sa_conditions_check(&c, "\"a\"", 5, &err), SA_CONDITION_NOT_MODIFIED);
+    assert_int_equal(sa_preconditions_check(&c, "\"a\"", 5, &err), SA_PRECONDITION_NOT_MODIFIED);
     c.if_none_match = "\"ab\"";
     c.if_modified_since_s = 9; /* does not count beside If-None-Match */
-    assert_int_equal(sa_conditions_check(&c, "\"a\"", 5, &err), SA_CONDITION_GO);
+    assert_int_equal(sa_preconditions_check(&c, "\"a\"", 5, &err), SA_PRECONDITION_GO);
     c = none;
     c.if_range = "\"a\"";
-    assert_true(sa_conditions_allow_range(&c, "\"a\"", 5));
-    assert_false(sa_conditions_allow_range(&c, "\"b\"", 5));
+    assert_true(sa_preconditions_allow_range(&c, "\"a\"", 5));
+    assert_false(sa_preconditions_allow_range(&c, "\"b\"", 5));
     c.if_range = "W/\"a\"";
-    assert_false(sa_conditions_allow_range(&c, "\"a\"", 5));
+    assert_false(sa_preconditions_allow_range(&c, "\"a\"", 5));
     c.if_range = "Thu, 01 Jan 1970 00:00:05 GMT";
-    assert_true(sa_conditions_allow_range(&c, "\"a\"", 5));
-    assert_false(sa_conditions_allow_range(&c, "\"a\"", 6));
+    assert_true(sa_preconditions_allow_range(&c, "\"a\"", 5));
+    assert_false(sa_preconditions_allow_range(&c, "\"a\"", 6));
 }
 
 static void test_names(void **state)

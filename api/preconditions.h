@@ -2,31 +2,32 @@
  * Conditional and range requests: RFC 9110, sections 8.8 (validators), 13 (preconditions) and 14
  * (ranges). Pure functions over header texts.
  */
-#ifndef SA_API_CONDITIONS_H
-#define SA_API_CONDITIONS_H
+#ifndef SA_API_PRECONDITIONS_H
+#define SA_API_PRECONDITIONS_H
 
 #include "http/http.h"
 #include "link/fields.h"
 
-struct sa_conditions {
+struct sa_preconditions {
     /* Texts as they came, lists joined by commas; NULL: not given. */
     const char *if_match, *if_none_match, *if_range;
     int64_t if_modified_since_s, if_unmodified_since_s; /* SA_NO_TIME: not given, or no date */
 };
 #define SA_NO_TIME INT64_MIN
 
-void sa_conditions_read(struct sa_http_request *request, struct sa_conditions *out);
+void sa_preconditions_read(struct sa_http_request *request, struct sa_preconditions *out);
 
-enum sa_condition { SA_CONDITION_GO, SA_CONDITION_NOT_MODIFIED, SA_CONDITION_FAILED };
+enum sa_precondition { SA_PRECONDITION_GO, SA_PRECONDITION_NOT_MODIFIED, SA_PRECONDITION_FAILED };
 /* For GET and HEAD of what has this (strong, quoted) ETag and time: go on, 304, or 412 with `err`
  * saying which header it was. */
-enum sa_condition sa_conditions_check(const struct sa_conditions *conditions, const char *etag,
-                                      int64_t modified_s, struct sa_error *err);
+enum sa_precondition sa_preconditions_check(const struct sa_preconditions *conditions,
+                                            const char *etag, int64_t modified_s,
+                                            struct sa_error *err);
 /* If-Range allows a range, or is absent. */
-bool sa_conditions_allow_range(const struct sa_conditions *conditions, const char *etag,
-                               int64_t modified_s);
+bool sa_preconditions_allow_range(const struct sa_preconditions *conditions, const char *etag,
+                                  int64_t modified_s);
 /* The conditions of a write, for the runtime to check when it replaces: SA_FILE_IF_* fields. */
-void sa_conditions_add(const struct sa_conditions *conditions, struct sa_buf *body);
+void sa_preconditions_add(const struct sa_preconditions *conditions, struct sa_buf *body);
 
 /* The next member of a list of entity tags: 1, 0 at the end, -1 when the list is malformed. */
 struct sa_etag {

@@ -1,0 +1,127 @@
+"""kill -9 of the parts of a server: sandboxes, their files and what they were given outlive it."""
+import contextlib
+import os
+import signal
+import time
+
+import pytest
+
+from tests.helpers import server as servers
+from tests.helpers.client import Api, wait_until
+
+
+@pytest.fixture
+def own():
+    one = servers.start_server()
+    api = Api(one.url, one.key)
+    yield one, api
+    api.close()
+    one.stop()
+    one.discard()
+
+
+def serves(server):
+    with contextlib.closing(Api(server.url, server.key)) as api:
+        try:
+            return api.request("GET", "/readyz", timeout=60).status_code == 200
+        except OSError:
+            return False
+
+
+def kill(server, *programs):
+    pids = [server.pid_of(program) for program in programs]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_until("them to be gone", lambda: not any(map(servers.is_alive, pids)), timeout=60)
+    wait_until("the server to serve", lambda: serves(server), timeout=90)
+
+
+def reached(api, sandbox):
+    """Its answer to a command, once it can be reached."""
+    return wait_until("it to answer", lambda: (
+        a := api.request("POST", f"/api/v1/sandboxes/{sandbox}/execute", json={"command": "echo $NAME; cat /workspace/a"})
+    ).status_code == 200 and a.json()["stdout"], timeout=60)
+
+
+VICTIMS = [["agent-api"], ["sandbox-node"], ["agent-api", "sandbox-node"]]
+
+
+@pytest.mark.parametrize("victims", VICTIMS, ids=lambda v: "+".join(v))
+def test_a_sandbox_outlives_them(own, victims):
+    server, api = own
+    made = api.create("bash", env={"NAME": "kept"}, labels={"a": "b"}, timeout=1200, annotations={"note": "mine"}, name="box")
+    box = made["id"]
+    api.put(box, "/workspace/a", b"as it was")
+    first = api.execute(box, command="true")["id"]
+    seen = [e["seq"] for e in api.events(box)]
+    kill(server, *victims)
+    api = Api(server.url, server.key)
+    assert reached(api, box) == "kept\nas it was"
+    now = api.describe(box)
+    same = ["id", "name", "labels", "annotations", "timeout", "resources", "controls", "createdAt", "securityProfile", "start"]
+    assert {k: now[k] for k in same} == {k: made[k] for k in same}
+    assert now["phase"] == "Running" and now["expiresAt"] <= made["expiresAt"][:-5] + "99.999Z"
+    assert api.get(f"/api/v1/sandboxes/{box}/executions/{first}").json()["status"] == "exited"
+    after = [e["seq"] for e in api.events(box)]
+    assert after[:len(seen)] == seen and after == sorted(set(after))
+    assert [b["id"] for b in api.get("/api/v1/sandboxes").json()["items"]] == [box]
+    api.delete(box)
+    api.close()
+
+
+def test_what_ran_is_ended_and_said(own):
+    server, api = own
+    box = api.create("bash")["id"]
+    running = api.request("POST", f"/api/v1/sandboxes/{box}/execute", json={"command": "sleep 1000", "background": True}).json()
+    kill(server, "agent-api")
+    api = Api(server.url, server.key)
+    api.put(box, "/workspace/a", b"")
+    assert reached(api, box) == "\n"
+    record = api.get(f"/api/v1/sandboxes/{box}/executions/{running['id']}").json()
+    assert record["status"] == "failed" and record["reason"] == "ControlPlaneRestarted", record
+    assert "sleep" not in api.sh(box, "cat /proc/[0-9]*/comm")
+    assert any(e["reason"] == "ControlPlaneRestarted" for e in api.events(box))
+    api.delete(box)
+    api.close()
+
+
+def test_timeouts_go_on(own):
+    """Counted from where they were: a restart neither ends nor prolongs."""
+    server, api = own
+    box = api.create("bash", timeout=20)["id"]
+    began = time.monotonic()
+    kill(server, "agent-api")
+    api = Api(server.url, server.key)
+    wait_until("its end", lambda: api.describe(box)["phase"] == "Terminated", timeout=90)
+    assert api.describe(box)["reason"] == "TimedOut" and time.monotonic() - began >= 19
+    api.close()
+
+
+def test_settings_that_were_changed_are_kept(own):
+    server, api = own
+    box = api.create("bash", labels={"a": "1", "b": "2"})["id"]
+    changed = api.request("PATCH", f"/api/v1/sandboxes/{box}", json={"labels": {"a": None, "c": "3"}, "timeout": 777}).json()
+    wait_until("them to be written", lambda: True)
+    time.sleep(0.5)
+    kill(server, "agent-api")
+    with contextlib.closing(Api(server.url, server.key)) as api:
+        now = api.describe(box)
+        assert now["labels"] == changed["labels"] == {"b": "2", "c": "3"} and now["timeout"] == 777
+        api.delete(box)
+
+
+def test_everything_is_killed_and_started_again(own):
+    server, api = own
+    box = api.create("bash", env={"NAME": "kept"})["id"]
+    api.put(box, "/workspace/a", b"still there")
+    api.close()
+    server.kill()
+    again = servers.start_server(data_dir=server.data_dir)
+    try:
+        with contextlib.closing(Api(again.url, again.key)) as api:
+            assert reached(api, box) == "kept\nstill there"
+            api.delete(box)
+    finally:
+        status = again.stop()
+        again.discard()
+    assert status == 0
