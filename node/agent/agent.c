@@ -26,6 +26,9 @@ struct sa_agent *sa_agent_start(const struct sa_agent_options *options)
     struct sa_agent *agent = sa_alloc(sizeof *agent);
     agent->options = *options;
     agent->name = sa_strdup(options->name);
+    agent->lengths_ms[SA_AGENT_START_TIMER] = 30 * 1000;
+    agent->lengths_ms[SA_AGENT_GRACE_TIMER] = 500;
+    agent->lengths_ms[SA_AGENT_ATTACH_TIMER] = 10 * 1000;
     start_handles(agent);
     sa_agent_make_series(agent);
     agent->handler.changed = sa_agent_on_changed;

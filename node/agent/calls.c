@@ -215,8 +215,8 @@ static void on_destroyed(void *user, struct sa_node_reply *reply)
 void sa_agent_destroy(struct sa_agent_pod *pod)
 {
     sa_autobuf body = SA_BUF_INIT;
-    if (!sa_node_client_is_open(pod->agent->options.node))
-        return; /* it is told when it is back */
+    if (!pod->agent->adopted)
+        return; /* what the node has is destroyed when it has said so */
     sa_failpoint("agent.destroy");
     sa_fields_add_text(&body, SA_NODE_ID, pod->name);
     sa_node_call(pod->agent->options.node, SA_NODE_DESTROY, &body, on_destroyed, pod);

@@ -63,9 +63,12 @@ void sa_agent_take_facts(struct sa_agent_pod *pod, struct sa_fields fields)
         read_texts(fact);
         HASH_ADD_KEYPTR(hh, agent->facts, fact->key.data, fact->key.length, fact);
     }
+    if (fact == pod->fact)
+        return;
     fact->refs++;
     sa_agent_drop_facts(pod);
     pod->fact = fact;
+    pod->annotated = false;
 }
 
 void sa_agent_drop_facts(struct sa_agent_pod *pod)

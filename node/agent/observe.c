@@ -166,8 +166,8 @@ static void adopt(struct sa_agent *agent)
     free(agent->running);
     agent->running = NULL;
     agent->running_count = 0;
-    sa_agent_each(agent, adopt_one);
     agent->adopted = true;
+    sa_agent_each(agent, adopt_one);
     sa_agent_pump(agent);
 }
 

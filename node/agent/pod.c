@@ -84,6 +84,7 @@ static void become_ready(struct sa_agent_pod *pod)
         pod->ready_ms = sa_wall_ms();
     }
     pod->ran = true;
+    pod->severed = false;
     pod->linked_ms = sa_monotonic_ms();
 }
 
@@ -138,6 +139,7 @@ static void enter(struct sa_agent_pod *pod, enum sa_agent_state before)
         become_ready(pod);
         break;
     case SA_AGENT_SEVERED:
+        pod->severed = true;
         sa_agent_disconnect(pod, "the link was lost");
         sa_agent_start_timer(pod, SA_AGENT_GRACE_TIMER);
         break;

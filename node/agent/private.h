@@ -54,10 +54,12 @@ struct sa_agent_pod {
     enum sa_agent_state state;
     enum sa_agent_turn turn;
     bool ran;                         /* it was ready once */
+    bool severed;                     /* its link was lost, and it is not ready again */
     bool listed;                      /* the node runs it, as it has just said */
     bool profile_again, create_again; /* once each */
     bool dirty, tell;
-    bool heard; /* the cache has shown `said` */
+    bool heard;     /* the cache has shown `said` */
+    bool annotated; /* the Pod says which controls are in force */
     unsigned attaches;
     struct sa_agent_failure *failure; /* NULL while it has not failed */
     struct sa_runtime_conn *conn;
@@ -90,6 +92,7 @@ struct sa_agent {
     char (*running)[SA_ID_BYTES]; /* what it said */
     size_t running_count;
     bool adopted; /* and it was compared with the Pods */
+    int64_t lengths_ms[SA_AGENT_TIMERS];
     struct sa_agent_pod *due[SA_AGENT_TIMERS];
     struct sa_agent_pod *dirty, *tell;
     uv_timer_t timer, adopt, repair;

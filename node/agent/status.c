@@ -24,9 +24,8 @@ static enum sa_agent_word word_for(const struct sa_agent_pod *pod)
         return SA_AGENT_SAYS_READY;
     case SA_AGENT_NEW:
     case SA_AGENT_CONNECTING:
-    case SA_AGENT_SEVERED:
-    case SA_AGENT_ATTACHING:
-        return pod->ran ? SA_AGENT_SAYS_UNREADY : pod->said;
+    case SA_AGENT_ATTACHING: /* not while the node may still say that it has ended */
+        return pod->ran && pod->severed ? SA_AGENT_SAYS_UNREADY : pod->said;
     case SA_AGENT_FAILED:
         return SA_AGENT_SAYS_FAILED;
     default:
@@ -115,9 +114,18 @@ static void add_dirty(struct sa_agent_pod *pod)
     pod->dirty = true;
 }
 
+static bool has_new_controls(const struct sa_agent_pod *pod, const struct sa_object *object)
+{
+    if (pod->state != SA_AGENT_READY || !pod->fact || pod->annotation || pod->annotated || !object)
+        return false;
+    const char *there = sa_map_get(&sa_object_meta(object)->annotations, SA_POD_CONTROLS);
+    return !there || strcmp(there, pod->fact->controls) != 0;
+}
+
 void sa_agent_write_soon(struct sa_agent_pod *pod)
 {
-    if (pod->state != SA_AGENT_GONE && (word_for(pod) == pod->said || pod->status))
+    const bool news = word_for(pod) != pod->said && !pod->status;
+    if (!news && pod->state != SA_AGENT_GONE && !has_new_controls(pod, sa_agent_cached(pod)))
         return;
     add_dirty(pod);
     uv_idle_start(&pod->agent->writer, sa_agent_on_writer);
@@ -155,7 +163,8 @@ static void on_annotation(void *user, const struct sa_error *err, const struct s
     struct sa_agent_pod *pod = user;
     (void)object;
     pod->annotation = NULL;
-    if (!is_final(err))
+    pod->annotated = is_final(err);
+    if (!pod->annotated)
         repair(pod);
 }
 
@@ -185,9 +194,9 @@ static struct sa_objects_call *patch(struct sa_agent_pod *pod, const struct sa_o
 static void write_annotation(struct sa_agent_pod *pod, const struct sa_object *object)
 {
     sa_autobuf json = SA_BUF_INIT;
-    const char *there = sa_map_get(&sa_object_meta(object)->annotations, SA_POD_CONTROLS);
-    if (!pod->fact || pod->annotation || (there && strcmp(there, pod->fact->controls) == 0))
+    if (!has_new_controls(pod, object))
         return;
+    sa_failpoint("agent.controls");
     struct sa_json_w w = sa_json_w_start(&json);
     sa_json_w_begin_object(&w);
     sa_json_put_object(&w, "metadata");
@@ -249,8 +258,7 @@ static void write_one(struct sa_agent_pod *pod)
             pod->finalizer = release(pod, object, pod->agent, on_finalizer);
         return;
     }
-    if (pod->state == SA_AGENT_READY)
-        write_annotation(pod, object);
+    write_annotation(pod, object);
     write_status(pod, object);
 }
 

@@ -4,9 +4,6 @@
 
 #include "base/clock.h"
 
-static const int64_t lengths_ms[SA_AGENT_TIMERS] = {[SA_AGENT_START_TIMER] = 30 * 1000,
-                                                    [SA_AGENT_GRACE_TIMER] = 500,
-                                                    [SA_AGENT_ATTACH_TIMER] = 10 * 1000};
 enum { ATTACHES_MOST = 2, STEADY_MS = 60 * 1000 };
 
 static void set(struct sa_agent *agent)
@@ -36,7 +33,7 @@ void sa_agent_start_timer(struct sa_agent_pod *pod, enum sa_agent_timer timer)
     struct sa_agent *agent = pod->agent;
     sa_agent_stop_timer(pod);
     pod->timer = timer;
-    pod->due_ms = sa_monotonic_ms() + lengths_ms[timer];
+    pod->due_ms = sa_monotonic_ms() + agent->lengths_ms[timer];
     DL_APPEND2(agent->due[timer], pod, prev_due, next_due);
     if (agent->due[timer] == pod)
         set(agent);
@@ -55,7 +52,7 @@ static void late(struct sa_agent_pod *pod, enum sa_agent_timer timer)
     struct sa_error error;
     if (timer == SA_AGENT_START_TIMER) {
         sa_error_set(&error, SA_ETIMEOUT, "the sandbox was not ready within %lld s",
-                     (long long)lengths_ms[timer] / 1000);
+                     (long long)pod->agent->lengths_ms[timer] / 1000);
         sa_agent_fail(pod, SA_AGENT_LATE, "StartTimeout", &error);
     } else if (timer == SA_AGENT_GRACE_TIMER && may_attach(pod)) {
         sa_agent_step(pod, SA_AGENT_RETRY);

@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "claim/pod_manifest.h"
 #include "kinds/names.h"
 #include "kinds/resources.h"
 #include "loop/loop.h"
@@ -72,7 +73,7 @@ static bool is_synced(void *user)
     return sa_caches_synced(user);
 }
 
-int world_setup_store(void **state)
+static void make_store(void **state)
 {
     const struct sa_kind *kinds[] = {sa_resource_sandbox.kind,
                                      sa_resource_sandbox_profile.kind,
@@ -93,9 +94,21 @@ int world_setup_store(void **state)
     w->objects =
         sa_embedded_open(&(struct sa_embedded_options){.loop = w->loop, .kinds = kinds}, NULL);
     assert_non_null(w->objects);
-    sa_caches_start(&w->caches, w->loop, w->objects);
-    wait_until(w, is_synced, &w->caches, "the caches");
+    w->written = w->objects;
     *state = w;
+}
+
+static void start_caches(struct world *w, struct sa_objects *watched)
+{
+    sa_caches_start(&w->caches, w->loop, watched);
+    wait_until(w, is_synced, &w->caches, "the caches");
+}
+
+int world_setup_store(void **state)
+{
+    make_store(state);
+    struct world *w = *state;
+    start_caches(w, w->objects);
     return 0;
 }
 
@@ -137,15 +150,25 @@ static bool is_ready(void *user)
     return sa_agent_ready(user);
 }
 
-void world_start_agent(struct world *w)
+void world_begin_agent(struct world *w)
 {
     w->agent = sa_agent_start(&(struct sa_agent_options){.loop = w->loop,
-                                                         .objects = w->objects,
+                                                         .objects = w->written,
                                                          .caches = &w->caches,
                                                          .node = w->client,
                                                          .metrics = w->metrics,
                                                          .name = SA_AGENT_NODE});
+}
+
+void wait_agent(struct world *w)
+{
     wait_until(w, is_ready, w->agent, "the agent");
+}
+
+void world_start_agent(struct world *w)
+{
+    world_begin_agent(w);
+    wait_agent(w);
 }
 
 void world_stop_agent(struct world *w)
@@ -154,12 +177,28 @@ void world_stop_agent(struct world *w)
     w->agent = NULL;
 }
 
+static void start_all(struct world *w)
+{
+    world_start_node(w);
+    world_connect(w);
+    world_start_agent(w);
+}
+
 int world_setup(void **state)
 {
     world_setup_store(state);
-    world_start_node(*state);
-    world_connect(*state);
-    world_start_agent(*state);
+    start_all(*state);
+    return 0;
+}
+
+int world_setup_faulty(void **state)
+{
+    static unsigned seed = 1;
+    make_store(state);
+    struct world *w = *state;
+    faulty_init(&w->faulty, w->objects, w->loop, seed++);
+    start_caches(w, &w->faulty.base);
+    start_all(w);
     return 0;
 }
 
@@ -223,11 +262,13 @@ static void settle(struct world *w, struct answer *answer)
         fail_msg("%s", answer->err.message);
 }
 
-void pod_create(struct world *w, const char *name, bool warm, const char *profile)
+void pod_create_in(struct world *w, const char *namespace_, const char *name, bool warm,
+                   const char *profile)
 {
     struct answer answer = {.done = false};
     sa_autofree char *json = sa_printf(
-        "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"%s\",\"finalizers\":"
+        "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"namespace\":\"%s\",\"name\":\"%"
+        "s\",\"finalizers\":"
         "[\"%s\"],\"labels\":{\"%s\":\"%s\"},\"annotations\":{\"secureagent.dev/language\":"
         "\"bash\",\"secureagent.dev/pids\":\"48\",\"secureagent.dev/inodes\":\"1000\","
         "\"secureagent.dev/security-profile\":\"%s\"}},\"spec\":{\"nodeName\":\"local\","
@@ -235,17 +276,29 @@ void pod_create(struct world *w, const char *name, bool warm, const char *profil
         "\"PATH\",\"value\":\"/usr/bin:/bin\"},{\"name\":\"FROM_POD\",\"value\":\"yes\"}],"
         "\"resources\":{\"limits\":{\"cpu\":\"1\",\"memory\":\"64Mi\",\"ephemeral-storage\":"
         "\"16Mi\"}}}]}}",
-        name, SA_FINALIZER_NODE, warm ? SA_POD_WARM_POD : SA_POD_SANDBOX, name, profile);
+        namespace_, name, SA_FINALIZER_NODE, warm ? SA_POD_WARM_POD : SA_POD_SANDBOX, name,
+        profile);
     sa_objects_create(w->objects, &sa_kind_pod, json, strlen(json), false, on_answer, &answer);
+    settle(w, &answer);
+}
+
+void pod_create(struct world *w, const char *name, bool warm, const char *profile)
+{
+    pod_create_in(w, SA_NAMESPACE_DEFAULT, name, warm, profile);
+}
+
+void pod_delete_in(struct world *w, const char *namespace_, const char *name)
+{
+    struct answer answer = {.done = false};
+    sa_objects_delete(w->objects, &sa_kind_pod,
+                      &(struct sa_objects_delete){.namespace_ = namespace_, .name = name},
+                      on_answer, &answer);
     settle(w, &answer);
 }
 
 void pod_delete(struct world *w, const char *name)
 {
-    struct answer answer = {.done = false};
-    sa_objects_delete(w->objects, &sa_kind_pod, &(struct sa_objects_delete){.name = name},
-                      on_answer, &answer);
-    settle(w, &answer);
+    pod_delete_in(w, SA_NAMESPACE_DEFAULT, name);
 }
 
 void patch_pod(struct world *w, const char *name, enum sa_subresource part, const char *json)
@@ -261,8 +314,22 @@ void patch_pod(struct world *w, const char *name, enum sa_subresource part, cons
 const struct sa_object *pod_get(struct world *w, const char *name)
 {
     char key[64];
-    snprintf(key, sizeof key, "default/%s", name);
+    snprintf(key, sizeof key, "%s%s", strchr(name, '/') ? "" : "default/", name);
     return sa_informer_get(w->caches.pods, key);
+}
+
+const char *controls_of(struct world *w, const char *name)
+{
+    const struct sa_object *object = pod_get(w, name);
+    return object ? sa_map_get(&sa_object_meta(object)->annotations, SA_POD_CONTROLS) : NULL;
+}
+
+bool is_stored(struct world *w, const char *name)
+{
+    struct answer answer = {.done = false};
+    sa_objects_get(w->objects, &sa_kind_pod, SA_NAMESPACE_DEFAULT, name, on_answer, &answer);
+    wait_flag(w, &answer.done, "the store");
+    return !answer.err.code;
 }
 
 const struct sa_pod_status *pod_status(struct world *w, const char *name)
