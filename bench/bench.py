@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 
+import controllers
 import objects
 import policies
 import ports
@@ -213,6 +214,8 @@ def measure(quick: bool) -> dict:
         result["ports"] = ports.measure(server, folder, seconds)
         step("policy decisions")
         result["policies"] = policies.measure(quick)
+        step("controllers")
+        result["controllers"] = controllers.measure(quick)
         step("object store")
         result["objects"] = objects.measure(quick)
         step("memory with 200 idle sandboxes")
@@ -299,6 +302,7 @@ def rows(r: dict) -> list[tuple[str, str, str]]:
     ]
     out += policies.rows(r["policies"])
     out += objects.rows(r["objects"])
+    out += controllers.rows(r["controllers"])
     for name in idle:
         out.append((f"resident, idle: {name}", mb(idle[name]["Rss"]), f"{mb(idle[name]['Pss'])} proportional"))
     out.append(("resident, idle: API + node", mb(sum(idle[n]["Rss"] for n in pair)), "goal ≤ 15 MB"))

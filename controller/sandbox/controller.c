@@ -121,6 +121,11 @@ sa_sandbox_controller_start(const struct sa_controllers_options *options)
     return controller;
 }
 
+bool sa_sandbox_controller_idle(const struct sa_sandbox_controller *controller)
+{
+    return sa_workqueue_idle(controller->queue, 0);
+}
+
 void sa_sandbox_controller_stop(struct sa_sandbox_controller *controller)
 {
     if (!controller)
