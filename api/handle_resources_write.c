@@ -352,7 +352,7 @@ static void on_body(struct sa_http_request *request, const char *body, size_t le
     struct sa_error error;
     w->json = body;
     w->length = length;
-    w->body.name = w->ask.name;
+    w->body = (struct sa_resource_body){.name = w->ask.name, .whole = w->operation != PATCH};
     if (sa_query_bool(request, "lenient", &w->lenient, &error) < 0 ||
         sa_resource_body_read(body, length, sa_http_request_arena(request), &w->body, &error) < 0)
         sa_http_respond_error(request, &error);

@@ -36,6 +36,8 @@ static int read_root(struct sa_json_obj *root, struct sa_resource_body *body, st
     if (sa_json_opt_obj(root, "status", &status, NULL, err) < 0 ||
         sa_json_opt_obj(root, "metadata", &meta, &given, err) < 0)
         return -1;
+    if (body->whole && sa_json_type(root, "spec") == SA_JSON_MISSING)
+        return sa_json_fail(root, "spec", err, "expected an object");
     if (!given)
         return 0;
     if (sa_json_opt_string(&meta, "name", SA_OBJECT_NAME_MAX, &name, NULL, err) < 0 ||

@@ -58,6 +58,7 @@ void sa_resource_watches_end(struct sa_app *app);
 
 struct sa_resource_body {
     const char *name;    /* it must have; NULL: it is a create */
+    bool whole;          /* it is all of an object, no patch */
     const char *version; /* metadata.resourceVersion as sent; NULL: none */
 };
 /* Read what is asked for before anything is decoded. SA_EINVALID with the path. */

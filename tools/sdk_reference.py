@@ -26,8 +26,10 @@ PARTS = [
     ("Ports", "_sync/ports.py", ["Ports"]),
     ("Terminals", "_sync/terminal.py", ["Terminal"]),
     ("Connections and keys", "_sync/client.py", ["Client", "Keys"]),
+    ("Pools, runtimes, profiles", "_sync/resources.py", ["WarmPools", "PoolWatcher", "Runtimes", "Profiles"]),
     ("Retries", "_core/retry.py", ["RetryPolicy"]),
     ("Results", "results.py", None),
+    ("Resources", "resources.py", None),
     ("Other data", "models.py", None),
     ("Errors", "errors.py", None),
 ]

@@ -158,6 +158,14 @@ def test_required_fields(api, area):
                   json={"metadata": {"name": "bad"}, "spec": spec})
 
 
+@pytest.mark.parametrize("area", sorted(KINDS))
+def test_a_spec_is_needed(api, area):
+    without = {"metadata": {"name": "some"}}
+    api.error("POST", f"/api/v1/{area}", 400, "invalid_request", "spec", json=without)
+    api.error("POST", f"/api/v1/{area}", 400, "invalid_request", "spec", json={**without, "spec": []})
+    api.error("PUT", f"/api/v1/{area}/some", 400, "invalid_request", "spec", json=without)
+
+
 @pytest.mark.parametrize("member, value, where", [
     ("apiVersion", "v2", "apiVersion"), ("kind", "Pod", "kind"), ("kind", 5, "kind"), ("metadata", [], "metadata"),
     ("spec", "x", "spec"), ("extra", 1, "extra"),

@@ -230,7 +230,7 @@ def test_ends_when_the_server_stops(new_server):
     assert running.stop() == 0, running.log()[-3000:]
     for w in watches:
         assert w.ended.wait(60)
-        assert [e["type"] for e in w.events] == ["BOOKMARK"]
+        assert "ERROR" not in [e["type"] for e in w.events], w.events[-1]
     client.close()
 
 

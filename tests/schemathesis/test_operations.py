@@ -22,6 +22,7 @@ from tests.helpers import schema as description  # noqa: E402
 from tests.helpers.server import start_server  # noqa: E402
 
 EXAMPLES = 15
+RESOURCES = {"warmpools": {"runtime": "python", "minSize": 0}, "runtimes": {"language": "python"}, "profiles": {}}
 SECONDS = 30  # that an answer may take
 CONFORMS = [status_code_conformance, content_type_conformance, response_headers_conformance,
             response_schema_conformance]
@@ -64,6 +65,14 @@ class Client:
         assert answer.status_code in (204, 404), answer.text
 
 
+    def ensure(self, area):
+        """A resource that is there, by its name."""
+        body = {"metadata": {"name": "made-up"}, "spec": RESOURCES[area]}
+        answer = self.session.post(f"{self.url}/api/v1/{area}", json=body, timeout=SECONDS)
+        assert answer.status_code in (201, 409), answer.text
+        return "made-up"
+
+
 @pytest.fixture(scope="session")
 def client(server):
     return Client(server)
@@ -80,6 +89,12 @@ def is_sandboxes(operation):
     return operation.path.startswith("/api/v1/sandboxes/{id}")
 
 
+def area_of(operation):
+    """What kind of resource it is about, if about one that can be made."""
+    part = operation.path.split("/")[3:4]
+    return part[0] if part and part[0] in RESOURCES and "{name}" in operation.path else None
+
+
 def returns(operation, *kinds):
     """Does a success of this operation have one of these content types?"""
     answers = operation.definition.raw["responses"]
@@ -90,8 +105,10 @@ def returns(operation, *kinds):
 def without_waiting(case):
     """What is valid may also be long: nothing here follows, sleeps, or reads without end."""
     query = dict(case.query or {})
-    if query.get("follow") not in (None, False, "false"):
-        query["follow"] = False
+    for name in ("follow", "watch"):
+        if query.get(name) not in (None, False, "false"):
+            query[name] = False
+    query.pop("lenient", None)  # what is wrong would be dropped
     if case.path.endswith("/wait") and str(query.get("timeout", "")).isdigit():
         query["timeout"] = min(int(query["timeout"]), 1)
     elif case.path.endswith("/wait"):
@@ -138,7 +155,7 @@ def label(operation):
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=label)
 def test_valid_requests(client, sandbox, operation):
-    fixed = {"id": sandbox} if is_sandboxes(operation) else {}
+    fixed = {"id": sandbox} if is_sandboxes(operation) else {"name": "made-up"} if area_of(operation) else {}
     ends_it = operation.method == "delete" and operation.path.endswith("/sandboxes/{id}")
 
     @bounded
@@ -147,6 +164,8 @@ def test_valid_requests(client, sandbox, operation):
         without_waiting(case)
         if ends_it:
             case.path_parameters = {"id": client.create()}
+        if area_of(operation):
+            client.ensure(area_of(operation))
         if is_endless(operation):
             with opened(case, client) as answer:
                 assert answer.status_code < 500 or answer.status_code == 503, answer.text
@@ -175,13 +194,15 @@ def can_be_wrong(operation):
 
 @pytest.mark.parametrize("operation", [o for o in OPERATIONS if can_be_wrong(o)], ids=label)
 def test_invalid_requests(client, sandbox, operation):
-    fixed = {"id": sandbox} if is_sandboxes(operation) else {}
+    fixed = {"id": sandbox} if is_sandboxes(operation) else {"name": "made-up"} if area_of(operation) else {}
 
     @bounded
     @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
     def run(case):
         if fixed and operation.definition.raw.get("requestBody"):
             case.path_parameters = {**case.path_parameters, **fixed}
+        if area_of(operation):
+            client.ensure(area_of(operation))
         if is_endless(operation):
             with opened(case, client) as answer:
                 assert answer.status_code < 500 or answer.status_code == 503, answer.text

@@ -14,6 +14,7 @@ from ._aio.contexts import AsyncContexts
 from ._aio.executions import AsyncExecutions, AsyncExecutionStream, AsyncProcess
 from ._aio.files import AsyncFiles, AsyncWatcher
 from ._aio.ports import AsyncPorts
+from ._aio.resources import AsyncPoolWatcher, AsyncProfiles, AsyncRuntimes, AsyncWarmPools
 from ._aio.sandbox import AsyncSandbox
 from ._aio.terminal import AsyncTerminal
 from ._core.retry import RetryPolicy
@@ -22,6 +23,7 @@ from ._sync.contexts import Contexts
 from ._sync.executions import Executions, ExecutionStream, Process
 from ._sync.files import Files, Watcher
 from ._sync.ports import Ports
+from ._sync.resources import PoolWatcher, Profiles, Runtimes, WarmPools
 from ._sync.sandbox import Sandbox
 from ._sync.terminal import Terminal
 from ._version import __version__
@@ -61,6 +63,7 @@ from .models import (
     SandboxInfo,
     SignedUrl,
 )
+from .resources import Condition, PoolEvent, PoolScale, PoolStatus, Profile, Runtime, WarmPool
 from .results import Chunk, Execution, ExecutionError, Result, Usage
 
 __all__ = [
@@ -71,15 +74,20 @@ __all__ = [
     "AsyncExecutions",
     "AsyncFiles",
     "AsyncKeys",
+    "AsyncPoolWatcher",
     "AsyncPorts",
     "AsyncProcess",
+    "AsyncProfiles",
+    "AsyncRuntimes",
     "AsyncSandbox",
     "AsyncTerminal",
+    "AsyncWarmPools",
     "AsyncWatcher",
     "AuthenticationError",
     "Chunk",
     "Client",
     "CommandError",
+    "Condition",
     "ConfigurationError",
     "ConflictError",
     "ConnectionFailedError",
@@ -106,15 +114,23 @@ __all__ = [
     "PayloadTooLargeError",
     "PermissionDeniedError",
     "PolicyDeniedError",
+    "PoolEvent",
+    "PoolScale",
+    "PoolStatus",
+    "PoolWatcher",
     "Port",
     "Ports",
     "Process",
+    "Profile",
+    "Profiles",
     "ProtocolError",
     "QuotaExceededError",
     "RateLimitError",
     "RequestTimeoutError",
     "Result",
     "RetryPolicy",
+    "Runtime",
+    "Runtimes",
     "Sandbox",
     "SandboxInfo",
     "SecureAgentError",
@@ -123,6 +139,8 @@ __all__ = [
     "Terminal",
     "UnavailableError",
     "Usage",
+    "WarmPool",
+    "WarmPools",
     "Watcher",
     "__version__",
 ]

@@ -13,6 +13,7 @@ from .._sync.client import Client as _Client
 from .._sync.client import Keys as _Keys
 from ..models import ApiKey
 from .driver import Driver
+from .resources import AsyncProfiles, AsyncRuntimes, AsyncWarmPools
 
 
 @documented_by(_Client)
@@ -29,6 +30,8 @@ class AsyncClient:
         config = configuration.load(url, api_key, timeout=timeout, retry=retry, ca_file=ca_file)
         self._driver, self._wire = Driver(config), Wire(config)
         self._keys = AsyncKeys(self)
+        self._warm_pools = AsyncWarmPools(self)
+        self._runtimes, self._profiles = AsyncRuntimes(self), AsyncProfiles(self)
 
     @property
     def url(self) -> str:
@@ -37,6 +40,18 @@ class AsyncClient:
     @property
     def keys(self) -> AsyncKeys:
         return self._keys
+
+    @property
+    def warm_pools(self) -> AsyncWarmPools:
+        return self._warm_pools
+
+    @property
+    def runtimes(self) -> AsyncRuntimes:
+        return self._runtimes
+
+    @property
+    def profiles(self) -> AsyncProfiles:
+        return self._profiles
 
     async def close(self) -> None:
         await self._driver.close()

@@ -45,6 +45,7 @@ class AsyncSandbox(AsyncSandboxRuns, AsyncSandboxLife):
         resources: Mapping[str, Any] | None = None,
         lifecycle: Lifecycle | None = None,
         imports: Sequence[str] | None = None,
+        warm: str | None = None,
         client: AsyncClient | None = None,
         url: str | None = None,
         api_key: str | None = None,
@@ -63,6 +64,7 @@ class AsyncSandbox(AsyncSandboxRuns, AsyncSandboxLife):
                     resources=resources,
                     lifecycle=lifecycle,
                     imports=imports,
+                    warm=warm,
                     more=more,
                 )
             )

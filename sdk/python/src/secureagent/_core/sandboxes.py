@@ -28,6 +28,7 @@ def create(
     resources: Mapping[str, Any] | None = None,
     lifecycle: Lifecycle | None = None,
     imports: Sequence[str] | None = None,
+    warm: str | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> Operation[SandboxInfo]:
     body = without_none(
@@ -41,6 +42,7 @@ def create(
             "resources": dict(resources) if resources else None,
             "lifecycle": lifecycle._json() if lifecycle else None,
             "imports": list(imports) if imports else None,
+            "warm": warm,
             **(more or {}),
         }
     )

@@ -10,6 +10,7 @@ from .._core.retry import RetryPolicy
 from .._core.wire import Wire
 from ..models import ApiKey
 from .driver import Driver
+from .resources import Profiles, Runtimes, WarmPools
 
 
 class Client:
@@ -48,6 +49,8 @@ class Client:
         config = configuration.load(url, api_key, timeout=timeout, retry=retry, ca_file=ca_file)
         self._driver, self._wire = Driver(config), Wire(config)
         self._keys = Keys(self)
+        self._warm_pools = WarmPools(self)
+        self._runtimes, self._profiles = Runtimes(self), Profiles(self)
 
     @property
     def url(self) -> str:
@@ -58,6 +61,21 @@ class Client:
     def keys(self) -> Keys:
         """The API keys of the server."""
         return self._keys
+
+    @property
+    def warm_pools(self) -> WarmPools:
+        """The pools of warm pods."""
+        return self._warm_pools
+
+    @property
+    def runtimes(self) -> Runtimes:
+        """What sandboxes can have inside."""
+        return self._runtimes
+
+    @property
+    def profiles(self) -> Profiles:
+        """Named security postures."""
+        return self._profiles
 
     def close(self) -> None:
         """Close the connections. Sandboxes and what runs in them stay."""

@@ -62,6 +62,7 @@ class Sandbox(SandboxRuns, SandboxLife):
         resources: Mapping[str, Any] | None = None,
         lifecycle: Lifecycle | None = None,
         imports: Sequence[str] | None = None,
+        warm: str | None = None,
         client: Client | None = None,
         url: str | None = None,
         api_key: str | None = None,
@@ -80,6 +81,8 @@ class Sandbox(SandboxRuns, SandboxLife):
                 (`{"cpu": "500m", "memory": "1Gi"}`), and `pids`.
             lifecycle: What happens when it is idle or its time is over.
             imports: Python modules that stateless runs have imported already.
+            warm: `prefer` (default) takes a warm pod of a pool where one fits, else starts cold;
+                `require` fails where there is none; `never` starts cold. `info.start` tells.
             client: Connections to share; by default it has its own.
             url: The server; see `Client`.
             api_key: The key; see `Client`.
@@ -88,6 +91,7 @@ class Sandbox(SandboxRuns, SandboxLife):
         Raises:
             AuthenticationError: The key is not valid.
             QuotaExceededError: There are too many sandboxes.
+            UnavailableError: There is no warm pod that fits, with `warm="require"`.
             PolicyDeniedError: A policy of the operator is against it.
             InvalidRequestError: A member is wrong; `details` says which.
 
@@ -109,6 +113,7 @@ class Sandbox(SandboxRuns, SandboxLife):
                     resources=resources,
                     lifecycle=lifecycle,
                     imports=imports,
+                    warm=warm,
                     more=more,
                 )
             )
