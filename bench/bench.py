@@ -80,7 +80,7 @@ class Server:
     def __init__(self, folder: pathlib.Path) -> None:
         self.log = open(folder / "up.log", "w")
         self.process = subprocess.Popen(
-            [BIN / "secureagent", "up", "--listen", "127.0.0.1:0", "--data-dir", folder / "data",
+            [BIN / "secureagent", "up", "--no-default-pool", "--listen", "127.0.0.1:0", "--data-dir", folder / "data",
              "--log-level", "warn", "-o", "json"],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         ready = json.loads(self.process.stdout.readline())

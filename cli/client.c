@@ -110,11 +110,24 @@ static struct curl_slist *key_header(char *key)
     return list;
 }
 
+/* Takes the key, and the client, which it frees on failure. */
+static struct sa_client *start(struct sa_client *client, char *key, struct sa_error *err)
+{
+    client->watched = -1;
+    client->key_header = key_header(key);
+    client->easy = curl_easy_init();
+    client->multi = curl_multi_init();
+    if (client->key_header && client->easy && client->multi)
+        return client;
+    sa_error_set(err, SA_EINTERNAL, "libcurl cannot be initialised");
+    sa_client_close(client);
+    return NULL;
+}
+
 struct sa_client *sa_client_open(const struct sa_config *config, struct sa_error *err)
 {
     struct sa_client *client = sa_alloc(sizeof *client);
     char *key = find_server(client, config, err);
-    client->watched = -1;
     if (!key) {
         sa_client_close(client);
         return NULL;
@@ -124,14 +137,17 @@ struct sa_client *sa_client_open(const struct sa_config *config, struct sa_error
         client->cacert = sa_strdup(sa_config_string(config, "cacert"));
         client->own_server = false;
     }
-    client->key_header = key_header(key);
-    client->easy = curl_easy_init();
-    client->multi = curl_multi_init();
-    if (client->key_header && client->easy && client->multi)
-        return client;
-    sa_error_set(err, SA_EINTERNAL, "libcurl cannot be initialised");
-    sa_client_close(client);
-    return NULL;
+    return start(client, key, err);
+}
+
+struct sa_client *sa_client_open_own(const char *url, const char *key, const char *tls_cert,
+                                     struct sa_error *err)
+{
+    struct sa_client *client = sa_alloc(sizeof *client);
+    client->url = sa_strdup(url);
+    client->cacert = tls_cert ? sa_strdup(tls_cert) : NULL;
+    client->own_server = true;
+    return start(client, sa_strdup(key), err);
 }
 
 void sa_client_close(struct sa_client *client)

@@ -28,6 +28,9 @@ struct sa_client;
 
 /* SA_EUNAVAILABLE when no server is known. */
 struct sa_client *sa_client_open(const struct sa_config *config, struct sa_error *err);
+/* The server that this very process runs. */
+struct sa_client *sa_client_open_own(const char *url, const char *key, const char *tls_cert,
+                                     struct sa_error *err);
 void sa_client_close(struct sa_client *client); /* NULL is allowed */
 const char *sa_client_url(const struct sa_client *client);
 

@@ -1,6 +1,7 @@
 /* `secureagent up`: the server on this machine. */
 #include "command.h"
 #include "supervise.h"
+#include "up_apply.h"
 
 #include "base/arena.h"
 #include "base/cleanup.h"
@@ -109,6 +110,17 @@ static const struct sa_option options[] = {
      .fallback = "text",
      .env = "SECUREAGENT_LOG_FORMAT",
      .help = "text (key=value) or json"},
+    {.name = "file",
+     .letter = 'f',
+     .kind = SA_OPTION_LIST,
+     .value = "FILE",
+     .help = "apply manifests once it serves: a file, a folder or -; may be repeated"},
+    {.name = "default-pool",
+     .kind = SA_OPTION_BOOL,
+     .fallback = "true",
+     .env = "SECUREAGENT_DEFAULT_POOL",
+     .help = "begin with a warm pool for python, where the data directory is new and there is no "
+             "other (--no-default-pool: none)"},
     {.name = "config",
      .kind = SA_OPTION_PATH,
      .env = "SECUREAGENT_CONFIG",
@@ -123,6 +135,7 @@ static const struct sa_usage usage = {
         "or\nCtrl-C, which end every sandbox; a second signal does so at once. The log goes to "
         "standard error.",
     .examples = "  secureagent up\n"
+                "  secureagent up -f manifests/ --no-default-pool\n"
                 "  secureagent up --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem\n"
                 "  secureagent up --listen 127.0.0.1:0 --data-dir /tmp/sa -o json\n",
 };
@@ -132,6 +145,7 @@ struct up {
     const struct sa_datadir *data;
     const char *key;
     bool json;
+    struct sa_up_apply apply;
 };
 
 /* The options that agent-api has under the same name. */
@@ -191,11 +205,13 @@ static void new_key(char out[KEY_BYTES])
 }
 
 /* The key of earlier runs, so that what was set up with it goes on working; else a new one. */
-static int find_key(const struct sa_datadir *data, char out[KEY_BYTES], struct sa_error *err)
+static int find_key(const struct sa_datadir *data, char out[KEY_BYTES], bool *found,
+                    struct sa_error *err)
 {
     struct sa_clifile file;
     struct sa_error error;
-    if (sa_clifile_read(data->path, &file, &error) == 0) {
+    *found = sa_clifile_read(data->path, &file, &error) == 0;
+    if (*found) {
         snprintf(out, KEY_BYTES, "%s", file.key);
         sa_clifile_deinit(&file);
         return 0;
@@ -285,6 +301,9 @@ static int on_ready(void *user, const char *url, bool first, struct sa_error *er
     const char *given = sa_config_string(up->config, "tls-cert");
     if (given)
         cert = realpath(given, NULL);
+    /* First, so that what was cut short is done anew by the next start. */
+    if (first && sa_up_apply(&up->apply, url, up->key, cert, err) < 0)
+        return err->code == SA_ECANCELED ? 0 : -1;
     if (sa_clifile_write(up->data->path, url, up->key, cert, err) < 0)
         return -1;
     if (!first)
@@ -338,9 +357,10 @@ static char *cache_dir(const struct sa_config *config)
 }
 
 static int supervise(const struct sa_config *config, struct sa_datadir *data, int64_t run_as,
-                     struct sa_error *err)
+                     const struct sa_wanted *wanted, struct sa_error *err)
 {
     char key[KEY_BYTES];
+    bool known; /* from an earlier run */
     sa_autofree char *node = sa_find_program("sandbox-node", err);
     sa_autofree char *api = node ? sa_find_program("agent-api", err) : NULL;
     sa_autofree char *runtime = api ? sa_find_program("execution-runtime", err) : NULL;
@@ -349,12 +369,15 @@ static int supervise(const struct sa_config *config, struct sa_datadir *data, in
     sa_autofree char *packages = mirror ? realpath(mirror, NULL) : NULL;
     if (mirror && !packages)
         return sa_error_sys(err, SA_EINVALID, errno, "--package-mirror %s", mirror);
-    if (!runtime || find_key(data, key, err) < 0)
+    if (!runtime || find_key(data, key, &known, err) < 0)
         return -1;
     struct up up = {.config = config,
                     .data = data,
                     .key = key,
-                    .json = strcmp(sa_config_string(config, "output"), "json") == 0};
+                    .json = strcmp(sa_config_string(config, "output"), "json") == 0,
+                    .apply = {.usage = &usage,
+                              .wanted = wanted,
+                              .default_pool = !known && sa_config_bool(config, "default-pool")}};
     struct sa_supervise s = {.spawn = {.node = node,
                                        .api = api,
                                        .runtime = runtime,
@@ -373,12 +396,39 @@ static int supervise(const struct sa_config *config, struct sa_datadir *data, in
     return status;
 }
 
+/* The manifests before anything is started: with mistakes in them, nothing is. */
+static int read_manifests(const struct sa_config *config, struct sa_wanted *wanted,
+                          struct sa_error *err)
+{
+    char *const *paths;
+    size_t count = sa_config_list(config, "file", &paths);
+    *wanted = (struct sa_wanted){.count = 0};
+    return count ? sa_wanted_read(paths, count, false, &usage, wanted, err) : 0;
+}
+
+static int serve(const struct sa_config *config, const struct sa_wanted *wanted,
+                 struct sa_error *err)
+{
+    struct sa_datadir data;
+    int64_t run_as = api_user();
+    const char *given = sa_config_string(config, "data-dir");
+    sa_autofree char *path = given ? sa_strdup(given) : sa_datadir_default();
+    umask(022); /* folders made on the way to the data directory; the rest names its mode */
+    int status = sa_datadir_open(&data, path, run_as, FAMILY_WAIT_MS, err);
+    if (status < 0 && (err->sys_errno == EACCES || err->sys_errno == EROFS))
+        add_advice(err, "make it writable, or choose another with --data-dir");
+    if (status == 0)
+        status = supervise(config, &data, run_as, wanted, err);
+    sa_datadir_close(&data);
+    return status;
+}
+
 static int run(int argc, char **argv)
 {
     int status;
     struct sa_error error;
     char *const *rest;
-    struct sa_datadir data;
+    struct sa_wanted wanted = {.count = 0};
     struct sa_config *config =
         sa_command_load(&usage, options, SA_COUNT(options), argc, argv, SA_CONFIG_MIXED, &status);
     if (!config)
@@ -388,21 +438,14 @@ static int run(int argc, char **argv)
         sa_config_free(config);
         return status;
     }
-    int64_t run_as = api_user();
-    const char *given = sa_config_string(config, "data-dir");
-    sa_autofree char *path = given ? sa_strdup(given) : sa_datadir_default();
-    umask(022); /* folders made on the way to the data directory; the rest names its mode */
     status = check(config, &error);
-    if (status == 0) {
-        status = sa_datadir_open(&data, path, run_as, FAMILY_WAIT_MS, &error);
-        if (status < 0 && (error.sys_errno == EACCES || error.sys_errno == EROFS))
-            add_advice(&error, "make it writable, or choose another with --data-dir");
-        if (status == 0)
-            status = supervise(config, &data, run_as, &error);
-        sa_datadir_close(&data);
-    }
+    if (status == 0)
+        status = read_manifests(config, &wanted, &error);
+    if (status == 0)
+        status = serve(config, &wanted, &error);
     if (status < 0)
         status = sa_command_fail(&usage, &error);
+    sa_wanted_deinit(&wanted);
     sa_config_free(config);
     return status;
 }

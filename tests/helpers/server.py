@@ -151,9 +151,10 @@ class StartFailed(Exception):
         self.status, self.text = status, text
 
 
-def start_server(data_dir=None, args=(), env=None, user=None, binaries=None):
+def start_server(data_dir=None, args=(), env=None, user=None, binaries=None, default_pool=False):
     """Start `secureagent up` on a free port and wait until it serves. `user` is (uid, gid) to run
-    as. Without `data_dir` it gets a folder of its own, which discard() removes."""
+    as. Without `data_dir` it gets a folder of its own, which discard() removes. Most tests want no pods
+    but those that they make: the default pool is made only when asked for."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="secureagent-test-"))
     data_dir = pathlib.Path(data_dir) if data_dir else folder / "data"
     folder.chmod(0o711)  # the API runs as another user and must get to its folder
@@ -166,6 +167,8 @@ def start_server(data_dir=None, args=(), env=None, user=None, binaries=None):
     environment.update({"ASAN_OPTIONS": "quarantine_size_mb=16:detect_leaks=1", **(env or {})})
     command = [str((binaries or BIN) / "secureagent"), "up", "--listen", "127.0.0.1:0",
                "--data-dir", str(data_dir), "-o", "json", *args]
+    if not default_pool:
+        command.append("--no-default-pool")
     identity = {"user": user[0], "group": user[1], "extra_groups": []} if user else {}
     if user:
         environment.update({"HOME": str(folder), "USER": "sandbox-test", "TMPDIR": str(folder)})

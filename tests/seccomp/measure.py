@@ -125,7 +125,8 @@ def traced_server(folder):
     process = subprocess.Popen(
         ["strace", "-f", "-qq", "-e", "signal=none", "-s", "0", "--decode-pids=pidns", "-o", trace,
          BIN / "secureagent", "up", "--listen", "127.0.0.1:0", "--data-dir", folder / "data", "--package-mirror",
-         folder / "mirror", "--log-level", "warn", "-o", "json"], stdout=subprocess.PIPE, text=True, env=environment)
+         folder / "mirror", "--no-default-pool", "--log-level", "warn", "-o", "json"],
+        stdout=subprocess.PIPE, text=True, env=environment)
     try:
         if not select.select([process.stdout], [], [], 120)[0]:
             raise SystemExit("the server did not start")
