@@ -29,6 +29,7 @@ struct sa_agent *sa_agent_start(const struct sa_agent_options *options)
     agent->lengths_ms[SA_AGENT_START_TIMER] = 30 * 1000;
     agent->lengths_ms[SA_AGENT_GRACE_TIMER] = 500;
     agent->lengths_ms[SA_AGENT_ATTACH_TIMER] = 10 * 1000;
+    agent->recorder = sa_recorder_new(options->objects, "sandbox-node", NULL);
     start_handles(agent);
     sa_agent_make_series(agent);
     agent->handler.changed = sa_agent_on_changed;
@@ -72,6 +73,7 @@ void sa_agent_stop(struct sa_agent *agent)
     sa_agent_each(agent, stop_one);
     HASH_ITER (hh, agent->pods, pod, tmp)
         sa_agent_pod_free(pod);
+    sa_recorder_free(agent->recorder);
     uv_close((uv_handle_t *)&agent->timer, on_closed);
     uv_close((uv_handle_t *)&agent->adopt, on_closed);
     uv_close((uv_handle_t *)&agent->repair, on_closed);

@@ -141,6 +141,8 @@ static void on_attached(void *user, struct sa_node_reply *reply)
     struct sa_agent_pod *pod = user;
     if (is_away(pod, reply))
         sa_agent_step(pod, SA_AGENT_NODE_AWAY);
+    else if (reply->error && reply->error->code == SA_ENOTFOUND)
+        sa_agent_fail(pod, SA_AGENT_VANISHED, "NodeLost", reply->error);
     else if (reply->error)
         sa_agent_step(pod, SA_AGENT_REFUSED);
     else

@@ -91,6 +91,10 @@ static void become_ready(struct sa_agent_pod *pod)
 static void fail(const struct sa_agent_pod *pod)
 {
     const struct sa_agent_failure *f = pod->failure;
+    const struct sa_object *object = sa_agent_cached(pod);
+    if (object)
+        sa_record(pod->agent->recorder, object, SA_EVENT_WARNING, f->reason, "%s",
+                  f->error.message);
     sa_counter_add(sa_metric_series(pod->agent->failures, SA_VALUES(f->reason)), 1);
     sa_log_warn("pod failed", SA_LOG_S("pod", pod->name), SA_LOG_S("reason", f->reason),
                 SA_LOG_S("error", f->error.message));

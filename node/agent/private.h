@@ -6,6 +6,7 @@
 #include "agent/state.h"
 
 #include "base/cleanup.h"
+#include "objects/recorder.h"
 
 #include <uthash.h>
 #include <utlist.h>
@@ -85,6 +86,7 @@ struct sa_agent {
     struct sa_informer_handler handler;
     struct sa_agent_pod *pods;
     struct sa_agent_fact *facts;
+    struct sa_recorder *recorder;
     struct sa_agent_pod *queue[SA_AGENT_TURNS];
     unsigned making[SA_AGENT_TURNS];
     bool listed; /* the node has said what it runs */

@@ -6,7 +6,7 @@ enum told { TOLD_NOTHING, TOLD_READY, TOLD_UNREADY };
 static void tell_lost(struct sa_agent_pod *pod, struct sa_agent_user *user, const char *reason,
                       const struct sa_error *why)
 {
-    DL_DELETE(pod->users, user);
+    DL_DELETE(pod->users, user); /* NOLINT: utlist */
     user->pod = NULL;
     if (user->events->lost)
         user->events->lost(user->owner, reason, why);

@@ -7,6 +7,7 @@
 #include "kinds/resources.h"
 #include "loop/loop.h"
 #include "objects/embedded.h"
+#include "objects/recorder.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -81,6 +82,7 @@ static void make_store(void **state)
                                      sa_resource_warm_pod.kind,
                                      sa_resource_runtime_environment.kind,
                                      sa_resource_pod.kind,
+                                     &sa_kind_event,
                                      NULL};
     struct world *w = sa_alloc(sizeof *w);
     w->descriptors = descriptors();
@@ -330,6 +332,30 @@ bool is_stored(struct world *w, const char *name)
     sa_objects_get(w->objects, &sa_kind_pod, SA_NAMESPACE_DEFAULT, name, on_answer, &answer);
     wait_flag(w, &answer.done, "the store");
     return !answer.err.code;
+}
+
+struct events {
+    bool done;
+    size_t count;
+};
+
+static void on_events(void *user, const struct sa_error *err, const struct sa_objects_page *page)
+{
+    struct events *events = user;
+    assert_null(err);
+    events->count = page->count;
+    events->done = true;
+}
+
+size_t events_of(struct world *w, const char *name, const char *reason)
+{
+    struct events events = {.done = false};
+    sa_autofree char *fields = sa_printf("involvedObject.name=%s,reason=%s", name, reason);
+    sa_objects_list(w->objects, &sa_kind_event,
+                    &(struct sa_objects_select){.field_selector = fields}, 0, NULL, on_events,
+                    &events);
+    wait_flag(w, &events.done, "events");
+    return events.count;
 }
 
 const struct sa_pod_status *pod_status(struct world *w, const char *name)

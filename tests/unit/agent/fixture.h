@@ -54,6 +54,7 @@ void pod_delete_in(struct world *w, const char *namespace_, const char *name);
 const struct sa_object *pod_get(struct world *w, const char *name);
 const char *controls_of(struct world *w, const char *name); /* the annotation; NULL: none */
 bool is_stored(struct world *w, const char *name);          /* not only in the cache */
+size_t events_of(struct world *w, const char *name, const char *reason);
 const struct sa_pod_status *pod_status(struct world *w, const char *name);
 void wait_phase(struct world *w, const char *name, enum sa_pod_phase phase);
 void wait_ready_condition(struct world *w, const char *name, enum sa_truth truth);

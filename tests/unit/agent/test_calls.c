@@ -263,6 +263,22 @@ static void test_attach_refused(void **state)
     puppet_wait(p, SA_NODE_DESTROY, "sb-a");
 }
 
+/* The node does not have it any more: there is no use in asking again. */
+static void test_attach_unknown(void **state)
+{
+    struct puppet *p = *state;
+    static struct user user;
+    puppet_start_agent(p);
+    p->w->agent->lengths_ms[SA_AGENT_GRACE_TIMER] = 20;
+    puppet_list(p, "");
+    puppet_unlink(p, puppet_ready(p, "sb-a", &user));
+    puppet_refuse(p, puppet_wait(p, SA_NODE_ATTACH, "sb-a"), SA_ENOTFOUND, "");
+    wait_flag(p->w, &user.is_lost, "lost");
+    assert_string_equal(user.reason, "NodeLost");
+    wait_phase(p->w, "sb-a", SA_POD_FAILED);
+    assert_false(puppet_asked(p, SA_NODE_DESTROY, NULL));
+}
+
 /* The node's word on why comes after the link is lost. */
 static void test_exited(void **state)
 {
@@ -291,6 +307,7 @@ int main(void)
                                        CALLS(test_profile_again),  CALLS(test_twin_at_node),
                                        CALLS(test_twin_pods),      CALLS(test_no_hello),
                                        CALLS(test_attach),         CALLS(test_deleted_while_made),
-                                       CALLS(test_attach_refused), CALLS(test_exited)};
+                                       CALLS(test_attach_refused), CALLS(test_attach_unknown),
+                                       CALLS(test_exited)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

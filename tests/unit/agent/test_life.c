@@ -77,6 +77,7 @@ static void test_exit(void **state)
     assert_true(status->message[0]);
     assert_true(status->containers.items[0].state.terminated.given);
     assert_true(metric(w, "secureagent_pod_failures_total{reason=\"Exited\"}") == 1);
+    assert_int_equal(events_of(w, "sb-exit", "Exited"), 1);
     pod_delete(w, "sb-exit");
     wait_gone(w, "sb-exit");
 }
