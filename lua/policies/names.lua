@@ -10,7 +10,7 @@ return {
     reserved = { type = "list", items = "string", default = {}, description = "globs that only admins may use" },
   },
   decide = function(input, params)
-    if input.operation ~= "CREATE" then
+    if input.operation ~= "CREATE" or input.kind ~= "Sandbox" then
       return nil
     end
     local name = (input.object.metadata or {}).name

@@ -12,6 +12,12 @@ return {
   { name = "none, too", input = create(nil), expect = { verdict = "allow" } },
   { name = "names do not change later", input = { operation = "UPDATE", object = {} }, expect = { verdict = "allow" } },
   {
+    name = "pools have names of their own",
+    input = { operation = "CREATE", kind = "WarmPool", object = { metadata = { name = "prod-pool" }, spec = {} } },
+    params = { patterns = { "build-*" } },
+    expect = { verdict = "allow" },
+  },
+  {
     name = "a name is needed",
     input = create(nil),
     params = { required = true },
