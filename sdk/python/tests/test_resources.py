@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -65,11 +65,23 @@ def test_a_life(client: Client, pools: list[str]) -> None:
             lookup("sdk-life")
 
 
-def test_versions(client: Client, pools: list[str]) -> None:
+def test_versions(
+    client: Client, pools: list[str], until: Callable[[str, Callable[[], object]], None]
+) -> None:
     made = make(client, pools, "sdk-versions")
     with pytest.raises(ConflictError):
         make(client, pools, "sdk-versions")
-    client.warm_pools.update("sdk-versions", ttl=60, resource_version=made.resource_version)
+
+    def changed() -> bool:
+        """A controller may be faster."""
+        newest = client.warm_pools.get("sdk-versions").resource_version
+        try:
+            client.warm_pools.update("sdk-versions", ttl=60, resource_version=newest)
+        except ConflictError:
+            return False
+        return True
+
+    until("a change of the newest version", changed)
     for stale in (client.warm_pools.update, client.warm_pools.delete):
         with pytest.raises(ConflictError, match="version"):
             stale("sdk-versions", resource_version=made.resource_version)
