@@ -11,6 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The node was there when it was asked, and is not any more. */
+static bool is_unreachable(const struct sa_agent_pod *pod, const struct sa_error *error)
+{
+    return error->code == SA_EUNAVAILABLE && !sa_node_client_is_open(pod->agent->options.node);
+}
+
+static bool is_away(const struct sa_agent_pod *pod, const struct sa_node_reply *reply)
+{
+    return reply->error && is_unreachable(pod, reply->error);
+}
+
 /* ---- create ---- */
 
 static void on_created(void *user, struct sa_node_reply *reply);
@@ -50,7 +61,9 @@ static void on_profile(void *user, const struct sa_denial *denial,
     struct sa_agent_pod *pod = user;
     (void)answer;
     pod->security = NULL;
-    if (denial)
+    if (denial && is_unreachable(pod, &denial->error))
+        sa_agent_step(pod, SA_AGENT_NODE_AWAY);
+    else if (denial)
         refuse(pod, &denial->error);
     else
         send_create(pod);
@@ -88,13 +101,6 @@ static bool create_again(struct sa_agent_pod *pod, const struct sa_error *error)
     sa_fields_add_text(&body, SA_NODE_ID, pod->name);
     sa_node_call(pod->agent->options.node, SA_NODE_DESTROY, &body, on_cleared, pod);
     return true;
-}
-
-/* The node was there when it was asked, and is not any more. */
-static bool is_away(const struct sa_agent_pod *pod, const struct sa_node_reply *reply)
-{
-    return reply->error && reply->error->code == SA_EUNAVAILABLE &&
-           !sa_node_client_is_open(pod->agent->options.node);
 }
 
 static bool is_frozen(struct sa_fields fields)

@@ -128,16 +128,18 @@ static void enter(struct sa_agent_pod *pod, enum sa_agent_state before)
         end(pod);
     switch (pod->state) {
     case SA_AGENT_NEW:
-        if (!pod->ran)
+        if (!pod->ran && pod->turn == SA_AGENT_SOON)
             sa_agent_start_timer(pod, SA_AGENT_START_TIMER);
         else
-            sa_agent_stop_timer(pod); /* until the node is back */
+            sa_agent_stop_timer(pod); /* until the node is back, or its turn comes */
         break;
     case SA_AGENT_QUEUED:
         sa_agent_queue(pod);
         break;
     case SA_AGENT_CREATING:
         agent->making[pod->turn]++;
+        if (pod->turn == SA_AGENT_LATER)
+            sa_agent_start_timer(pod, SA_AGENT_START_TIMER);
         break;
     case SA_AGENT_READY:
         become_ready(pod);

@@ -134,6 +134,56 @@ static void test_profile_again(void **state)
     assert_int_equal(security.forgotten, 1);
 }
 
+static void on_node_gone(void *user, struct sa_node_reply *reply)
+{
+    struct sa_denial denial = {.error = *reply->error};
+    (void)user;
+    assert_int_equal(denial.error.code, SA_EUNAVAILABLE);
+    security.done(security.user, &denial, NULL);
+}
+
+/* The node goes while it is sent the profile: it is made when the node is back. */
+static void test_profile_and_away(void **state)
+{
+    struct puppet *p = *state;
+    static struct user user;
+    puppet_start_agent(p);
+    p->w->agent->options.security = (struct sa_security *)(uintptr_t)&security;
+    memset(&security, 0, sizeof security);
+    security.known = true;
+    puppet_list(p, "");
+    use(p->w, "sb-a", &user);
+    pod_create(p->w, "sb-a", false, DEFAULT_PROFILE);
+    puppet_refuse(p, puppet_wait(p, SA_NODE_CREATE, "sb-a"), SA_ENOTFOUND, "profile");
+    linger(p->w, 20);
+    sa_node_call(p->w->client, SA_NODE_INFO, &(struct sa_buf)SA_BUF_INIT, on_node_gone, NULL);
+    puppet_wait(p, SA_NODE_INFO, NULL);
+    puppet_drop(p);
+    puppet_list(p, "");
+    puppet_link(p, puppet_wait(p, SA_NODE_CREATE, "sb-a"), true);
+    wait_flag(p->w, &user.is_ready, "ready");
+}
+
+/* Those of pools have time from when their turn comes. */
+static void test_patience_of_pools(void **state)
+{
+    struct puppet *p = *state;
+    static struct user users[12];
+    char name[16];
+    puppet_start_agent(p);
+    p->w->agent->lengths_ms[SA_AGENT_START_TIMER] = 200;
+    puppet_list(p, "");
+    for (int i = 0; i < 12; i++) {
+        snprintf(name, sizeof name, "wp-%d", i);
+        use(p->w, name, &users[i]);
+        pod_create(p->w, name, true, DEFAULT_PROFILE);
+    }
+    wait_flag(p->w, &users[0].is_lost, "the first to be late");
+    assert_false(users[11].is_lost);
+    wait_flag(p->w, &users[11].is_lost, "the last to be late");
+    assert_int_equal(puppet_open(p, SA_NODE_CREATE), 12);
+}
+
 /* One of that name is there still: it goes first. */
 static void test_twin_at_node(void **state)
 {
@@ -303,11 +353,11 @@ static void test_exited(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {CALLS(test_bounds),         CALLS(test_control_unavailable),
-                                       CALLS(test_profile_again),  CALLS(test_twin_at_node),
-                                       CALLS(test_twin_pods),      CALLS(test_no_hello),
-                                       CALLS(test_attach),         CALLS(test_deleted_while_made),
-                                       CALLS(test_attach_refused), CALLS(test_attach_unknown),
-                                       CALLS(test_exited)};
+    const struct CMUnitTest tests[] = {
+        CALLS(test_bounds),         CALLS(test_control_unavailable), CALLS(test_profile_again),
+        CALLS(test_twin_at_node),   CALLS(test_twin_pods),           CALLS(test_no_hello),
+        CALLS(test_attach),         CALLS(test_deleted_while_made),  CALLS(test_attach_refused),
+        CALLS(test_attach_unknown), CALLS(test_profile_and_away),    CALLS(test_patience_of_pools),
+        CALLS(test_exited)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
