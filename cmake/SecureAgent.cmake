@@ -18,7 +18,8 @@ endif()
 
 function(sa_options target)
   target_compile_options(${target} PRIVATE ${SA_WARNINGS} ${SA_HARDENING})
-  target_compile_definitions(${target} PRIVATE _GNU_SOURCE SA_VERSION="${PROJECT_VERSION}")
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE SA_VERSION="${PROJECT_VERSION}"
+                             $<$<BOOL:${SA_FAILPOINTS}>:SA_FAILPOINTS>)
 endfunction()
 
 # The static runtime cannot be instrumented, so it gets its own, plain copies of what it links.

@@ -154,6 +154,15 @@ static void faulty_unwatch(struct sa_objects_watch *watch)
     over((struct faulty_watch *)(void *)watch);
 }
 
+/* ---- what passes as it is ---- */
+
+static struct sa_objects_call *faulty_get(struct sa_objects *objects, const struct sa_kind *kind,
+                                          const char *namespace_, const char *name,
+                                          sa_objects_cb done, void *user)
+{
+    return sa_objects_get(of(objects)->inner, kind, namespace_, name, done, user);
+}
+
 static struct sa_objects_call *faulty_list(struct sa_objects *objects, const struct sa_kind *kind,
                                            const struct sa_objects_select *select, size_t limit,
                                            const char *continue_, sa_objects_list_cb done,
@@ -162,12 +171,45 @@ static struct sa_objects_call *faulty_list(struct sa_objects *objects, const str
     return sa_objects_list(of(objects)->inner, kind, select, limit, continue_, done, user);
 }
 
+static struct sa_objects_call *faulty_create(struct sa_objects *objects, const struct sa_kind *kind,
+                                             const char *json, size_t length, bool lenient,
+                                             sa_objects_cb done, void *user)
+{
+    return sa_objects_create(of(objects)->inner, kind, json, length, lenient, done, user);
+}
+
+static struct sa_objects_call *faulty_update(struct sa_objects *objects, const struct sa_kind *kind,
+                                             const char *json, size_t length, bool lenient,
+                                             sa_objects_cb done, void *user)
+{
+    return sa_objects_update(of(objects)->inner, kind, json, length, lenient, done, user);
+}
+
+static struct sa_objects_call *faulty_patch(struct sa_objects *objects, const struct sa_kind *kind,
+                                            const struct sa_objects_patch *patch,
+                                            sa_objects_cb done, void *user)
+{
+    return sa_objects_patch(of(objects)->inner, kind, patch, done, user);
+}
+
+static struct sa_objects_call *faulty_delete(struct sa_objects *objects, const struct sa_kind *kind,
+                                             const struct sa_objects_delete *what,
+                                             sa_objects_cb done, void *user)
+{
+    return sa_objects_delete(of(objects)->inner, kind, what, done, user);
+}
+
 void faulty_init(struct faulty *faulty, struct sa_objects *inner, uv_loop_t *loop, unsigned seed)
 {
     static struct sa_objects_ops ops;
-    ops = *inner->ops; /* forget needs no store */
-    ops.list = faulty_list;
-    ops.watch = faulty_watch;
-    ops.unwatch = faulty_unwatch;
+    ops = (struct sa_objects_ops){.get = faulty_get,
+                                  .list = faulty_list,
+                                  .create = faulty_create,
+                                  .update = faulty_update,
+                                  .patch = faulty_patch,
+                                  .delete = faulty_delete,
+                                  .forget = inner->ops->forget, /* needs no store */
+                                  .watch = faulty_watch,
+                                  .unwatch = faulty_unwatch};
     *faulty = (struct faulty){.base = {.ops = &ops}, .inner = inner, .loop = loop, .seed = seed};
 }
