@@ -26,6 +26,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -148,6 +149,17 @@ static int look(const struct reset *r, struct sa_buf *world, struct sa_error *er
     return r->seals ? 0 : sa_world_compare(&sealed.world, world, err);
 }
 
+/* Sockets that hold each other, in messages that nobody can read any more, are collected by the
+ * kernel when the next socket of that family goes. */
+static void collect_sockets(void)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return;
+    close(pair[0]);
+    close(pair[1]);
+}
+
 static void look_on(struct reset *r)
 {
     sa_autobuf world = SA_BUF_INIT;
@@ -162,6 +174,7 @@ static void look_on(struct reset *r)
     } else if (sa_poller_now_us() - r->since_us > LOOK_MAX_US) {
         fail(r, &error);
     } else {
+        collect_sockets();
         sa_timer_set(&r->again, AGAIN_US);
     }
 }
@@ -264,8 +277,8 @@ static void end_on(struct reset *r)
     bool keep = r->seals && only_template();
     if (!keep)
         kill(-1, SIGKILL);
-    sa_exec_reap();
     bool quiet = sa_conn_drop_calls(&r->call);
+    sa_exec_reap();
     if (quiet && (keep || alone())) {
         sa_timer_clear(&r->again);
         forget(r);

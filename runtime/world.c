@@ -177,6 +177,13 @@ static bool is_passing(const char *type)
     return false;
 }
 
+/* A device of the host's: what is written there is not kept, and it is not ours to change. */
+static bool is_device(const char *target)
+{
+    struct stat st;
+    return lstat(target, &st) == 0 && S_ISCHR(st.st_mode) && st.st_uid != geteuid();
+}
+
 static bool has_option(const char *options, const char *name)
 {
     size_t length = strlen(name);
@@ -200,7 +207,7 @@ static int check_line(char *line, struct sa_error *err)
         if (!(field[i] = strtok_r(i ? NULL : line, " ", &save)))
             return sa_error_at(err, SA_ECONTROL, "mounts", "the table of mounts cannot be read");
     if (has_option(field[5], "ro") || (options && has_option(options + 1, "ro")) ||
-        is_passing(type) || is_covered(field[4]))
+        is_passing(type) || is_covered(field[4]) || is_device(field[4]))
         return 0;
     return sa_error_at(err, SA_ECONTROL, "mounts",
                        "%.200s is writable, and not among the folders that are looked at",

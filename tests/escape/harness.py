@@ -53,8 +53,19 @@ def compile_program(name, folder):
 class World:
     """A running server, seen from the host."""
 
-    def __init__(self, mode, server, api, programs):
+    def __init__(self, mode, server, api, programs, make_node=None):
         self.mode, self.server, self.api, self.programs = mode, server, api, programs
+        self._make_node, self._node = make_node, None
+
+    def pods(self):
+        """A node without a server, for sandboxes as pools have them."""
+        if not self._node:
+            self._node = self._make_node()
+        return self._node
+
+    def close(self):
+        if self._node:
+            assert self._node.stop() == 0
 
     def box(self, **spec):
         spec.setdefault("timeout", 3600)

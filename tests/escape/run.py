@@ -22,10 +22,11 @@ import traceback
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from tests.helpers import pods  # noqa: E402
 from tests.helpers import server as servers  # noqa: E402
 from tests.helpers.client import Api  # noqa: E402
 from tests.escape import (cases_files, cases_namespaces, cases_proc, cases_resources,  # noqa: E402, F401
-                          cases_policies, cases_syscalls, harness)
+                          cases_policies, cases_recycling, cases_syscalls, harness)
 
 USER = "secureagent-escape"
 
@@ -106,7 +107,9 @@ def run_mode(mode, programs, only):
         binaries = stack.enter_context(reachable_binaries(user))
         server = servers.start_server(user=user, binaries=binaries, args=["--policy-dir", stack.enter_context(policy_dir())])
         stack.callback(server.discard)
-        world = harness.World(mode, server, Api(server.url, server.key), programs)
+        world = harness.World(mode, server, Api(server.url, server.key), programs,
+                              lambda: pods.Node(user, binaries))
+        stack.callback(world.close)
         shared = world.box()
         for case in harness.CASES:
             if only and only not in case.title and only not in case.section:
