@@ -213,7 +213,8 @@ static void on_ready(void *owner, const struct sa_error *err, const struct sa_ob
         if (record->ordered_ms) {
             int64_t ms = sa_monotonic_ms() - record->ordered_ms;
             sa_demand_refill(&pool->demand, ms);
-            sa_histogram_observe(pool->refill, (double)ms / 1000);
+            if (pool->refill)
+                sa_histogram_observe(pool->refill, (double)ms / 1000);
         }
     }
     finish(record, err);
