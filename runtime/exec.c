@@ -422,6 +422,20 @@ static bool wait_for_spare(struct exec *e)
     return true;
 }
 
+/* One that is run for the sake of the template waits for it, also while it starts. */
+static bool wait_for_template(struct exec *e)
+{
+    if (!e->wishes || !e->request->warm || e->outcome != EXEC_RUNS ||
+        sa_monotonic_us() - e->start_us > EXEC_WARM_MOST_US)
+        return false;
+    sa_template_prepare();
+    if (!sa_template_is_there())
+        return false;
+    e->waits = true;
+    sa_timer_set(&e->spare, EXEC_WARM_US);
+    return true;
+}
+
 /* It has come, or takes too long. */
 static void wait_is_over(struct exec *e)
 {
@@ -440,7 +454,9 @@ static void wait_is_over(struct exec *e)
 
 static void spare_fire(struct sa_timer *timer)
 {
-    wait_is_over(sa_container_of(timer, struct exec, spare));
+    struct exec *e = sa_container_of(timer, struct exec, spare);
+    if (!wait_for_template(e))
+        wait_is_over(e);
 }
 
 static void spare_came(void)
@@ -461,7 +477,9 @@ static int start(struct exec *e, struct sa_error *err)
     e->group.mark = sa_proc_new_mark();
     e->spawn = make_spawn(e);
     e->start_us = sa_monotonic_us();
-    return fork_spare(e) || wait_for_spare(e) ? 0 : spawn(e, err);
+    if (fork_spare(e) || wait_for_template(e) || wait_for_spare(e))
+        return 0;
+    return spawn(e, err);
 }
 
 /* The spare is gone and has run nothing. */

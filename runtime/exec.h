@@ -17,7 +17,9 @@ enum {
     EXEC_GRACE_MS = 500,
     EXEC_ANSWER_US = 2 * 1000 * 1000, /* for the spare of a template */
     EXEC_SPARE_US = 20 * 1000,        /* for one that is on its way */
-    EXEC_WINDOW_MAX = 4096,           /* rows, columns */
+    EXEC_WARM_US = 100 * 1000,        /* between looks whether it still is */
+    EXEC_WARM_MOST_US = 30 * 1000 * 1000,
+    EXEC_WINDOW_MAX = 4096, /* rows, columns */
     EXEC_TIME_MAX_MS = 7 * 24 * 3600 * 1000,
     /* After the main process has exited its output ends when the pipes close, have been quiet for
      * so long, or after so long although somebody in the background goes on writing. */
@@ -39,6 +41,7 @@ struct exec_request {
     char *cwd;
     bool stdin_pipe, control;
     bool template; /* fork from the template, if that can be */
+    bool warm;     /* wait until it can */
     struct exec_texts imports;
     int64_t window; /* of a terminal: rows << 16 | columns; 0: none */
     int64_t timeout_ms, grace_ms, out_max;

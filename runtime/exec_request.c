@@ -158,6 +158,15 @@ static int get_template(struct exec_request *r, const struct sa_field *f, struct
     return 0;
 }
 
+static int get_warm(struct exec_request *r, const struct sa_field *f, struct sa_error *err)
+{
+    int64_t value;
+    if (get_number(f, "warm", 0, 1, &value, err) < 0)
+        return -1;
+    r->warm = value;
+    return 0;
+}
+
 /* The template knows programs of this form; and a terminal or a control socket are not for it. */
 static bool fits_template(const struct exec_request *r)
 {
@@ -228,6 +237,8 @@ static int get_field(struct exec_request *r, const struct sa_field *f, struct sa
         return get_rlimit(r, f, err);
     case SA_EXEC_TEMPLATE:
         return get_template(r, f, err);
+    case SA_EXEC_WARM:
+        return get_warm(r, f, err);
     case SA_EXEC_IMPORT:
         return add_text(&r->imports, SA_TEMPLATE_IMPORTS_MAX, f, "imports", err);
     case SA_EXEC_TTY:

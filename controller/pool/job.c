@@ -9,7 +9,7 @@
 #include <string.h>
 #include <utlist.h>
 
-enum { TAIL_MOST = 400, OUTPUT_MOST = 1 << 20 };
+enum { TAIL_MOST = 400, OUTPUT_MOST = 1 << 20, WARM_MOST_MS = 60 * 1000 };
 
 static struct sa_json_strings copy(struct sa_arena *arena, const struct sa_json_strings *from)
 {
@@ -219,6 +219,7 @@ void sa_pool_job_run(struct sa_pool_job *job, const struct sa_pool_program *prog
         sa_fields_add_text(&body, SA_EXEC_TEMPLATE, "python");
         for (size_t i = 0; i < job->imports.count; i++)
             sa_fields_add_text(&body, SA_EXEC_IMPORT, job->imports.items[i]);
+        sa_fields_add_int(&body, SA_EXEC_WARM, program->warm);
     }
     job->input = program->code;
     job->input_length = program->code ? program->code_length : 0;
@@ -226,8 +227,8 @@ void sa_pool_job_run(struct sa_pool_job *job, const struct sa_pool_program *prog
         send_input(job);
 }
 
-void sa_pool_job_code(struct sa_pool_job *job, const char *code, int64_t timeout_ms,
-                      sa_pool_next *then)
+static void run_code(struct sa_pool_job *job, const char *code, bool warm, int64_t timeout_ms,
+                     sa_pool_next *then)
 {
     struct sa_execute execute = {.kind = NULL};
     struct sa_error err;
@@ -241,9 +242,24 @@ void sa_pool_job_code(struct sa_pool_job *job, const char *code, int64_t timeout
                                               .filter = execute.filter,
                                               .code = code,
                                               .code_length = strlen(code),
-                                              .template_ = strcmp(job->language, "python") == 0,
+                                              .template_ = warm,
+                                              .warm = warm,
                                               .timeout_ms = timeout_ms},
                     then);
+}
+
+void sa_pool_job_code(struct sa_pool_job *job, const char *code, int64_t timeout_ms,
+                      sa_pool_next *then)
+{
+    run_code(job, code, false, timeout_ms, then);
+}
+
+bool sa_pool_job_warm(struct sa_pool_job *job, sa_pool_next *then)
+{
+    if (strcmp(job->language, "python") != 0)
+        return false;
+    run_code(job, "\n", true, WARM_MOST_MS, then);
+    return true;
 }
 
 void sa_pool_job_ask(struct sa_pool_job *job, enum sa_link_method method, sa_pool_next *then)

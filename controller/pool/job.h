@@ -34,9 +34,7 @@ struct sa_pool_job {
     const char *manager; /* "pip", "npm", NULL */
     bool seals;
     size_t script;
-    unsigned tries;
     struct sa_policy_recycle_input question;
-    void (*warm)(struct sa_pool_job *job); /* after which the template waits */
 };
 /* The record's; NULL when its pool is gone. */
 struct sa_pool_job *sa_pool_job_new(struct sa_pool_record *record, const struct sa_object *pod,
@@ -51,6 +49,7 @@ struct sa_pool_program {
     const char *filter, *code; /* code NULL: none */
     size_t code_length;
     bool template_; /* fork it from the template, with the job's imports */
+    bool warm;      /* and wait until that can be */
     int64_t timeout_ms;
 };
 void sa_pool_job_run(struct sa_pool_job *job, const struct sa_pool_program *program,
@@ -61,7 +60,8 @@ void sa_pool_job_code(struct sa_pool_job *job, const char *code, int64_t timeout
 /* SEAL and RESET: job->fingerprint. */
 void sa_pool_job_ask(struct sa_pool_job *job, enum sa_link_method method, sa_pool_next *then);
 
-/* prepare.c: the template waits, where the language has one. */
-void sa_pool_job_warm(struct sa_pool_job *job, void (*warm)(struct sa_pool_job *job));
+/* Until the template waits, where the language has one. True: `then` will be called; else there is
+ * none, and nothing to wait for. */
+bool sa_pool_job_warm(struct sa_pool_job *job, sa_pool_next *then);
 
 #endif

@@ -79,12 +79,12 @@ static struct tally take_stock(const struct sa_pool_observed *o)
 /* What counts as wanted, and what counts against max. */
 static int64_t good_of(const struct tally *t)
 {
-    return t->ready + t->pending + t->recycling + t->due;
+    return t->ready + t->pending + t->due;
 }
 
 static int64_t all_of(const struct tally *t)
 {
-    return good_of(t) + t->reserved + t->old_ready + t->old_pending + t->useless;
+    return good_of(t) + t->recycling + t->reserved + t->old_ready + t->old_pending + t->useless;
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -204,7 +204,7 @@ static void delete_old(const struct sa_pool_observed *o, const struct tally *t,
 {
     int64_t missing = most(o->wanted - t->ready, 0), lacking = o->wanted - good_of(t);
     int64_t spare = t->old_ready - least(t->old_ready, missing);
-    int64_t room = o->max - good_of(t) - t->old_ready;
+    int64_t room = o->max - all_of(t);
     if (room < 0)
         spare = most(spare, -room);
     else if (room == 0 && lacking > 0 && spare == 0 && t->pending + t->due == 0)

@@ -2,8 +2,9 @@
  * What a pool needs, of what was observed: pure, so that every rule of it can be tried.
  *
  * A pod is free (Ready, or on its way there) or in use. `wanted` free ones shall be there, and
- * never more than `max`: whatever was ordered and is not seen yet counts, and so does a pod that is
- * being cleaned for another use. Those in use belong to their sandboxes, and are not touched.
+ * never more than `max`: whatever was ordered and is not seen yet counts. One that is being cleaned
+ * for another use counts against `max`, too, but is not relied upon. Those in use belong to their
+ * sandboxes, and are not touched.
  *
  *   useless   of another key: no claim asks for it any more. Deleted at once.
  *   old       past its time, or made by another template (preloads, placement): as good as any

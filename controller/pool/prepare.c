@@ -16,9 +16,7 @@ enum {
     PREPARE_MOST_MS = 900 * 1000,
     PACKAGES_MOST_MS = 300 * 1000,
     SCRIPT_MOST_MS = 60 * 1000,
-    IMPORTS_MOST_MS = 120 * 1000,
-    WARM_MOST_MS = 60 * 1000,
-    WARM_TRIES = 20
+    IMPORTS_MOST_MS = 120 * 1000
 };
 
 static void failed(struct sa_pool_job *job, const char *reason, const char *what,
@@ -29,39 +27,22 @@ static void failed(struct sa_pool_job *job, const char *reason, const char *what
     sa_pool_job_end(job, SA_POOL_WORK_FAILED, reason, message.data);
 }
 
-/* ---- the template ---- */
+/* ---- the seal, and the template ---- */
 
-/* A program that was forked from the template finds there what the template has loaded. */
-static const char probe[] = "import sys\nsys.exit(0 if 'random' in sys.modules else 3)\n";
-
-static void warm(struct sa_pool_job *job);
-
-/* It is started by the first program that could have been forked, and is there for the next ones.
- * Where it does not come, programs are started in the ordinary way. */
-static void on_probed(struct sa_pool_job *job, const struct sa_error *err)
+static void on_warm(struct sa_pool_job *job, const struct sa_error *err)
 {
-    if (!err || ++job->tries >= WARM_TRIES)
-        job->warm(job);
+    if (err)
+        failed(job, "WarmFailed", "the first program", err);
     else
-        warm(job);
+        sa_pool_job_end(job, SA_POOL_WORK_PREPARED, "", "");
 }
 
+/* Last, as sealing ends whatever runs. */
 static void warm(struct sa_pool_job *job)
 {
-    sa_pool_job_code(job, probe, WARM_MOST_MS, on_probed);
+    if (!sa_pool_job_warm(job, on_warm))
+        sa_pool_job_end(job, SA_POOL_WORK_PREPARED, "", "");
 }
-
-void sa_pool_job_warm(struct sa_pool_job *job, void (*then)(struct sa_pool_job *job))
-{
-    job->warm = then;
-    job->tries = 0;
-    if (strcmp(job->language, "python") == 0)
-        warm(job);
-    else
-        then(job);
-}
-
-/* ---- the seal ---- */
 
 static void on_sealed(struct sa_pool_job *job, const struct sa_error *err)
 {
@@ -70,7 +51,7 @@ static void on_sealed(struct sa_pool_job *job, const struct sa_error *err)
         return;
     }
     memcpy(job->record->fingerprint, job->fingerprint, sizeof job->record->fingerprint);
-    sa_pool_job_end(job, SA_POOL_WORK_PREPARED, "", "");
+    warm(job);
 }
 
 static void seal(struct sa_pool_job *job)
@@ -78,7 +59,7 @@ static void seal(struct sa_pool_job *job)
     if (job->seals)
         sa_pool_job_ask(job, SA_METHOD_SEAL, on_sealed);
     else
-        sa_pool_job_end(job, SA_POOL_WORK_PREPARED, "", "");
+        warm(job);
 }
 
 /* ---- imports ---- */
@@ -88,16 +69,17 @@ static void on_imported(struct sa_pool_job *job, const struct sa_error *err)
     if (err)
         failed(job, "ImportFailed", "imports", err);
     else
-        sa_pool_job_warm(job, seal);
+        seal(job);
 }
 
-/* Names of modules have letters, digits, "_", "-", "/", "@" and "." only: nothing to be quoted. */
+/* Tried in a program of their own first: what the template cannot import it only leaves out. Names
+ * of modules have letters, digits, "_", "-", "/", "@" and "." only: nothing to be quoted. */
 static void import(struct sa_pool_job *job)
 {
     const bool python = strcmp(job->language, "python") == 0;
     sa_autobuf code = SA_BUF_INIT;
     if (!job->imports.count) {
-        sa_pool_job_warm(job, seal);
+        seal(job);
         return;
     }
     for (size_t i = 0; i < job->imports.count; i++)

@@ -17,10 +17,13 @@ enum { CLEAN_MOST_MS = 60 * 1000 };
 
 /* ---- the rule ---- */
 
-static void on_warm(struct sa_pool_job *job)
+static void on_warm(struct sa_pool_job *job, const struct sa_error *err)
 {
     sa_failpoint("pool.cleaned");
-    sa_pool_job_end(job, SA_POOL_WORK_CLEANED, "", "");
+    if (err)
+        sa_pool_job_end(job, SA_POOL_WORK_FAILED, "WarmFailed", err->message);
+    else
+        sa_pool_job_end(job, SA_POOL_WORK_CLEANED, "", "");
 }
 
 static void on_verdict(void *user, const struct sa_policy_verdict *verdict);
@@ -37,7 +40,8 @@ static void on_verdict(void *user, const struct sa_policy_verdict *verdict)
     job->policy = NULL;
     if (verdict->allowed) {
         job->record->kept = job->question.same_tenant;
-        sa_pool_job_warm(job, on_warm);
+        if (!sa_pool_job_warm(job, on_warm))
+            on_warm(job, NULL);
     } else if (!job->question.same_tenant && job->question.who.scope.tenant[0]) {
         job->question.same_tenant = true;
         ask(job);

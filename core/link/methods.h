@@ -138,6 +138,8 @@ enum sa_exec_tag {
                              with its imports done; where there is none yet it is started for
                              next time, and this time the program is started from ARGV */
     SA_EXEC_IMPORT = 15,    /* repeated: modules that the template imports */
+    SA_EXEC_WARM = 16,      /* 1: wait until the template can be forked from, which is started for
+                               this, rather than start from ARGV; at most 30 s */
     SA_EXEC_SIGNAL = 20,    /* NOTE to the runtime: signal number to the process group */
     SA_EXEC_PID = 21,       /* NOTE from the runtime: pid inside the sandbox */
     SA_EXEC_WINDOW = 22,    /* NOTE to the runtime: new size of the terminal, as SA_EXEC_TTY */

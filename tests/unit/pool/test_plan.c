@@ -66,7 +66,11 @@ static void missing_ones_are_made(void **state)
     expect(2, 0);
     world.creates_due = 1; /* what was ordered does */
     expect(1, 0);
-    PODS(1, .state = SA_POOL_POD_RECYCLING);
+    PODS(2, .state = SA_POOL_POD_RECYCLING); /* nor do those that may come back */
+    expect(1, 0);
+    world.max = 6; /* but for the room that they need */
+    expect(1, 0);
+    world.max = 5;
     expect(0, 0);
     PODS(5, .state = SA_POOL_POD_TERMINATING);
     expect(0, 0);
