@@ -210,7 +210,7 @@ static void on_ready(void *owner, const struct sa_error *err, const struct sa_ob
     sa_failpoint("pool.warm_pod_ready");
     if (pool) {
         pool->failures -= pool->failures > 0;
-        if (record->ordered_ms) {
+        if (record->ordered_ms && !record->released_ms) {
             int64_t ms = sa_monotonic_ms() - record->ordered_ms;
             sa_demand_refill(&pool->demand, ms);
             if (pool->refill)
@@ -228,6 +228,7 @@ static void write_ready(struct sa_pool_record *record, const struct sa_object *p
         return; /* it is about to be deleted */
     const struct sa_pod_spec *box_spec = sa_object_spec(box);
     const struct sa_pod_status *box_status = sa_object_status(box);
+    const struct sa_warm_pod_status *before = sa_object_status(pod);
     const int64_t now_ms = sa_wall_ms();
     const struct sa_warm_pod_status status = {.phase = SA_WARM_POD_READY,
                                               .reason = "",
@@ -237,8 +238,10 @@ static void write_ready(struct sa_pool_record *record, const struct sa_object *p
                                               .pod_ip = box_status->pod_ip,
                                               .node = box_spec->node,
                                               .fingerprint = record->fingerprint,
-                                              .last_tenant = "",
-                                              .ready_ms = now_ms,
+                                              .last_tenant = before->last_tenant,
+                                              .uses = before->uses,
+                                              .ready_ms =
+                                                  before->ready_ms ? before->ready_ms : now_ms,
                                               .expires_ms = expiry(object, now_ms)};
     write_status(record, pod, &status, on_ready);
 }
@@ -246,15 +249,12 @@ static void write_ready(struct sa_pool_record *record, const struct sa_object *p
 /* The claim is still given: nobody can take it yet. */
 static void write_reuse(struct sa_pool_record *record, const struct sa_object *pod)
 {
-    const struct sa_object *object = sa_pool_of_pod(record->controller, pod);
     const struct sa_warm_pod_spec *spec = sa_object_spec(pod);
     struct sa_warm_pod_status status = *(const struct sa_warm_pod_status *)sa_object_status(pod);
-    status.phase = SA_WARM_POD_READY;
+    status.phase = SA_WARM_POD_PENDING;
     status.reason = status.message = "";
     status.uses++;
     status.last_tenant = record->kept ? spec->claim.tenant : "";
-    if (object)
-        status.expires_ms = expiry(object, sa_wall_ms());
     write_status(record, pod, &status, on_written);
 }
 

@@ -27,7 +27,7 @@ static bool is_old(const struct sa_pool *pool, const struct sa_warm_pool_spec *s
     if (status->phase != SA_WARM_POD_READY)
         return false;
     return (status->expires_ms && wall_ms >= status->expires_ms) ||
-           wall_ms >= status->ready_ms + spec->ttl_s * 1000;
+           (!status->uses && wall_ms >= status->ready_ms + spec->ttl_s * 1000);
 }
 
 static enum sa_pool_pod_state state_of(const struct sa_object *object,
@@ -148,7 +148,6 @@ static bool is_quiet(const struct sa_pool_record *record, enum sa_warm_pod_phase
 static void follow_claim(struct sa_pool_record *record, const struct sa_object *pod)
 {
     const struct sa_warm_pod_spec *spec = sa_object_spec(pod);
-    const struct sa_warm_pod_status *status = sa_object_status(pod);
     char claim[SA_POOL_CLAIM_BYTES] = "";
     if (spec->claim.given)
         snprintf(claim, sizeof claim, "%s %lld", spec->claim.sandbox, (long long)spec->claim.at_ms);
@@ -156,8 +155,6 @@ static void follow_claim(struct sa_pool_record *record, const struct sa_object *
         return;
     memcpy(record->claim, claim, sizeof claim);
     record->seen = record->gone = record->recycling = record->kept = false;
-    if (status->phase == SA_WARM_POD_PENDING)
-        return; /* the preparation is of no claim */
     sa_pool_job_free(record->job);
     record->work = SA_POOL_WORK_NONE;
 }

@@ -39,7 +39,7 @@ struct tally {
     int64_t ready, pending;         /* good ones */
     int64_t old_ready, old_pending; /* pods that are to be replaced */
     int64_t recycling, due, useless;
-    int64_t reserved, tolerated; /* ready, too; of the latter those that are not reserved */
+    int64_t reserved, tolerated; /* the latter of ready and pending */
 };
 
 static bool is_free(const struct sa_pool_pod *pod)
@@ -58,12 +58,10 @@ static void take(struct tally *t, const struct sa_pool_pod *pod)
         t->useless++;
     else if (pod->old)
         *(ready ? &t->old_ready : &t->old_pending) += 1;
-    else if (!ready)
-        t->pending++;
     else if (pod->reserved)
         t->reserved++;
     else {
-        t->ready++;
+        *(ready ? &t->ready : &t->pending) += 1;
         t->tolerated += pod->tolerated;
     }
 }
@@ -154,9 +152,9 @@ static int rank_in(const struct sa_pool_pod *pod, enum group group)
         return -1;
     if (group == OLD || pod->old)
         return group == OLD && pod->old && ready ? 0 : -1;
-    if (group == RESERVED || (ready && pod->reserved))
-        return group == RESERVED && ready && pod->reserved ? pod->tolerated : -1;
-    if (group == UNTOLERATED && ready && pod->tolerated)
+    if (group == RESERVED || pod->reserved)
+        return group == RESERVED && pod->reserved ? pod->tolerated : -1;
+    if (group == UNTOLERATED && pod->tolerated)
         return -1;
     return ready;
 }

@@ -41,7 +41,7 @@ static bool lives(const observed *o)
 }
 
 /* Nobody uses it any more. What was cleaned is given back in two writes: everything else first, the
- * claim last, so that it is not found before all is in place. */
+ * claim last. It is not found before it is Ready, and its sandbox need not wait for that. */
 static plan after_use(const observed *o)
 {
     if (!lives(o))
@@ -51,7 +51,7 @@ static plan after_use(const observed *o)
     if (o->work == SA_POOL_WORK_CLEANING)
         return just(SA_POOL_STEP_NONE);
     if (o->work == SA_POOL_WORK_CLEANED)
-        return just(o->phase == SA_WARM_POD_READY ? SA_POOL_STEP_RELEASE : SA_POOL_STEP_REUSE);
+        return just(o->phase == SA_WARM_POD_PENDING ? SA_POOL_STEP_RELEASE : SA_POOL_STEP_REUSE);
     if (o->phase == SA_WARM_POD_RECYCLING)
         return just(SA_POOL_STEP_CLEAN);
     return o->refused ? because(SA_POOL_STEP_DELETE, o->refused) : just(SA_POOL_STEP_RECYCLE);

@@ -1,7 +1,8 @@
 /*
  * The next step of one WarmPod, of what was observed: pure.
  *
- *   Pending      its Pod is made; once that is Ready it is prepared (preloads, then the seal)
+ *   Pending      its Pod is made; once that is Ready it is prepared (preloads, then the seal); one
+ *                that was used, and is clean, has its template started again
  *   Ready        anybody may claim it
  *   Assigned     somebody has
  *   Recycling    its sandbox has ended: it is cleaned, and the rules are asked
@@ -63,7 +64,7 @@ enum sa_pool_step {
     SA_POOL_STEP_LOOK,    /* for its Sandbox, in the store */
     SA_POOL_STEP_RECYCLE, /* write it */
     SA_POOL_STEP_CLEAN,
-    SA_POOL_STEP_REUSE,   /* write it, the claim still given */
+    SA_POOL_STEP_REUSE,   /* write that it is Pending, the claim still given */
     SA_POOL_STEP_RELEASE, /* take the claim back */
     SA_POOL_STEP_FAIL,    /* write why; the pool deletes it */
     SA_POOL_STEP_DELETE,

@@ -4,12 +4,15 @@
  * be used again. A first program that finds no template would pay for it, so that Python's is
  * always warmed. (Node.js cannot be forked: there imports are only tried.)
  *
+ * A pod that was used, and cleaned, only has its template started again.
+ *
  * Scripts run again in a pod whose preparation was interrupted by the end of this process.
  */
 #include "controller/pool/job.h"
 
 #include "base/cleanup.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -151,7 +154,8 @@ static void install(struct sa_pool_job *job)
 void sa_pool_prepare(struct sa_pool_record *record, const struct sa_object *pod)
 {
     struct sa_agent *agent = record->controller->options.agent;
-    record->fingerprint[0] = '\0';
+    const struct sa_warm_pod_status *status = sa_object_status(pod);
+    snprintf(record->fingerprint, sizeof record->fingerprint, "%s", status->fingerprint);
     if (!agent) { /* a node that is not driven from here: nothing can be done inside */
         record->work = SA_POOL_WORK_PREPARED;
         sa_pool_wake_pod(record);
@@ -163,5 +167,8 @@ void sa_pool_prepare(struct sa_pool_record *record, const struct sa_object *pod)
     if (!job)
         return; /* its pool is gone, and deletes it */
     record->work = SA_POOL_WORK_PREPARING;
-    install(job);
+    if (status->ready_ms)
+        warm(job);
+    else
+        install(job);
 }

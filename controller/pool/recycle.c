@@ -2,7 +2,7 @@
  * A pod that was used, and may be again: everything of its sandbox is removed and the result
  * compared with what was sealed (RESET); whatever differs ends it. Then the rule `recycle` is asked
  * whether anybody may have it next, and if not, whether the same tenant may; it waits for that one
- * alone then. Last, its template is warmed again.
+ * alone then.
  */
 #include "controller/pool/job.h"
 
@@ -16,15 +16,6 @@
 enum { CLEAN_MOST_MS = 60 * 1000 };
 
 /* ---- the rule ---- */
-
-static void on_warm(struct sa_pool_job *job, const struct sa_error *err)
-{
-    sa_failpoint("pool.cleaned");
-    if (err)
-        sa_pool_job_end(job, SA_POOL_WORK_FAILED, "WarmFailed", err->message);
-    else
-        sa_pool_job_end(job, SA_POOL_WORK_CLEANED, "", "");
-}
 
 static void on_verdict(void *user, const struct sa_policy_verdict *verdict);
 
@@ -40,8 +31,8 @@ static void on_verdict(void *user, const struct sa_policy_verdict *verdict)
     job->policy = NULL;
     if (verdict->allowed) {
         job->record->kept = job->question.same_tenant;
-        if (!sa_pool_job_warm(job, on_warm))
-            on_warm(job, NULL);
+        sa_failpoint("pool.cleaned");
+        sa_pool_job_end(job, SA_POOL_WORK_CLEANED, "", "");
     } else if (!job->question.same_tenant && job->question.who.scope.tenant[0]) {
         job->question.same_tenant = true;
         ask(job);

@@ -366,7 +366,7 @@ static bool step(struct place *place, enum sa_pool_step what)
         break;
     case SA_POOL_STEP_REUSE:
         p->reserved = chance(50);
-        write(place, SA_WARM_POD_READY);
+        write(place, SA_WARM_POD_PENDING);
         break;
     case SA_POOL_STEP_RELEASE:
         CHECK(!p->lives && place->work == SA_POOL_WORK_CLEANED);
@@ -409,8 +409,7 @@ static bool reconcile_pod(struct place *place)
     if (claim != place->work_claim) {
         place->work_claim = claim;
         place->recycling = false;
-        if (p->phase != SA_WARM_POD_PENDING)
-            place->work = SA_POOL_WORK_NONE;
+        place->work = SA_POOL_WORK_NONE;
     }
     place->had_box |= p->box != SA_POOL_BOX_NONE;
     struct sa_pool_pod_observed o = {

@@ -473,10 +473,23 @@ static void test_bad_requests(void **state)
     reply_free(r);
 }
 
+/* The first program of all is forked when it says that it can wait. */
+static void waits_for_the_template(void **state)
+{
+    (void)state;
+    sa_autobuf extra = SA_BUF_INIT;
+    sa_fields_add_int(&extra, SA_EXEC_WARM, 1);
+    assert_true(forked(&extra));
+    assert_true(forked(&extra));
+    sa_fields_add_text(&extra, SA_EXEC_IMPORT, "json");
+    assert_true(forked(&extra)); /* another template */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_comes_up),
+        cmocka_unit_test(waits_for_the_template),
         cmocka_unit_test(test_same_endings),
         cmocka_unit_test(test_same_surroundings),
         cmocka_unit_test(test_same_requests),

@@ -1,0 +1,119 @@
+"""Warm pools by what a client sees of them: sandboxes that start warm, and pods that are used again."""
+import pytest
+
+from tests.helpers.client import wait_until
+
+POOLS = "/api/v1/warmpools"
+SPEC = {"runtime": "bash", "resources": {"memory": "64Mi"}}  # fits no sandbox of other tests
+
+
+@pytest.fixture
+def pool(api):
+    """Makes one, and waits until it is full."""
+    made = []
+
+    def make(**spec):
+        body = {"metadata": {"generateName": "t-"}, "spec": {**SPEC, "maxSize": 6, **spec}}
+        made.append(POOLS + "/" + api.post(POOLS, body, status=201).json()["metadata"]["name"])
+        wait(made[-1], lambda s: s.get("available", 0) >= body["spec"].get("minSize", 1))
+        return made[-1]
+
+    def wait(path, condition):
+        return wait_until(f"{path} to become so", lambda: condition(status(path)))
+
+    def status(path):
+        return api.get(path).json()["status"]
+
+    make.status, make.wait = status, wait
+    yield make
+    for path in made:
+        api.request("DELETE", path)
+        name = path.rsplit("/", 1)[1]
+        wait_until("its pods to go", lambda: not pods(api, name))
+
+
+def pods(api, pool):
+    return {pod["metadata"]["name"]: pod for pod in api.get("/api/v1/warmpods?limit=500").json()["items"]
+            if pod["spec"]["pool"] == pool}
+
+
+def create(api, **more):
+    return api.post("/api/v1/sandboxes", {**SPEC, **more}, status=201).json()
+
+
+def run(api, sandbox, command):
+    answer = api.post(f"/api/v1/sandboxes/{sandbox['id']}/execute", {"command": command}, status=200).json()
+    assert answer["exitCode"] == 0, answer
+    return answer["stdout"]
+
+
+def delete(api, sandbox):
+    api.request("DELETE", f"/api/v1/sandboxes/{sandbox['id']}", 204)
+
+
+def test_sandboxes_start_warm_and_are_counted(api, pool):
+    path = pool(minSize=2)
+    sandbox = create(api, warm="require")
+    assert sandbox["start"] == "warm"
+    assert run(api, sandbox, "echo warm") == "warm\n"
+    pool.wait(path, lambda s: s.get("hits") == 1 and s.get("assigned") == 1 and s.get("available", 0) == 2)
+    other = create(api, warm="never")
+    assert other["start"] == "cold"
+    for each in (sandbox, other):
+        delete(api, each)
+    pool.wait(path, lambda s: not s.get("assigned") and s.get("available", 0) == 2)
+    assert pool.status(path)["hits"] == 1 and not pool.status(path).get("misses")
+    assert pool.status(path)["hitRatio"] == 1
+
+
+def test_a_used_pod_is_replaced(api, pool):
+    path = pool()
+    name = path.rsplit("/", 1)[1]
+    before = set(pods(api, name))
+    sandbox = create(api, warm="require")
+    delete(api, sandbox)
+    pool.wait(path, lambda s: not s.get("assigned") and s.get("available", 0) == 1)
+    wait_until("the used one to go", lambda: not before & set(pods(api, name)))
+
+
+def test_a_used_pod_is_cleaned_and_used_again_by_the_same_tenant(api, pool):
+    path = pool(recycle={"enabled": True, "maxUses": 3})
+    name = path.rsplit("/", 1)[1]
+    first = create(api, warm="require", env={"SECRET": "1"})
+    assert run(api, first, "echo $SECRET; echo x > /workspace/left; (sleep 1000 &) ; echo y > /tmp/.left") == "1\n"
+    delete(api, first)
+
+    def used():
+        return [pod for pod in pods(api, name).values() if pod["status"].get("uses") == 1
+                and pod["status"]["phase"] == "Ready"]
+    pod = wait_until("it to be clean", used)[0]
+    assert pod["status"]["lastTenant"] and pod["status"]["fingerprint"]
+    second = create(api, warm="require")
+    again = pods(api, name)[pod["metadata"]["name"]]
+    assert again["spec"]["claim"]["sandbox"] == second["id"], "whoever had it before gets it first"
+    assert run(api, second, "echo $SECRET; ls -A /workspace /tmp; pgrep sleep || true").split() == ["/tmp:", "/workspace:"]
+    delete(api, second)
+    wait_until("it to have been used twice",
+               lambda: pods(api, name)[pod["metadata"]["name"]]["status"].get("uses") == 2)
+    pool.wait(path, lambda s: s.get("available", 0) >= 1)
+    wait_until("it to be ready", lambda: pods(api, name)[pod["metadata"]["name"]]["status"]["phase"] == "Ready")
+    third = create(api, warm="require")
+    delete(api, third)  # three uses are all it has
+    wait_until("it to be replaced", lambda: pod["metadata"]["name"] not in pods(api, name))
+    reasons = [event["message"] for event in api.get(path + "/events").json()["items"]]
+    assert any("MaxUses" in reason for reason in reasons), reasons
+
+
+def test_a_preload_that_fails_is_told(api, pool):
+    body = {"metadata": {"name": "broken"}, "spec": {**SPEC, "preloadScripts": ["echo no such luck >&2; exit 3"]}}
+    api.post(POOLS, body, status=201)
+    try:
+        def degraded():
+            conditions = pool.status(POOLS + "/broken").get("conditions", [])
+            return [c for c in conditions if c["type"] == "Degraded" and c["status"] == "True"]
+        condition = wait_until("it to be told", degraded)[0]
+        assert condition["reason"] == "ScriptFailed" and "no such luck" in condition["message"]
+        wait_until("an event", lambda: api.get(POOLS + "/broken/events").json()["items"])
+    finally:
+        api.request("DELETE", POOLS + "/broken")
+    wait_until("its pods to go", lambda: not pods(api, "broken"))
