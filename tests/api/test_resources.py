@@ -423,3 +423,36 @@ def test_scaling_rules_that_fit(api):
                                  {"rule": "schedule"}, {"params": {"targetUtilization": 99}})):
         api.post("/api/v1/warmpools", body("warmpools", f"fits-{i}", scaling=scaling), status=201)
         api.request("DELETE", f"/api/v1/warmpools/fits-{i}", 200)
+
+
+# ---- with controllers ----
+
+def test_a_pool_and_its_pods(api):
+    """What controllers make of a pool can be read, and goes with it."""
+    api.post("/api/v1/warmpools", {"metadata": {"name": "shown"}, "spec": {"runtime": "bash", "minSize": 1, "maxSize": 1}},
+             status=201)
+    try:
+        wait_until("a warm pod", lambda: api.get("/api/v1/warmpools/shown/status").json()["status"].get("available"))
+        (pod,) = [p for p in api.get("/api/v1/warmpods").json()["items"] if p["spec"]["pool"] == "shown"]
+        name = pod["metadata"]["name"]
+        assert said(api.get(f"/api/v1/warmpods/{name}").json()) == said(pod)
+        assert api.get(f"/api/v1/pods/{name}").json()["metadata"]["ownerReferences"][0]["uid"] == pod["metadata"]["uid"]
+        for area in ("pods", "warmpods"):
+            for method in ("PUT", "PATCH", "DELETE", "POST"):
+                api.request(method, f"/api/v1/{area}/{name}", 405, json={})
+    finally:
+        api.request("DELETE", "/api/v1/warmpools/shown", 200)
+    for path in ("warmpools/shown", f"warmpods/{name}", f"pods/{name}"):
+        wait_until(path + " to go", lambda at=path: api.request("GET", "/api/v1/" + at).status_code == 404)
+
+
+def test_events_say_why_a_pool_has_no_pods(api):
+    api.post("/api/v1/warmpools", {"metadata": {"name": "broken"}, "spec": {
+        "runtime": "bash", "minSize": 1, "maxSize": 1, "preloadScripts": ["exit 1"]}}, status=201)
+    try:
+        found = wait_until("an event", lambda: api.get("/api/v1/warmpools/broken/events").json()["items"])
+        assert {"kind": "WarmPool", "name": "broken"}.items() <= found[0]["involvedObject"].items()
+        assert found[0]["type"] == "Warning" and found[0]["reason"] and found[0]["message"], found
+        assert api.get("/api/v1/warmpools/another/events").json()["items"] == []
+    finally:
+        api.request("DELETE", "/api/v1/warmpools/broken", 200)
