@@ -39,14 +39,20 @@ static void put_spec(const struct sa_json_value *spec, struct sa_json_w *w)
     }
 }
 
-/* The flat path of a field as it stands in the manifest, for its line. */
+/* The flat path of a field as it stands in the manifest, also where the message begins with it. */
 static int place(struct sa_error *err)
 {
     bool meta = strncmp(err->path, "labels", 6) == 0 ||
                 strncmp(err->path, "annotations", 11) == 0 || strncmp(err->path, "name", 4) == 0;
-    sa_autofree char *path = sa_printf("%s.%s", meta ? "metadata" : "spec", err->path);
-    if (err->path[0])
-        snprintf(err->path, sizeof err->path, "%s", path);
+    const char *parent = meta ? "metadata" : "spec";
+    size_t length = strlen(err->path);
+    sa_autofree char *path = sa_printf("%s.%s", parent, err->path);
+    sa_autofree char *message = sa_printf("%s.%s", parent, err->message);
+    if (!length)
+        return -1;
+    if (strncmp(err->message, err->path, length) == 0)
+        snprintf(err->message, sizeof err->message, "%s", message);
+    snprintf(err->path, sizeof err->path, "%s", path);
     return -1;
 }
 

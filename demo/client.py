@@ -56,6 +56,10 @@ class Client:
     def describe(self, sandbox):
         return self.request("GET", f"/api/v1/sandboxes/{sandbox['id']}").json()
 
+    def pool(self, name):
+        """Its status."""
+        return self.request("GET", f"/api/v1/warmpools/{name}").json()["status"]
+
     def execute(self, sandbox, **body):
         path = f"/api/v1/sandboxes/{sandbox['id']}/execute"
         return self.request("POST", path, body).json()

@@ -146,7 +146,7 @@ def test_what_the_server_refuses_has_its_place(apply, cli):
     text = BOX.replace("from-file", "cannot-be") + "  requiredControls: [moon-phase]\n"
     result = apply(text + "---\n" + BOX.replace("from-file", "after"))
     assert result.returncode == 64 and result.stdout == b"sandbox/after created\n", result
-    assert b"m.yaml:11, document 1: requiredControls[0]" in result.stderr, result
+    assert b"m.yaml:11, document 1: spec.requiredControls[0]" in result.stderr, result
     assert cli("delete", "sandbox", "after").returncode == 0
 
 
@@ -240,6 +240,9 @@ def test_help_has_examples(command):
     assert shown.startswith(f"usage: secureagent {command}") and f"examples:\n  secureagent {command}" in shown
 
 
-def test_the_examples_are_taken(cli):
-    result = cli("apply", "-f", ROOT / "examples" / "sandbox.yaml", "--dry-run")
-    assert result.stdout == b"sandbox/notebook created (dry run)\n", result
+def test_the_example_is_taken(cli):
+    example = ROOT / "examples" / "sandbox.yaml"
+    assert cli("apply", "-f", example, "--dry-run").stdout == b"sandbox/notebook created (dry run)\n"
+    assert cli("apply", "-f", example).stdout == b"sandbox/notebook created\n"
+    assert cli("apply", "-f", example).stdout == b"sandbox/notebook unchanged\n"
+    assert cli("delete", "-f", example, "--wait").stdout == b"sandbox/notebook deleted\n"
