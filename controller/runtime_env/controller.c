@@ -159,6 +159,7 @@ void sa_runtime_controller_stop(struct sa_runtime_controller *controller)
         return;
     sa_informer_remove_handler(controller->options.caches->runtimes, &controller->handler);
     while (controller->jobs) {
+        // free_job() takes it from the list. NOLINTNEXTLINE(clang-analyzer-unix.Malloc)
         sa_objects_forget(controller->options.objects, controller->jobs->call);
         free_job(controller->jobs);
     }

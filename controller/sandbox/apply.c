@@ -437,6 +437,7 @@ void sa_sandbox_jobs_drop(struct sa_sandbox_jobs *jobs)
 {
     while (jobs->first) {
         struct sa_sandbox_job *job = jobs->first;
+        // free_job() takes it from the list. NOLINTNEXTLINE(clang-analyzer-unix.Malloc)
         if (job->call)
             sa_objects_forget(jobs->options->objects, job->call);
         sa_security_forget(job->asking);

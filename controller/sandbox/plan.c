@@ -319,12 +319,28 @@ static bool late(const world *w, const struct sa_object *pod, plan *p)
     return false;
 }
 
+/* In a moment its environment will be delivered, and there will be more to write. */
+static bool about_to_run(const world *w, const struct sa_object *pod, plan *p)
+{
+    const struct sa_pod_status *seen = sa_object_status(pod);
+    const struct sa_condition *ready = sa_conditions_get(&seen->conditions, "Ready");
+    if (!sa_sandbox_awaits_setup(w->sandbox.object) || !ready || ready->status != SA_TRUE)
+        return false;
+    const int64_t since_ms =
+        ready->transition_ms > meta(w)->created_ms ? ready->transition_ms : meta(w)->created_ms;
+    const int64_t left = since_ms + SA_SANDBOX_SOON_MS - w->now_ms;
+    if (left <= 0 || left > SA_SANDBOX_SOON_MS) /* a clock that was set back delays nothing */
+        return false;
+    look_again(p, left);
+    return true;
+}
+
 static void plan_live(const world *w, struct sa_arena *arena, plan *p)
 {
     if (overdue(w, arena, p) || interrupted(w, arena, p))
         return;
     const struct sa_object *pod = find_pod(w, arena, p);
-    if (!pod || pod_ended(w, pod, arena, p))
+    if (!pod || pod_ended(w, pod, arena, p) || about_to_run(w, pod, p))
         return;
     sa_sandbox_status_now(w, arena, &p->status);
     if (is_told(w, p))
@@ -354,18 +370,19 @@ static bool pod_is_gone(const world *w, int64_t since_ms, plan *p)
     return !pod && w->pod.fresh;
 }
 
+/* That it goes is told while something is waited for: what can go at once just goes. */
 static void plan_deleted(const world *w, struct sa_arena *arena, plan *p)
 {
     if (!sa_object_has_finalizer(w->sandbox.object, SA_FINALIZER_SANDBOX))
         return;
-    const struct sa_sandbox_status *s = status(w);
-    if (s->phase != SA_PHASE_FAILED && s->phase != SA_PHASE_TERMINATING) {
+    const enum sa_phase phase = status(w)->phase;
+    if (pod_is_gone(w, meta(w)->deleted_ms, p)) {
+        step(p, SA_STEP_REMOVE_FINALIZER);
+    } else if (p->step == SA_STEP_NOTHING && phase != SA_PHASE_FAILED &&
+               phase != SA_PHASE_TERMINATING) {
         sa_sandbox_status_over(w, SA_PHASE_TERMINATING, "Deleted", "", arena, &p->status);
         step(p, SA_STEP_WRITE_STATUS);
-        return;
     }
-    if (pod_is_gone(w, meta(w)->deleted_ms, p))
-        step(p, SA_STEP_REMOVE_FINALIZER);
 }
 
 static void plan_failed(const world *w, plan *p)
