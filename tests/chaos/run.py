@@ -209,13 +209,12 @@ async def in_world(world, args, dice):
     await world.kill_plane()
     tasks = [asyncio.create_task(t) for t in (load.run(), trouble.kill_planes(), trouble.disturb())]
     began = time.monotonic()
-    # The load ends when the claims are made; those who kill end then, and the last deletions are answered.
+    # The load ends when the claims are made; those who kill end then, and a plane that lives answers what is left.
     await tasks[1]
     trouble.over = True
-    await tasks[2]
     await world.start_plane()
+    await asyncio.gather(*tasks)
     await world.ready()
-    await tasks[0]
     seconds = time.monotonic() - began
     found = load.violations + [f"I1: {v}" for v in world.violations] + await look(world, load)
     rest = time.monotonic() - began - seconds

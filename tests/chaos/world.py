@@ -63,7 +63,7 @@ class Door(asyncio.Protocol):
 
     def call(self, line):
         future = asyncio.get_running_loop().create_future()
-        if not self.open:
+        if not self.open or self.transport.is_closing():
             future.set_exception(Gone())
             return future
         self.number += 1
@@ -85,7 +85,8 @@ class World:
 
     async def _started(self, process):
         """Its first line: `ready`."""
-        line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), START_S)
+        with process.stdout as stdout:
+            line = await asyncio.wait_for(asyncio.to_thread(stdout.readline), START_S)
         if line != b"ready\n":
             await self.ended(process)
             if process.returncode != -signal.SIGKILL:
