@@ -24,6 +24,7 @@ import tempfile
 import time
 
 import controllers
+import claims
 import objects
 import policies
 import ports
@@ -218,6 +219,7 @@ def measure(quick: bool) -> dict:
         result["controllers"] = controllers.measure(quick)
         step("object store")
         result["objects"] = objects.measure(quick)
+        result["claims"] = claims.measure(quick)
         step("memory with 200 idle sandboxes")
         loadgen("fill", server.host, server.key, 199)
         time.sleep(1)
@@ -302,6 +304,7 @@ def rows(r: dict) -> list[tuple[str, str, str]]:
     ]
     out += policies.rows(r["policies"])
     out += objects.rows(r["objects"])
+    out += claims.rows(r["claims"])
     out += controllers.rows(r["controllers"])
     for name in idle:
         out.append((f"resident, idle: {name}", mb(idle[name]["Rss"]), f"{mb(idle[name]['Pss'])} proportional"))

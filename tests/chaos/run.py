@@ -24,7 +24,7 @@ from world import Gone, Refused, World, fail_points
 CLIENTS, POOL, OTHER = 32, "main", "other"
 REST_S = 100  # for all to come to rest
 KEEP_ONE_IN = 500
-REACH_S = 4  # a fail point, or it is not reached
+REACH_S = 6  # for a fail point, or it is not reached
 ANSWER_S = 60
 
 
@@ -150,7 +150,7 @@ class Trouble:
         await self.quietly("reload _")
 
     async def disturb(self):
-        deeds = ((self.scale, 10), (self.other_pool, 6), (self.remove_one, 3), (self.kill_runtime, 10), (self.reload, 2), (self.by_hand, 10), (self.remove_runtime, 3), (self.kill_node, 1))
+        deeds = ((self.scale, 10), (self.other_pool, 6), (self.remove_one, 3), (self.kill_runtime, 10), (self.reload, 2), (self.by_hand, 25), (self.remove_runtime, 3), (self.kill_node, 1))
         while not self.over:
             await asyncio.sleep(self.dice.uniform(0.05, 0.4))
             await self.dice.choices([d for d, _ in deeds], [w for _, w in deeds])[0]()
