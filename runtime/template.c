@@ -51,9 +51,21 @@ static void add_text(struct sa_buf *out, const char *text)
     sa_buf_add(out, text, strlen(text) + 1);
 }
 
+/* The same interpreter, program and filter as were wanted last, whatever the modules. */
+static bool is_wanted(char **argv, const struct sa_filter *filter)
+{
+    const struct sa_buf *texts = &template.wanted.texts;
+    const size_t first = strlen(argv[0]) + 1, second = strlen(argv[2]) + 1;
+    return template.wanted.filter == filter && texts->length >= first + second &&
+           memcmp(texts->data, argv[0], first) == 0 &&
+           memcmp(texts->data + first, argv[2], second) == 0;
+}
+
 void sa_template_want(char **argv, char **imports, const struct sa_filter *filter)
 {
     struct wish *w = &template.wanted;
+    if ((!imports || !*imports) && is_wanted(argv, filter))
+        return; /* it may have imported more than is asked for */
     sa_buf_deinit(&w->texts);
     add_text(&w->texts, argv[0]);
     add_text(&w->texts, argv[2]);

@@ -12,7 +12,8 @@
 
 enum { SA_TEMPLATE_IMPORTS_MAX = 64 };
 
-/* What a program asks for: ARGV is INTERPRETER -c PROGRAM, `imports` ends with NULL or is NULL. */
+/* What a program asks for: ARGV is INTERPRETER -c PROGRAM, `imports` ends with NULL or is NULL.
+ * Without imports a template that was wanted with some serves, too. */
 void sa_template_want(char **argv, char **imports, const struct sa_filter *filter);
 /* Have a spare for what was wanted last: start, replace or ask the template as needed. */
 void sa_template_prepare(void);

@@ -43,7 +43,10 @@ struct sa_pool_job *sa_pool_job_new(struct sa_pool_record *record, const struct 
         .packages = copy(arena, &spec->preload_packages),
         .scripts = copy(arena, &spec->preload_scripts),
         .imports = copy(arena, &spec->imports),
-        .seals = spec->recycle.enabled};
+        .seals = spec->recycle.enabled,
+        .level = sa_security_level_name(spec->level),
+        .scope = {.namespace_ = sa_arena_strdup(arena, sa_object_meta(object)->namespace_),
+                  .pool = sa_arena_strdup(arena, sa_object_meta(object)->name)}};
     DL_APPEND(controller->jobs, job);
     sa_pool_job_free(record->job);
     record->job = job;

@@ -33,7 +33,9 @@ struct sa_pool_job {
     struct sa_json_strings packages, scripts, imports;
     const char *manager; /* "pip", "npm", NULL */
     bool seals;
-    size_t script;
+    size_t package, script; /* the one that is next */
+    const char *level;
+    struct sa_policy_scope scope; /* without a tenant */
     struct sa_policy_recycle_input question;
 };
 /* The record's; NULL when its pool is gone. */

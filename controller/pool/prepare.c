@@ -11,6 +11,7 @@
 #include "controller/pool/job.h"
 
 #include "base/cleanup.h"
+#include "model/packages.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -127,17 +128,7 @@ static void on_installed(struct sa_pool_job *job, const struct sa_error *err)
 
 static void install(struct sa_pool_job *job)
 {
-    struct sa_error err;
-    const bool pip = job->manager && strcmp(job->manager, "pip") == 0;
-    if (!job->packages.count) {
-        run_scripts(job);
-        return;
-    }
-    if (!job->manager) {
-        sa_error_set(&err, SA_EINVALID, "the runtime has no package manager");
-        failed(job, "InstallFailed", "preloadPackages", &err);
-        return;
-    }
+    const bool pip = strcmp(job->manager, "pip") == 0;
     const char **argv = sa_arena_alloc(job->arena, (job->packages.count + 2) * sizeof *argv);
     argv[0] = pip ? "python3" : "node";
     argv[1] = pip ? "/etc/secureagent/packages/pip.py" : "/etc/secureagent/packages/npm.js";
@@ -149,6 +140,54 @@ static void install(struct sa_pool_job *job)
                                               .filter = "default",
                                               .timeout_ms = PACKAGES_MOST_MS},
                     on_installed);
+}
+
+static void ask(struct sa_pool_job *job);
+
+static void on_verdict(void *user, const struct sa_policy_verdict *verdict)
+{
+    struct sa_pool_job *job = user;
+    struct sa_error err;
+    job->policy = NULL;
+    if (!verdict->allowed) {
+        sa_policy_error(verdict, &err);
+        failed(job, "InstallFailed", job->packages.items[job->package], &err);
+        return;
+    }
+    job->package++;
+    ask(job);
+}
+
+/* The rules are asked of each, as of what a sandbox installs: a pool is no way around them. */
+static void ask(struct sa_pool_job *job)
+{
+    struct sa_policy *policy = job->controller->options.policy;
+    if (job->package == job->packages.count || !policy) {
+        install(job);
+        return;
+    }
+    struct sa_policy_packages_input input = {.who.scope = job->scope,
+                                             .sandbox = {.id = job->record->name,
+                                                         .name = job->record->name,
+                                                         .runtime = job->language,
+                                                         .security_level = job->level},
+                                             .manager = job->manager};
+    sa_package_split(job->manager, job->packages.items[job->package], job->arena, &input.name,
+                     &input.version);
+    job->policy = sa_policy_packages(policy, &input, on_verdict, job);
+}
+
+static void begin(struct sa_pool_job *job)
+{
+    struct sa_error err;
+    if (!job->packages.count) {
+        run_scripts(job);
+    } else if (!job->manager) {
+        sa_error_set(&err, SA_EINVALID, "the runtime has no package manager");
+        failed(job, "InstallFailed", "preloadPackages", &err);
+    } else {
+        ask(job);
+    }
 }
 
 void sa_pool_prepare(struct sa_pool_record *record, const struct sa_object *pod)
@@ -170,5 +209,5 @@ void sa_pool_prepare(struct sa_pool_record *record, const struct sa_object *pod)
     if (status->ready_ms)
         warm(job);
     else
-        install(job);
+        begin(job);
 }

@@ -137,7 +137,8 @@ enum sa_exec_tag {
     SA_EXEC_TEMPLATE = 14,  /* name of the template ("python"): fork from the process that waits
                              with its imports done; where there is none yet it is started for
                              next time, and this time the program is started from ARGV */
-    SA_EXEC_IMPORT = 15,    /* repeated: modules that the template imports */
+    SA_EXEC_IMPORT = 15,    /* repeated: modules that the template imports; none: those that the
+                               last one was to import, if any */
     SA_EXEC_WARM = 16,      /* 1: wait until the template can be forked from, which is started for
                                this, rather than start from ARGV; at most 30 s */
     SA_EXEC_SIGNAL = 20,    /* NOTE to the runtime: signal number to the process group */
