@@ -4,8 +4,9 @@
  *
  * A plain scalar is null (`null`, `~`, nothing), a boolean (`true`, `false`) or a number where JSON
  * has the same word for it, else a string: `no`, `0755` and `1.2.3` are strings. Refused: tags (but
- * `!!str`, which changes nothing), keys that are no scalars or come twice, more than 32 levels, objects of more
- * than 1024 members, documents of more than 256 KiB (as which anchors could inflate a few lines).
+ * `!!str`, which changes nothing), keys that are no scalars or come twice, more than 32 levels,
+ * objects of more than 1024 members, documents of more than 256 KiB (as which anchors could inflate
+ * a few lines).
  *
  * The text comes from anywhere. One thread.
  */
