@@ -126,6 +126,7 @@ void world_start_node(struct world *w)
         node_start(&w->node, 0, SA_TEST_RUNTIME);
     node_answer(&w->node, w->node.profile_call, &known);
     assert_int_equal(known.type, SA_NODE_DONE);
+    w->node.profile_call = 0;
     close(sa_steal_fd(&w->node.socket));
     snprintf(link, sizeof link, "%s/node", w->folder);
     unlink(link);
