@@ -181,6 +181,15 @@ static int set_oom_score(struct sa_boot *boot, const struct sa_field *f, struct 
     return 0;
 }
 
+static int set_orphan(struct sa_boot *boot, const struct sa_field *f, struct sa_error *err)
+{
+    if (sa_field_int(f, &boot->orphan_ms, err) < 0)
+        return -1;
+    if (boot->orphan_ms < 1 || boot->orphan_ms > 24 * 3600 * 1000)
+        return sa_error_set(err, SA_EINVALID, "orphan after %lld ms", (long long)boot->orphan_ms);
+    return 0;
+}
+
 static int add(struct sa_boot *boot, const struct sa_field *f, struct sa_error *err)
 {
     switch (f->tag) {
@@ -194,6 +203,8 @@ static int add(struct sa_boot *boot, const struct sa_field *f, struct sa_error *
         return add_filter(boot, f, err);
     case SA_BOOT_OOM_SCORE:
         return set_oom_score(boot, f, err);
+    case SA_BOOT_ORPHAN_MS:
+        return set_orphan(boot, f, err);
     case SA_BOOT_RLIMIT:
         return add_rlimit(boot, f, err);
     case SA_BOOT_SCRATCH:
@@ -227,7 +238,7 @@ int sa_boot_read(struct sa_boot *boot, int fd, struct sa_error *err)
     struct sa_fields reader;
     struct sa_field f;
     int more;
-    *boot = (struct sa_boot){.oom_score = 500};
+    *boot = (struct sa_boot){.oom_score = 500, .orphan_ms = SA_BOOT_ORPHAN_DEFAULT_MS};
     lseek(fd, 0, SEEK_SET); /* the launcher may have left it at the end; a pipe does not mind */
     if (read_block(fd, &block, err) < 0)
         return -1;

@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/resource.h>
 
 enum {
@@ -16,6 +17,7 @@ enum {
     SA_BOOT_SCRATCH_MAX = 4,
     SA_BOOT_FILTERS_MAX = 32,
     SA_RLIMITS_MAX = 16,
+    SA_BOOT_ORPHAN_DEFAULT_MS = 120 * 1000,
 };
 
 struct sa_root {
@@ -50,6 +52,7 @@ struct sa_boot {
     struct sa_filter filters[SA_BOOT_FILTERS_MAX];
     size_t filter_count;
     int oom_score;
+    int64_t orphan_ms;
     struct sa_rlimits rlimits;
 };
 

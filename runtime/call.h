@@ -20,7 +20,7 @@ struct sa_method {
     void (*eof)(struct sa_call *call, enum sa_link_channel channel);
     void (*note)(struct sa_call *call, const void *body, size_t length);
     void (*writable)(struct sa_call *call);
-    void (*canceled)(struct sa_call *call);
+    void (*canceled)(struct sa_call *call); /* or the connection is lost: see `lost` */
     /* Everything is being ended: let go at once, as canceled. NULL: as `canceled`, and it is waited
      * for. */
     void (*dropped)(struct sa_call *call);
@@ -31,6 +31,7 @@ struct sa_method {
 struct sa_call {
     const struct sa_method *method;
     struct sa_stream *stream;
+    bool lost; /* nobody is there: what is sent goes nowhere, and no credit comes */
     struct sa_call *prev, *next;
 };
 

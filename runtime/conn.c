@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "call.h"
+#include "door.h"
 #include "poller.h"
 #include "reset.h"
 
@@ -24,7 +25,14 @@ enum {
     REST_US = 1000 * 1000,
 };
 
-static struct sa_link *the_link;
+/* A connection that is gone, while calls of it are still on their way out. */
+struct lost {
+    struct sa_link *link;
+    struct lost *next;
+};
+
+static struct sa_link *the_link; /* NULL: no connection */
+static struct lost *lost_links;
 static struct sa_watch watch = {.fd = -1};
 static struct sa_call *calls;
 static _Alignas(4096) char received[RECEIVE_BYTES];
@@ -52,10 +60,24 @@ void *sa_call_new(size_t bytes, const struct sa_method *method, struct sa_stream
     return call;
 }
 
+static void free_lost(void)
+{
+    for (struct lost **at = &lost_links, *l; (l = *at);) {
+        if (sa_link_stream_count(l->link)) {
+            at = &l->next;
+            continue;
+        }
+        *at = l->next;
+        sa_link_free(l->link);
+        free(l);
+    }
+}
+
 void sa_call_done(struct sa_call *call)
 {
     DL_DELETE(calls, call);
     free(call);
+    free_lost();
     if (!calls && !rest_timer.armed)
         sa_timer_set(&rest_timer, REST_US);
 }
@@ -192,12 +214,40 @@ void sa_conn_abandon(void)
     }
 }
 
-/* This process is the first of its pid namespace: with it everything here ends (pid_namespaces(7)).
- */
-static _Noreturn void die(int status)
+void sa_conn_exit(int status)
 {
     sa_conn_abandon();
     _exit(status);
+}
+
+static struct sa_call *call_of(const struct sa_link *link)
+{
+    struct sa_call *call;
+    DL_FOREACH (calls, call)
+        if (!call->lost && sa_stream_link(call->stream) == link)
+            return call;
+    return NULL;
+}
+
+/* Whoever was connected is gone, and with him all that he asked for. */
+static void lose(void)
+{
+    struct sa_link *link = sa_steal(&the_link);
+    if (!link)
+        return;
+    sa_watch_close(&watch);
+    sa_link_drop(link);
+    sa_timers_hold(false);
+    for (struct sa_call *call; (call = call_of(link));) {
+        call->lost = true;
+        if (call->method->canceled)
+            call->method->canceled(call);
+    }
+    struct lost *l = sa_alloc(sizeof *l);
+    *l = (struct lost){link, lost_links};
+    lost_links = l;
+    free_lost();
+    sa_door_await();
 }
 
 static void complain(const struct sa_error *error)
@@ -214,12 +264,12 @@ static void on_readable(void)
     ssize_t n = recv(watch.fd, received, sizeof received, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (n <= 0)
-        die(0);
-    if (sa_link_feed(the_link, received, (size_t)n, &error) < 0) {
+    if (n <= 0) {
+        lose();
+    } else if (sa_link_feed(the_link, received, (size_t)n, &error) < 0) {
         complain(&error);
         sa_conn_flush_for(100);
-        die(1);
+        lose();
     }
 }
 
@@ -228,7 +278,7 @@ static void on_ready(struct sa_watch *w, uint32_t events)
     (void)w;
     if (events & EPOLLOUT)
         sa_conn_flush();
-    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+    if (the_link && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
         on_readable();
 }
 
@@ -236,6 +286,8 @@ void sa_conn_flush(void)
 {
     struct iovec vectors[VECTORS];
     struct msghdr message = {.msg_iov = vectors};
+    if (!the_link)
+        return;
     while ((message.msg_iovlen = sa_link_output(the_link, vectors, VECTORS)) > 0) {
         ssize_t n = sendmsg(watch.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
@@ -244,8 +296,10 @@ void sa_conn_flush(void)
             sa_watch_set(&watch, EPOLLIN | EPOLLOUT);
             return;
         }
-        if (n < 0)
-            die(0);
+        if (n < 0) {
+            lose();
+            return;
+        }
         sa_link_consumed_output(the_link, (size_t)n);
     }
     sa_watch_set(&watch, EPOLLIN);
@@ -254,13 +308,13 @@ void sa_conn_flush(void)
 void sa_conn_flush_for(int ms)
 {
     struct pollfd p = {.fd = watch.fd, .events = POLLOUT};
-    for (sa_conn_flush(); sa_link_output_bytes(the_link) && ms > 0; ms -= 10) {
+    for (sa_conn_flush(); the_link && sa_link_output_bytes(the_link) && ms > 0; ms -= 10) {
         poll(&p, 1, 10);
         sa_conn_flush();
     }
 }
 
-void sa_conn_init(int fd)
+void sa_conn_take(int fd)
 {
     static const struct sa_link_events events = {.opened = on_opened,
                                                  .data = on_data,
@@ -272,8 +326,10 @@ void sa_conn_init(int fd)
                                       .name = "execution-runtime/" SA_VERSION,
                                       .output_high_bytes = OUTPUT_HIGH_BYTES,
                                       .events = &events};
+    lose();
     the_link = sa_link_new(&options);
     rest_timer.fire = rest;
     watch = (struct sa_watch){.fd = fd, .ready = on_ready};
-    sa_watch_set(&watch, EPOLLIN);
+    if (sa_watch_set(&watch, EPOLLIN) < 0)
+        lose(); /* not a socket */
 }

@@ -197,6 +197,8 @@ static void on_canceled(struct sa_call *call)
         exec_check(e);
         return;
     }
+    if (call->lost)
+        exec_out_writable(e); /* what it still writes is dropped */
     stop(e, EXEC_CANCELED);
 }
 

@@ -38,7 +38,7 @@ static void pump_pause(struct pump *p)
 static ssize_t pump_read(struct pump *p, size_t most)
 {
     int64_t allowed = p->limit - p->forwarded;
-    if (allowed <= 0)
+    if (allowed <= 0 || p->exec->call.lost)
         return read(p->watch.fd, scratch, sizeof scratch);
     size_t room = (uint64_t)allowed < most ? (size_t)allowed : most;
     void *to = sa_stream_reserve(p->exec->call.stream, p->channel, &room);

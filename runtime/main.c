@@ -1,10 +1,11 @@
 /*
  * execution-runtime: process 1 of every sandbox. It starts programs, moves files and reports usage
- * for the control plane, over the link on descriptor 3; descriptor 4 holds the boot block
- * (link/methods.h). It runs as the sandbox's own unprivileged user inside all its namespaces, on
- * one thread (poller.h), and when the link closes it exits and takes the sandbox with it.
+ * for the control plane, over the links that come through the door on descriptor 3; descriptor 4
+ * holds the boot block (link/methods.h). It runs as the sandbox's own unprivileged user inside all
+ * its namespaces, on one thread (poller.h), and when nobody is connected for too long it exits and
+ * takes the sandbox with it.
  *
- *     conn.c                link, dispatch of calls (call.h)
+ *     door.c conn.c         connections, dispatch of calls (call.h)
  *     exec*.c spawn.c       programs; proc.c which processes belong to them
  *     file*.c path.c        files beneath the roots
  *     template.c            programs forked from a process that waits
@@ -17,6 +18,7 @@
 #include "base/cleanup.h"
 #include "call.h"
 #include "conn.h"
+#include "door.h"
 #include "ipc.h"
 #include "poller.h"
 #include "proc.h"
@@ -107,7 +109,7 @@ static void harden(void)
 static void check_descriptors(void)
 {
     if (fcntl(SA_BOOT_LINK_FD, F_SETFD, FD_CLOEXEC) < 0)
-        refuse("link", "descriptor 3 is not open");
+        refuse("door", "descriptor 3 is not open");
     if (fcntl(SA_BOOT_BLOCK_FD, F_GETFD) < 0)
         refuse("boot block", "descriptor 4 is not open");
     fill_standard_descriptors();
@@ -138,7 +140,7 @@ int main(void)
     if (chdir("/") < 0 || sa_poller_init() < 0)
         refuse("start", strerror(errno));
     watch_children();
-    sa_conn_init(SA_BOOT_LINK_FD);
+    sa_door_open(SA_BOOT_LINK_FD);
     sa_poller_run(sa_conn_flush);
     return 0;
 }

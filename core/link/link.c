@@ -158,6 +158,14 @@ void link_send(struct sa_link *link, enum sa_link_type type, uint32_t stream, co
     link_commit(link, SA_LINK_HEADER_BYTES + length);
 }
 
+void sa_link_drop(struct sa_link *link)
+{
+    if (!link->failed)
+        sa_error_set(&link->failure, SA_EUNAVAILABLE, "the connection is lost");
+    link->failed = true;
+    sa_queue_deinit(&link->output);
+}
+
 size_t sa_link_output(struct sa_link *link, struct iovec *vectors, size_t max)
 {
     return sa_queue_vectors(&link->output, vectors, max);

@@ -152,6 +152,10 @@ void sa_link_free(struct sa_link *link);
  * the peer broke the protocol (a GOAWAY was queued). Otherwise the error is the peer's GOAWAY. */
 int sa_link_feed(struct sa_link *link, const void *data, size_t length, struct sa_error *err);
 
+/* The transport is gone: nothing is queued any more, and nothing may be fed. Streams stay until
+ * they are ended. Not from within a callback. */
+void sa_link_drop(struct sa_link *link);
+
 /* What is to be written, oldest first: fills up to `max` vectors and returns how many. The
  * memory stays valid until it is consumed. */
 size_t sa_link_output(struct sa_link *link, struct iovec *vectors, size_t max);

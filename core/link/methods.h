@@ -208,11 +208,18 @@ enum sa_usage_tag {
 };
 
 /*
- * The boot block: the launcher starts the runtime with the link on descriptor 3 and this body in
+ * The boot block: the launcher starts the runtime with its door on descriptor 3 and this body in
  * a sealed memfd on descriptor 4; no argument and no environment matters. The runtime reads it
- * once, closes it, makes itself non-dumpable, and sends HELLO. It must be process 1 of its pid
- * namespace, and see /proc of it; when something is wrong with the block it says so on standard
- * error and exits with 1. It exits when the link closes, and that is the end of the sandbox.
+ * once, closes it, and makes itself non-dumpable. It must be process 1 of its pid namespace, and
+ * see /proc of it; when something is wrong with the block it says so on standard error and exits
+ * with 1.
+ *
+ * The door is a datagram socket (unix(7)). Each message of one byte brings a stream socket
+ * (SCM_RIGHTS), a link: the runtime sends HELLO on it. A link that comes replaces the one before,
+ * whose calls end as canceled; programs that run for such a call are killed, files and what an
+ * ended call left in the background stay, and the clock (SA_METHOD_CLOCK) runs. Whoever has a
+ * link has the sandbox: only the launcher may reach the door. Without a link for
+ * SA_BOOT_ORPHAN_MS the runtime exits, and that is the end of the sandbox.
  */
 enum sa_boot_tag {
     SA_BOOT_ENV = 2,       /* repeated "NAME=value": environment of every program */
@@ -223,6 +230,7 @@ enum sa_boot_tag {
     SA_BOOT_RLIMIT = 7,    /* repeated, as SA_EXEC_RLIMIT: of every program */
     SA_BOOT_SCRATCH = 8,   /* repeated: a writable folder that no method reaches, as a cache is;
                               SEAL and RESET look at it, too */
+    SA_BOOT_ORPHAN_MS = 9, /* default 120,000 */
 };
 enum sa_filter_tag {
     SA_FILTER_NAME = 1,

@@ -51,6 +51,7 @@ static int make_boot(const struct box *box, const struct box_options *o)
     sa_fields_add_text(&boot, SA_BOOT_ROOT, box->ws);
     sa_fields_add_text(&boot, SA_BOOT_ROOT, box->tmp);
     sa_fields_add_text(&boot, SA_BOOT_READ_ROOT, "/usr");
+    sa_fields_add_int(&boot, SA_BOOT_ORPHAN_MS, o->orphan_ms ? o->orphan_ms : 1);
     if (!o->no_filter)
         add_filter(&boot, "default", allow, sizeof allow);
     if (o->max_pids) {
@@ -114,7 +115,7 @@ static int become_sealable(void)
 }
 
 static _Noreturn void become_runtime(const struct box *box, const struct box_options *o,
-                                     int link_fd, int boot_fd, int binary, int go)
+                                     int door_fd, int boot_fd, int binary, int go)
 {
     char byte, data[64];
     child_must(read(go, &byte, 1) == 1, "go"); /* the maps are written */
@@ -127,12 +128,12 @@ static _Noreturn void become_runtime(const struct box *box, const struct box_opt
     if (o->kernels)
         add_kernels(box);
     child_must(mount("proc", "/proc", "proc", 0, NULL) == 0, "proc");
-    link_fd = fcntl(link_fd, F_DUPFD_CLOEXEC, 10);
+    door_fd = fcntl(door_fd, F_DUPFD_CLOEXEC, 10);
     boot_fd = fcntl(boot_fd, F_DUPFD_CLOEXEC, 10);
     binary = fcntl(binary, F_DUPFD_CLOEXEC, 10);
     queues = queues < 0 ? -1 : fcntl(queues, F_DUPFD_CLOEXEC, 10);
     child_must(queues < 0 || dup2(queues, 5) == 5, "queues");
-    child_must(dup2(boot_fd, 4) == 4 && dup2(link_fd, 3) == 3, "descriptors");
+    child_must(dup2(boot_fd, 4) == 4 && dup2(door_fd, 3) == 3, "descriptors");
     char *argv[] = {"execution-runtime", NULL}, *env[] = {"ASAN_OPTIONS=detect_leaks=0", NULL};
     fexecve(binary, argv, env); /* its folder may be closed to that user */
     child_must(false, RUNTIME_PATH);
@@ -231,16 +232,41 @@ static bool is_ready(void *arg)
 static const struct sa_link_events events = {
     .data = on_data, .eof = on_eof, .note = on_note, .writable = on_writable, .ended = on_ended};
 
+void box_connect(struct box *box)
+{
+    int pair[2];
+    struct sa_link_options link_options = {
+        .role = SA_LINK_CONTROL, .name = "box", .events = &events, .owner = box};
+    must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0, "socketpair");
+    must(sa_send_fds(box->door, "", 1, &pair[1], 1, 0) == 1, "the door");
+    close(pair[1]);
+    box->socket = pair[0];
+    box->link = sa_link_new(&link_options);
+    box->closed = false;
+}
+
+void box_await(struct box *box)
+{
+    if (!box_run(box, 60000, is_ready, box))
+        fail_msg("no HELLO from the runtime");
+}
+
+void box_disconnect(struct box *box)
+{
+    close(box->socket);
+    sa_link_free(box->link);
+}
+
 void box_start(struct box *box, const struct box_options *options)
 {
     static const struct box_options none;
-    int pair[2], go[2];
-    *box = (struct box){.pid = -1};
+    int door[2], go[2];
+    *box = (struct box){.pid = -1, .door = -1};
     options = options ? options : &none;
     make_folders(box);
     int boot = make_boot(box, options), binary = open(RUNTIME_PATH, O_RDONLY | O_CLOEXEC);
     must(binary >= 0, RUNTIME_PATH);
-    must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0, "socketpair");
+    must(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, door) == 0, "socketpair");
     must(pipe2(go, O_CLOEXEC) == 0, "pipe");
     long flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | SIGCHLD;
     if (options->sealable)
@@ -248,24 +274,21 @@ void box_start(struct box *box, const struct box_options *options)
     box->pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
     must(box->pid >= 0, "clone");
     if (box->pid == 0)
-        become_runtime(box, options, pair[1], boot, binary, go[0]);
+        become_runtime(box, options, door[1], boot, binary, go[0]);
     write_map(box->pid, "uid_map", getuid() ? getuid() : OUTSIDE_ID);
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/setgroups", box->pid);
     must(sa_write_file(AT_FDCWD, path, "deny", NULL) == 0, "setgroups");
     write_map(box->pid, "gid_map", getuid() ? getgid() : OUTSIDE_ID);
+    box->door = door[0];
+    box_connect(box); /* before it can miss one */
     must(write(go[1], "x", 1) == 1, "go");
     close(go[0]);
     close(go[1]);
     close(boot);
     close(binary);
-    close(pair[1]);
-    box->socket = pair[0];
-    struct sa_link_options link_options = {
-        .role = SA_LINK_CONTROL, .name = "box", .events = &events, .owner = box};
-    box->link = sa_link_new(&link_options);
-    if (!box_run(box, 60000, is_ready, box))
-        fail_msg("no HELLO from the runtime");
+    close(door[1]);
+    box_await(box);
 }
 
 void box_stop(struct box *box, int status)
@@ -273,6 +296,7 @@ void box_stop(struct box *box, int status)
     int got;
     close(box->socket);
     must(waitpid(box->pid, &got, 0) == box->pid, "waitpid");
+    close(box->door);
     assert_true(WIFEXITED(got));
     assert_int_equal(WEXITSTATUS(got), status);
     sa_link_free(box->link);

@@ -34,11 +34,12 @@ struct box_options {
     bool kernels;                          /* /etc/secureagent/kernels is there */
     bool no_filter;                        /* no filter "default" */
     bool sealable; /* namespaces of its own for network and IPC, all else read-only: for SEAL */
+    int64_t orphan_ms;                     /* 0: as short as can be */
 };
 
 struct box {
     pid_t pid; /* of the runtime, here outside */
-    int socket;
+    int socket, door;
     struct sa_link *link;
     char dir[64], ws[80], tmp[80];
     bool closed; /* the runtime closed the link */
@@ -66,8 +67,14 @@ struct reply {
 };
 
 void box_start(struct box *box, const struct box_options *options);
-/* Closes the link, and waits: the runtime must exit with `status`. */
+/* Closes the link, and waits: the runtime must exit with `status` (it is an orphan soon). */
 void box_stop(struct box *box, int status);
+/* Hand in another link, which box->socket and box->link then are; free the ones before. */
+void box_connect(struct box *box);
+/* Until its HELLO is there. */
+void box_await(struct box *box);
+/* Close and free them. */
+void box_disconnect(struct box *box);
 /* Move bytes until `done` or the time is over; false: over. */
 bool box_run(struct box *box, int timeout_ms, bool (*done)(void *arg), void *arg);
 

@@ -92,6 +92,9 @@ static void test_bad_boot_blocks(void **state)
     sa_fields_add_int(&boot, SA_BOOT_OOM_SCORE, 4000);
     expect_refusal(&boot, "oom score 4000");
     boot.length = 0;
+    sa_fields_add_int(&boot, SA_BOOT_ORPHAN_MS, 0);
+    expect_refusal(&boot, "orphan after 0 ms");
+    boot.length = 0;
     sa_fields_add_text(&boot, SA_BOOT_FILTER, "");
     expect_refusal(&boot, "without name or program");
     boot.length = 0;
@@ -125,7 +128,7 @@ static void test_no_link(void **state)
     struct sa_buf boot = SA_BUF_INIT;
     sa_fields_add_text(&boot, SA_BOOT_ROOT, "/tmp");
     assert_int_equal(run_bad(&boot, false, said, sizeof said), 1);
-    assert_string_equal(said, "execution-runtime: link: descriptor 3 is not open\n");
+    assert_string_equal(said, "execution-runtime: door: descriptor 3 is not open\n");
     sa_buf_deinit(&boot);
 }
 
@@ -183,13 +186,13 @@ static void test_protocol_violation(void **state)
     box_start(&box, NULL);
     assert_int_equal(write(box.socket, "garbage garbage garbage", 23), 23);
     assert_int_equal(waitpid(box.pid, &status, 0), box.pid);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0); /* an orphan */
     char reply[2000];
     ssize_t n = recv(box.socket, reply, sizeof reply, 0);
     assert_true(n > 12);
     assert_int_equal(reply[8], SA_LINK_GOAWAY);
-    close(box.socket);
-    sa_link_free(box.link);
+    box_disconnect(&box);
+    close(box.door);
     rmdir(box.ws);
     rmdir(box.tmp);
     rmdir(box.dir);
@@ -278,8 +281,8 @@ static void test_shutdown(void **state)
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     reply_free(r);
     reply_free(s);
-    close(box.socket);
-    sa_link_free(box.link);
+    box_disconnect(&box);
+    close(box.door);
     rmdir(box.ws);
     rmdir(box.tmp);
     rmdir(box.dir);
@@ -303,8 +306,8 @@ static void test_shutdown_of_the_stubborn(void **state)
     r->ended = true;
     reply_free(r);
     reply_free(s);
-    close(box.socket);
-    sa_link_free(box.link);
+    box_disconnect(&box);
+    close(box.door);
     rmdir(box.ws);
     rmdir(box.tmp);
     rmdir(box.dir);
