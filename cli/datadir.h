@@ -3,6 +3,7 @@
  *
  *   DATA/            0711 as root (the API, another user then, must get to its folder), else 0700
  *   DATA/api/        0700, owned by the user that the API runs as: the database
+ *   DATA/node/       0700: what the node knows of its sandboxes
  *   DATA/node.sock   0600, of that user: the node's (nodelink/nodelink.h)
  *   DATA/cli.json    0600, {"url","apiKey"[,"tlsCert"]}: how commands on this machine find it
  *   DATA/lock        kept locked while a supervisor, or what it started, is running

@@ -77,9 +77,12 @@ static pid_t start_node(const struct sa_spawn *spawn, int listener, bool sweep,
     snprintf(fd, sizeof fd, "%d", listener);
     snprintf(user, sizeof user, "%lld",
              spawn->run_as < 0 ? (long long)geteuid() : (long long)spawn->run_as);
-    const char *argv[20] = {"sandbox-node", "--listen-fd",  fd,        "--peer-uid",      user,
-                            "--runtime",    spawn->runtime, "--state", spawn->data->state};
-    size_t argc = 9;
+    sa_autofree char *state_dir = sa_printf("%s/node", spawn->data->path);
+    const char *argv[24] = {"sandbox-node", "--listen-fd", fd,
+                            "--peer-uid",   user,          "--runtime",
+                            spawn->runtime, "--state",     spawn->data->state,
+                            "--state-dir",  state_dir};
+    size_t argc = 11;
     if (sweep)
         argv[argc++] = "--sweep";
     if (spawn->cache) {

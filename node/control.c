@@ -8,6 +8,7 @@
 
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <uthash.h>
 
 enum {
@@ -83,11 +84,23 @@ static void send_failed(struct sa_node *node, uint32_t call, const struct sa_err
     send_out(node, -1);
 }
 
-static void add_controls(struct sa_node *node, sa_controls in_force)
+/* Of the node, or of one sandbox (`facts`). */
+static const char *weaker_of(struct sa_node *node, enum sa_control control,
+                             const struct sa_native_facts *facts)
+{
+    if (facts && facts->adopted && control == SA_C_SECCOMP_NOTIFY)
+        return "the node was started anew since: telling calls still fail, but as unknown ones, "
+               "and "
+               "without a security event";
+    return sa_native_weaker(node->native, control);
+}
+
+static void add_controls(struct sa_node *node, sa_controls in_force,
+                         const struct sa_native_facts *facts)
 {
     for (int i = 0; i < SA_CONTROL_COUNT; i++) {
         enum sa_control control = (enum sa_control)i;
-        const char *weaker = sa_native_weaker(node->native, control);
+        const char *weaker = weaker_of(node, control, facts);
         if (sa_controls_has(in_force, control))
             sa_fields_add_text(&node->out, SA_NODE_CONTROL, sa_control_name(control));
         if (!weaker)
@@ -99,14 +112,23 @@ static void add_controls(struct sa_node *node, sa_controls in_force)
 
 /* ---- events of the driver ---- */
 
-static void on_created(void *owner, const char *id, uint32_t call, int link, sa_controls in_force)
+static void send_created(struct sa_node *node, const char *id, uint32_t call, int link,
+                         const struct sa_native_facts *facts)
 {
-    struct sa_node *node = owner;
-    if (!close_call(node, call, &call))
-        return;
-    sa_fields_add_text(message(node, SA_NODE_CREATED, call), SA_NODE_ID, id);
-    add_controls(node, in_force);
+    struct sa_buf *out = message(node, SA_NODE_CREATED, call);
+    sa_fields_add_text(out, SA_NODE_ID, id);
+    sa_fields_add_text(out, SA_PROFILE_ID, facts->profile);
+    sa_fields_add_int(out, SA_NODE_FROZEN, facts->frozen);
+    sa_fields_add_int(out, SA_NODE_OOM_KILLS, facts->oom_kills);
+    add_controls(node, facts->in_force, facts);
     send_out(node, link);
+}
+
+static void on_created(void *owner, const char *id, uint32_t call, int link,
+                       const struct sa_native_facts *facts)
+{
+    if (close_call(owner, call, &call))
+        send_created(owner, id, call, link, facts);
 }
 
 static void answer_failed(struct sa_node *node, uint32_t call, const struct sa_error *why)
@@ -287,7 +309,7 @@ static int read_id(struct sa_fields *fields, char id[SA_ID_BYTES], struct sa_err
 static void do_info(struct sa_node *node, uint32_t call)
 {
     message(node, SA_NODE_INFO_REPLY, call);
-    add_controls(node, sa_native_controls(node->native));
+    add_controls(node, sa_native_controls(node->native), NULL);
     send_out(node, -1);
 }
 
@@ -296,6 +318,21 @@ static void do_destroy(struct sa_node *node, uint32_t call, const char *id)
     const uint32_t number = open_call(node, call);
     if (!sa_native_destroy(node->native, id, number))
         answer_id(node, SA_NODE_DESTROYED, number, id);
+}
+
+static void do_attach(struct sa_node *node, uint32_t call, const char *id)
+{
+    struct sa_error why = {0};
+    struct sa_native_facts facts;
+    int link = -1;
+    uint32_t number = open_call(node, call);
+    const int rc = sa_native_attach(node->native, id, number, &link, &facts, &why);
+    if (rc < 0)
+        answer_failed(node, number, &why);
+    else if (rc == 0 && close_call(node, number, &number))
+        send_created(node, id, call, link, &facts);
+    if (link >= 0)
+        close(link);
 }
 
 static void do_list(struct sa_node *node, uint32_t call)
@@ -323,6 +360,8 @@ static void request_for(struct sa_node *node, enum sa_node_type type, uint32_t c
         do_freeze(node, call, id);
     } else if (type == SA_NODE_THAW) {
         do_thaw(node, call, id);
+    } else if (type == SA_NODE_ATTACH) {
+        do_attach(node, call, id);
     } else {
         sa_error_set(&why, SA_EPROTOCOL, "request type %d is unknown", (int)type);
         send_failed(node, call, &why);

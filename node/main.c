@@ -18,14 +18,16 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "usage: sandbox-node --listen-fd N --runtime PATH [--peer-uid N] [--state NAME] [--uid-base "
-    "N]\n"
-    "                    [--spares N] [--cache DIR] [--packages DIR] [--sweep]\n"
+    "usage: sandbox-node --listen-fd N --runtime PATH --state-dir DIR [--peer-uid N]\n"
+    "                    [--state NAME] [--uid-base N] [--spares N] [--cache DIR] [--packages "
+    "DIR]\n"
+    "                    [--sweep]\n"
     "       sandbox-node --doctor | --calls\n"
     "\n"
     "  --listen-fd N    SOCK_SEQPACKET socket on which the control plane connects\n"
     "  --peer-uid N     its user; default: the node's own\n"
     "  --runtime PATH   the static program that becomes PID 1 of each sandbox\n"
+    "  --state-dir DIR  what the next node must know of the sandboxes; a folder of its own\n"
     "  --state NAME     names the control groups (secureagent-NAME); default \"default\"\n"
     "  --uid-base N     first host id of the ranges given to sandboxes; default: a free block\n"
     "  --spares N       half-made sandboxes to keep ready; default 1\n"
@@ -56,6 +58,7 @@ static bool parse(int argc, char **argv, struct arguments *a)
                                           {"peer-uid", required_argument, NULL, 'U'},
                                           {"runtime", required_argument, NULL, 'r'},
                                           {"state", required_argument, NULL, 's'},
+                                          {"state-dir", required_argument, NULL, 'D'},
                                           {"uid-base", required_argument, NULL, 'u'},
                                           {"spares", required_argument, NULL, 'p'},
                                           {"cache", required_argument, NULL, 'C'},
@@ -83,6 +86,9 @@ static bool parse(int argc, char **argv, struct arguments *a)
             break;
         case 's':
             a->node.native.state = optarg;
+            break;
+        case 'D':
+            a->node.native.state_dir = optarg;
             break;
         case 'u':
             if (!number(optarg, 1 << 16, 0xe0000000L, &value))
@@ -117,7 +123,8 @@ static bool parse(int argc, char **argv, struct arguments *a)
         }
     }
     return optind == argc &&
-           (a->doctor || a->calls || (a->node.listener >= 0 && a->node.native.runtime_path));
+           (a->doctor || a->calls ||
+            (a->node.listener >= 0 && a->node.native.runtime_path && a->node.native.state_dir));
 }
 
 static void on_signal(uv_signal_t *handle, int number_)

@@ -9,9 +9,11 @@
  *   PROFILE         nodelink/profile.h                  DONE once its filters are compiled (at
  *                                                       once when the id is known), or FAILED
  *   CREATE          spec tags                           CREATED: descriptor of the link;
- *                                                       SA_NODE_CONTROL repeated (controls in
- *                                                       force), SA_NODE_WEAKER repeated (what this
- *                                                       node cannot promise and why), or FAILED;
+ *                                                       SA_NODE_ID, SA_PROFILE_ID, SA_NODE_FROZEN,
+ *                                                       SA_NODE_OOM_KILLS, SA_NODE_CONTROL
+ *                                                       repeated (controls in force),
+ *                                                       SA_NODE_WEAKER repeated (what this node
+ *                                                       cannot promise and why), or FAILED;
  *                                                       SA_ENOTFOUND with the path "profile": the
  *                                                       node does not know it (any more), send it
  *                                                       again
@@ -24,9 +26,7 @@
  *   LIST            -                                   LIST_REPLY: SA_NODE_ID of each sandbox
  *                                                       that runs or starts
  *   ATTACH          SA_NODE_ID                          once it runs, CREATED as above with
- *                                                       another link (the latest wins); also
- *                                                       SA_PROFILE_ID, SA_NODE_FROZEN,
- *                                                       SA_NODE_OOM_KILLS. Or FAILED:
+ *                                                       another link (the latest wins), or FAILED:
  *                                                       SA_ENOTFOUND
  *   INFO            -                                   INFO_REPLY: SA_NODE_CONTROL for what this
  *                                                       node can do, SA_NODE_WEAKER, limits
@@ -39,7 +39,8 @@
  *   remains are already removed), SECURITY (SA_NODE_ID and security tags), OOM (SA_NODE_ID,
  *   SA_NODE_OOM_KILLS so far).
  *
- * Sandboxes live on without a control plane for a minute, then the node destroys them all.
+ * Sandboxes live on without a control plane for a minute, then the node destroys them all. They
+ * live on without a node, too: the next one has the same (LIST), and hands out new links (ATTACH).
  */
 #ifndef SA_NODELINK_NODELINK_H
 #define SA_NODELINK_NODELINK_H

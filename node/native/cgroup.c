@@ -127,8 +127,8 @@ static void kill_group(const struct tree *tree, const char *id)
                     tree->v2 ? "0" : "THAWED", NULL);
 }
 
-/* Every group below; true when none is left. */
-static bool sweep(const struct tree *tree)
+/* Every group below that is not kept; true when none is left. */
+static bool sweep(const struct tree *tree, sa_cgroup_keep *keep, const void *context)
 {
     bool clean = true;
     int copy = openat(tree->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -136,7 +136,7 @@ static bool sweep(const struct tree *tree)
     if (!folder)
         return true;
     for (struct dirent *entry; (entry = readdir(folder));) {
-        if (entry->d_name[0] == '.' || entry->d_type != DT_DIR)
+        if (entry->d_name[0] == '.' || entry->d_type != DT_DIR || keep(entry->d_name, context))
             continue;
         if (unlinkat(tree->fd, entry->d_name, AT_REMOVEDIR) == 0)
             continue;
@@ -147,15 +147,16 @@ static bool sweep(const struct tree *tree)
     return clean;
 }
 
-/* What an earlier node left, when it was killed. The kernel has killed its sandboxes already,
- * or is about to; those that were frozen die when they thaw, so every tree is swept in turn. */
-static int remove_leftovers(struct sa_cgroups *g, struct sa_error *err)
+/* What an earlier node left, when it was killed, and this one does not take over. Those that were
+ * frozen die when they thaw, so every tree is swept in turn. */
+static int remove_leftovers(struct sa_cgroups *g, sa_cgroup_keep *keep, const void *context,
+                            struct sa_error *err)
 {
     const int64_t until = sa_monotonic_ms() + LEFTOVER_WAIT_MS;
     for (;;) {
         const struct tree *dirty = NULL;
         for (size_t i = 0; i < g->count; i++)
-            if (!sweep(&g->trees[i]))
+            if (!sweep(&g->trees[i], keep, context))
                 dirty = &g->trees[i];
         if (!dirty)
             return 0;
@@ -289,7 +290,8 @@ static void note_missing(struct sa_host *host, enum sa_controller c, int reason)
                                            "user (systemd: Delegate=yes)"));
 }
 
-struct sa_cgroups *sa_cgroups_open(struct sa_host *host, const char *state, struct sa_error *err)
+struct sa_cgroups *sa_cgroups_open(struct sa_host *host, const char *state, sa_cgroup_keep *keep,
+                                   const void *context, struct sa_error *err)
 {
     sa_autobuf mountinfo = SA_BUF_INIT, cgroup = SA_BUF_INIT;
     struct sa_cgroups *g = sa_alloc(sizeof *g);
@@ -307,7 +309,7 @@ struct sa_cgroups *sa_cgroups_open(struct sa_host *host, const char *state, stru
     }
     for (size_t i = 0; i < g->count; i++)
         remove_strays(&g->trees[i]);
-    if (remove_leftovers(g, err) < 0) {
+    if (remove_leftovers(g, keep, context, err) < 0) {
         sa_cgroups_close(g);
         return NULL;
     }
@@ -425,6 +427,14 @@ bool sa_cgroup_remove(struct sa_cgroups *g, const char *id)
         if (unlinkat(g->trees[i].fd, id, AT_REMOVEDIR) < 0 && errno != ENOENT)
             gone = false;
     return gone;
+}
+
+bool sa_cgroup_exists(struct sa_cgroups *g, const char *id)
+{
+    for (size_t i = 0; i < g->count; i++)
+        if (faccessat(g->trees[i].fd, id, F_OK, 0) < 0)
+            return false;
+    return true;
 }
 
 void sa_cgroup_kill(struct sa_cgroups *g, const char *id)

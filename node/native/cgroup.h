@@ -33,10 +33,14 @@ struct sa_cgroup_limits {
     int64_t memory_bytes, pids, cpu_millicores;
 };
 
-/* Make the node's group where it may, remove what an earlier node of that name left, and note in
- * `host` which cgroup controls can be had. NULL only when the earlier remains cannot be
- * removed. */
-struct sa_cgroups *sa_cgroups_open(struct sa_host *host, const char *state, struct sa_error *err);
+/* Make the node's group where it may, remove what an earlier node of that name left, but groups
+ * that are to be kept, and note in `host` which cgroup controls can be had. NULL only when the
+ * earlier remains cannot be removed. */
+typedef bool sa_cgroup_keep(const char *id, const void *context);
+struct sa_cgroups *sa_cgroups_open(struct sa_host *host, const char *state, sa_cgroup_keep *keep,
+                                   const void *context, struct sa_error *err);
+/* Is there a group called `id` wherever there must be one? */
+bool sa_cgroup_exists(struct sa_cgroups *groups, const char *id);
 /* Removes the node's groups when they are empty. NULL is allowed. */
 void sa_cgroups_close(struct sa_cgroups *groups);
 

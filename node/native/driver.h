@@ -3,6 +3,7 @@
 #ifndef SA_NATIVE_DRIVER_H
 #define SA_NATIVE_DRIVER_H
 
+#include "native/adopt.h"
 #include "native/cgroup.h"
 #include "native/host.h"
 #include "native/launch.h"
@@ -26,9 +27,13 @@ struct sandbox {
     bool create_pending, reported, oom_polling, oom_priority;
     sa_controls in_force, required;
     int64_t memory_bytes, oom_kills;
+    int64_t oom_known;      /* of them when it was adopted */
     uint64_t pid_namespace; /* for the watchdog; 0 without one */
     int64_t watched_bytes, watched_peak, watched_processes;
-    int link;             /* the control plane's end, until `created` */
+    int link;     /* the control plane's end, until `created` */
+    bool adopted; /* not a child of this node, and its denied calls are answered by nobody */
+    uint32_t attach_call; /* waits until it runs; 0: none */
+    char profile[SA_PROFILE_ID_BYTES];
     struct sa_error *why; /* the first failure of a start */
     uint32_t destroy_calls[CALLS_MAX];
     size_t destroy_count;
@@ -78,6 +83,17 @@ int sa_child_groups(struct sa_native *native, const char *name, struct sa_child_
 void sa_groups_close(struct sa_groups *groups);
 /* See to it that there are spares again, soon. */
 void sa_spares_want(struct sa_native *native);
+
+/* attach.c: from one control plane to the next, and from one node to the next. */
+
+/* Write down what the next node must know about it. */
+int sa_sandbox_record(struct sandbox *sb, const struct sa_cgroup_limits *limits,
+                      const struct sa_known_profile *profile, struct sa_error *err);
+void sa_sandbox_facts(const struct sandbox *sb, struct sa_native_facts *facts);
+/* It runs, or never will (`why`): tell who asked for a link meanwhile. */
+void sa_sandbox_attach_over(struct sandbox *sb, const struct sa_error *why);
+/* Take over what an earlier node left running. */
+void sa_native_adopt(struct sa_native *native, struct sa_found_list *found);
 
 /* native.c */
 struct sandbox *sa_sandbox_running(struct sa_native *native, const char *id, struct sa_error *err);

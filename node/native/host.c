@@ -8,6 +8,8 @@
 #include "native/native.h"
 #include "native/sys.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -21,7 +23,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-enum { LOCK_TRIES = 200, LOCK_WAIT_US = 5000 };
+enum { LOCK_TRIES = 200, LOCK_WAIT_US = 5000, BLOCK_IDS = SA_NATIVE_SANDBOXES_MAX * SA_NATIVE_IDS };
+#define UID_END 0xe0000000u
 
 /* A name in the abstract namespace is a lock that the kernel drops with its holder: -1 taken. */
 static int lock_name(const char *name)
@@ -53,29 +56,59 @@ bool sa_host_state_free(const char *state)
     return lock >= 0;
 }
 
-int sa_host_lock(struct sa_host *host, const char *state, uint32_t uid_base, struct sa_error *err)
+int sa_host_lock_state(struct sa_host *host, const char *state, struct sa_error *err)
 {
-    const uint32_t block = (uint32_t)SA_NATIVE_SANDBOXES_MAX * SA_NATIVE_IDS;
-    char name[128];
     /* Another node that looks for strays may hold it for an instant: as long as the machine keeps
      * it from going on. */
     for (int i = 0; i < LOCK_TRIES && (host->state_lock = lock_state(state)) < 0; i++)
         usleep(LOCK_WAIT_US);
-    if (host->state_lock < 0)
-        return sa_error_at(err, SA_ECONFLICT, "state",
-                           "a node with the state name %s is running already; give this one "
-                           "another name",
-                           state);
-    if (uid_base) {
-        host->uid_base = uid_base;
+    if (host->state_lock >= 0)
         return 0;
+    return sa_error_at(err, SA_ECONFLICT, "state",
+                       "a node with the state name %s is running already; give this one another "
+                       "name",
+                       state);
+}
+
+static int lock_block(struct sa_host *host, uint32_t base)
+{
+    char name[64];
+    snprintf(name, sizeof name, "secureagent-ids/%08x", (unsigned)base);
+    host->range_lock = lock_name(name);
+    host->uid_base = base;
+    return host->range_lock < 0 ? -1 : 0;
+}
+
+/* Blocks in which a process runs, as bits: a process's folder in /proc belongs to its user, or to
+ * the root of its user namespace, which is in the block, too. */
+static uint64_t blocks_in_use(void)
+{
+    uint64_t used = 0;
+    DIR *proc = opendir("/proc");
+    if (!proc)
+        return 0;
+    for (struct dirent *entry; (entry = readdir(proc));) {
+        struct stat st;
+        if (isdigit((unsigned char)entry->d_name[0]) &&
+            fstatat(dirfd(proc), entry->d_name, &st, 0) == 0 && st.st_uid >= SA_NATIVE_UID_BASE &&
+            st.st_uid < UID_END)
+            used |= UINT64_C(1) << (st.st_uid - SA_NATIVE_UID_BASE) / BLOCK_IDS;
     }
-    /* Two nodes on one host must not hand out the same ids. */
-    for (uint32_t base = SA_NATIVE_UID_BASE; base < 0xe0000000u; base += block) {
-        snprintf(name, sizeof name, "secureagent-ids/%08x", (unsigned)base);
-        host->range_lock = lock_name(name);
-        host->uid_base = base;
-        if (host->range_lock >= 0)
+    closedir(proc);
+    return used;
+}
+
+int sa_host_lock_ids(struct sa_host *host, uint32_t given, uint32_t wanted, struct sa_error *err)
+{
+    host->uid_base = given;
+    if (given || (wanted && lock_block(host, wanted) == 0))
+        return 0;
+    const uint64_t used = blocks_in_use();
+    errno = EADDRINUSE;
+    for (uint32_t i = 0; i < (UID_END - SA_NATIVE_UID_BASE) / BLOCK_IDS; i++) {
+        if (used >> i & 1)
+            continue;
+        if (lock_block(host, SA_NATIVE_UID_BASE + i * BLOCK_IDS) == 0)
             return 0;
         if (errno != EADDRINUSE)
             break;
@@ -221,7 +254,7 @@ void sa_host_raise(unsigned capability)
 
 void sa_host_deinit(struct sa_host *host)
 {
-    int *const fds[] = {&host->state_lock, &host->range_lock, &host->runtime};
+    int *const fds[] = {&host->state_lock, &host->range_lock, &host->runtime, &host->folder};
     for (size_t i = 0; i < SA_COUNT(fds); i++)
         if (*fds[i] >= 0)
             close(*fds[i]);

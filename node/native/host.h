@@ -39,6 +39,8 @@ struct sa_host {
     uint32_t uid_base;         /* of slot 0 */
     uint32_t own_uid, own_gid; /* what 1000 maps to where `ranges` is false */
     int state_lock, range_lock;
+    int folder;       /* of records and doors (folder.h) */
+    char boot[40];    /* this life of the host */
     int runtime;      /* sealed memfd */
     int landlock_abi; /* 0: none */
     struct sa_mask masks[SA_MASKS_MAX];
@@ -55,8 +57,12 @@ struct sa_host {
     char *weaker[SA_CONTROL_COUNT];
 };
 
-/* Take the locks that keep two nodes apart: of the name, and of a block of ids. */
-int sa_host_lock(struct sa_host *host, const char *state, uint32_t uid_base, struct sa_error *err);
+/* Take the locks that keep two nodes apart: of the name, and of a block of ids. `given`, unless 0,
+ * is the block without asking; else `wanted`, unless 0, where it can be had; else a free one in
+ * which nothing runs: a node that was killed has no lock any more, but its sandboxes have their
+ * ids. */
+int sa_host_lock_state(struct sa_host *host, const char *state, struct sa_error *err);
+int sa_host_lock_ids(struct sa_host *host, uint32_t given, uint32_t wanted, struct sa_error *err);
 /* True when no node of that name runs as this user (in this network namespace). */
 bool sa_host_state_free(const char *state);
 /* Copy the runtime into a sealed memfd. */

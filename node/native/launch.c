@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-enum { LINK_BUFFER_BYTES = 2 << 20, OOM_SCORE = 500 };
+enum { OOM_SCORE = 500 };
 
 static int step_failed(struct sa_error *err, const char *step)
 {
@@ -149,43 +149,29 @@ static int boot_block(const struct sa_host *host, const struct sa_node_spec *spe
     return sa_steal_fd(&fd);
 }
 
-/* Large buffers keep streams flowing: with privilege beyond the host's cap, else up to it. */
-static void enlarge(int fd)
-{
-    const int bytes = LINK_BUFFER_BYTES;
-    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-}
-
 int sa_launch_order(const struct sa_host *host, const struct sa_child_handle *handle,
                     const struct sa_node_spec *spec, const struct sa_known_profile *profile,
                     bool limit_processes, bool limit_memory, const struct sa_groups *groups,
-                    int *link, struct sa_error *err)
+                    int door, struct sa_error *err)
 {
     struct sa_order order = {.storage_bytes = (uint64_t)spec->storage_bytes,
                              .inodes = (uint64_t)spec->inodes,
                              .base_bytes = profile->base_bytes,
                              .context = profile->context};
-    int pair[2], fds[SA_FDS_MAX];
+    int fds[SA_FDS_MAX];
     order.context.pids = limit_processes ? (uint64_t)spec->pids : 0;
     snprintf(order.hostname, sizeof order.hostname, "%s",
              spec->hostname[0] ? spec->hostname : "sandbox");
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-        return step_failed(err, "link");
-    sa_autoclose int ours = pair[0], theirs = pair[1];
     sa_autoclose int boot = boot_block(host, spec, &profile->boot, limit_memory);
     if (boot < 0)
         return step_failed(err, "boot-block");
-    enlarge(ours);
-    enlarge(theirs);
-    fds[0] = theirs;
+    fds[0] = door;
     fds[1] = boot;
     fds[2] = profile->base;
     memcpy(fds + SA_ORDER_FDS, groups->join, groups->join_count * sizeof *fds);
     if (sa_send_fds(handle->setup, &order, sizeof order, fds, SA_ORDER_FDS + groups->join_count,
                     MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         return step_failed(err, "wait-order");
-    *link = sa_steal_fd(&ours);
     return 0;
 }
 

@@ -32,13 +32,12 @@ struct sa_groups {
 int sa_launch(const struct sa_host *host, const struct sa_groups *groups,
               struct sa_child_handle *handle, struct sa_error *err);
 
-/* The link and the boot block of this spec under this profile, and the order, to a launched child.
- * *link is the control plane's end. `rlimits`: "nproc" and "data" stand in for control groups.
- * `groups` are to be joined. */
+/* Its end of the door, the boot block of this spec under this profile, and the order, to a launched
+ * child. `rlimits`: "nproc" and "data" stand in for control groups. `groups` are to be joined. */
 int sa_launch_order(const struct sa_host *host, const struct sa_child_handle *handle,
                     const struct sa_node_spec *spec, const struct sa_known_profile *profile,
                     bool limit_processes, bool limit_memory, const struct sa_groups *groups,
-                    int *link, struct sa_error *err);
+                    int door, struct sa_error *err);
 
 /* The beginning of the boot block of every sandbox with this context; filters follow. */
 void sa_boot_common(const struct sa_context *context, struct sa_buf *out);

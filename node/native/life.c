@@ -3,6 +3,8 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/failpoint.h"
+#include "native/folder.h"
 #include "native/sys.h"
 
 #include <stdio.h>
@@ -35,7 +37,9 @@ void sa_sandbox_on_closed(uv_handle_t *handle)
 static void describe_end(const struct sandbox *sb, char *text, size_t size)
 {
     const int status = sb->wait_status;
-    if (sb->oom_kills > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+    if (sb->adopted) /* whose child it is now was told */
+        snprintf(text, size, sb->oom_kills > sb->oom_known ? "out of memory" : "ended");
+    else if (sb->oom_kills > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
         snprintf(text, size, "out of memory");
     else if (WIFSIGNALED(status))
         snprintf(text, size, "killed by signal %d", WTERMSIG(status));
@@ -53,6 +57,7 @@ static void tell_end(struct sandbox *sb)
         struct sa_error ended = {0};
         sa_error_set(&ended, SA_EUNAVAILABLE, "the sandbox ended while it started: %s", reason);
         native->events->failed(native->owner, sb->id, sb->create_call, sb->why ? sb->why : &ended);
+        sa_sandbox_attach_over(sb, sb->why ? sb->why : &ended);
     } else if (sb->destroy_count == 0 && !native->stopping) {
         native->events->exited(native->owner, sb->id, reason);
     }
@@ -63,6 +68,8 @@ static void tell_end(struct sandbox *sb)
 static void gone(struct sandbox *sb)
 {
     struct sa_native *native = sb->native;
+    sa_failpoint("node.destroy.groups");
+    sa_folder_remove(native->host.folder, sb->id);
     HASH_DEL(native->sandboxes, sb);
     native->slots[sb->child.slot] = 0;
     native->closing++;
@@ -107,8 +114,10 @@ static void close_oom(struct sandbox *sb)
 static void reap(struct sandbox *sb)
 {
     siginfo_t info = {0};
-    if (waitid(P_PIDFD, (id_t)sb->child.pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+    if (!sb->adopted &&
+        (waitid(P_PIDFD, (id_t)sb->child.pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0))
         return;
+    sa_failpoint("node.destroy.reaped");
     sb->wait_status = info.si_code == CLD_EXITED ? W_EXITCODE(info.si_status, 0) : info.si_status;
     int64_t kills = sa_cgroup_oom_kills(sb->native->groups, sb->child.group);
     if (kills > sb->oom_kills)
@@ -139,6 +148,7 @@ void sa_sandbox_kill(struct sandbox *sb)
     sa_pidfd_kill(sb->child.pidfd);
     /* A frozen process of version 1 does not die before it thaws. */
     sa_cgroup_freeze(sb->native->groups, sb->child.group, false, NULL);
+    sa_failpoint("node.destroy.killed");
 }
 
 void sa_sandbox_fail(struct sandbox *sb, const struct sa_error *why)

@@ -10,13 +10,17 @@
  *     ENDING     PID 1 ended                    REMOVING
  *     REMOVING   control groups gone            gone       `failed`, `destroyed` or `exited`
  *
+ * One that an earlier node left begins as RUNNING.
+ *
  * PID 1 is the only thing to wait for: the kernel kills everything in a pid namespace before its
  * first process is reaped, and mounts, network and the rest go with the last process.
  */
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/failpoint.h"
 #include "base/fdio.h"
 #include "native/driver.h"
+#include "native/folder.h"
 #include "native/startup.h"
 #include "native/steps.h"
 
@@ -63,8 +67,12 @@ static void started(struct sandbox *sb)
     sb->state = RUNNING;
     sb->create_pending = false;
     int link = sa_steal_fd(&sb->link);
-    native->events->created(native->owner, sb->id, sb->create_call, link, sb->in_force);
+    struct sa_native_facts facts;
+    sa_sandbox_facts(sb, &facts);
+    sa_failpoint("node.create.created");
+    native->events->created(native->owner, sb->id, sb->create_call, link, &facts);
     close(link);
+    sa_sandbox_attach_over(sb, NULL);
     sa_spares_want(native);
 }
 
@@ -141,7 +149,8 @@ static sa_controls group_controls(const struct sa_native *native)
     return native->host.can & mask;
 }
 
-/* Groups, limits, link and order for a child that waits for them. */
+/* Groups, limits, door and order for a child that waits for them, its record, and its first link.
+ */
 static int confine(struct sandbox *sb, const struct sa_node_spec *asked,
                    const struct sa_known_profile *profile, struct sa_error *err)
 {
@@ -155,19 +164,31 @@ static int confine(struct sandbox *sb, const struct sa_node_spec *asked,
                                             .cpu_millicores = spec->cpu_millicores};
     struct sa_groups groups = {.birth = -1};
     int rc = 0;
+    sa_autoclose int door = -1;
     if (!sb->child.group[0])
         rc = sa_child_groups(native, sb->id, &sb->child, &groups, err);
     else if (sa_cgroup_rename(native->groups, sb->child.group, sb->id))
         memcpy(sb->child.group, sb->id, sizeof sb->child.group);
     if (rc == 0)
         rc = sa_cgroup_limit(native->groups, sb->child.group, &limits, err);
+    sa_failpoint("node.create.groups");
+    sb->in_force |= group_controls(native);
+    if (rc == 0 && (door = sa_door_make(native->host.folder, sb->id)) < 0)
+        rc = sa_error_sys(err, SA_EUNAVAILABLE, errno, "cannot make the door of a sandbox");
+    sa_failpoint("node.create.door");
     if (rc == 0)
         rc = sa_launch_order(&native->host, &sb->child, spec, profile,
                              sa_controls_has(native->host.can, SA_C_RLIMIT_NPROC),
-                             sa_controls_has(native->host.can, SA_C_RLIMIT_MEMORY), &groups,
-                             &sb->link, err);
+                             sa_controls_has(native->host.can, SA_C_RLIMIT_MEMORY), &groups, door,
+                             err);
     sa_groups_close(&groups);
-    sb->in_force |= group_controls(native);
+    sa_failpoint("node.create.order");
+    if (rc == 0)
+        rc = sa_sandbox_record(sb, &limits, profile, err);
+    sa_failpoint("node.create.record");
+    if (rc == 0) /* and with it the sandbox is its own */
+        rc = (sb->link = sa_door_hand_in(native->host.folder, sb->id, err)) < 0 ? -1 : 0;
+    sa_failpoint("node.create.link");
     return rc;
 }
 
@@ -213,6 +234,7 @@ int sa_native_create(struct sa_native *native, const struct sa_node_spec *spec, 
     sb->create_call = call;
     sb->create_pending = true;
     sb->required = required;
+    memcpy(sb->profile, spec->profile, sizeof sb->profile);
     sb->memory_bytes = spec->memory_bytes;
     sb->link = sb->oom_fd = -1;
     HASH_ADD_STR(native->sandboxes, id, sb);
@@ -335,8 +357,10 @@ struct sa_native *sa_native_start(uv_loop_t *loop, const struct sa_native_option
                                   struct sa_error *err)
 {
     struct sa_native *native = sa_alloc(sizeof *native);
-    native->groups = sa_startup(&native->host, options, err);
+    struct sa_found_list found = {0};
+    native->groups = sa_startup(&native->host, options, &found, err);
     if (!native->groups) {
+        sa_found_deinit(&found);
         sa_host_deinit(&native->host);
         free(native);
         return NULL;
@@ -350,6 +374,7 @@ struct sa_native *sa_native_start(uv_loop_t *loop, const struct sa_native_option
     uv_timer_init(loop, &native->refill);
     uv_timer_init(loop, &native->watchdog);
     native->refill.data = native->watchdog.data = native;
+    sa_native_adopt(native, &found);
     sa_spares_want(native);
     return native;
 }

@@ -3,10 +3,11 @@
  * ordered table of named steps (steps.c).
  *
  *   sa_native_start()    once: finds out what the host offers, copies the runtime into a sealed
- *                        memfd, builds the template root, compiles the guard filter, removes
- *                        what an earlier node of the same name left, and moves this process into
- *                        a mount namespace that holds nothing but the template and /proc. Then
- *                        it gives up every capability that making sandboxes does not need.
+ *                        memfd, builds the template root, compiles the guard filter, takes over
+ *                        the sandboxes that an earlier node of the same name left running, removes
+ *                        what else it left, and moves this process into a mount namespace that
+ *                        holds nothing but the template and /proc. Then it gives up every
+ *                        capability that making sandboxes does not need.
  *   sa_native_create()   starts a sandbox; `created` or `failed` follows
  *   sa_native_destroy()  kills it; `destroyed` follows once nothing of it is left
  *   sa_native_stop()     destroys all; `stopped` follows
@@ -39,6 +40,7 @@ struct sa_native;
 struct sa_native_options {
     const char *runtime_path; /* the static program that becomes PID 1 */
     const char *state;        /* names this node's cgroups; two live nodes cannot share it */
+    const char *state_dir;    /* a folder of its own: what the next node must know (folder.h) */
     uint32_t uid_base;        /* first id of the ranges; 0: the first free block of ids from
                                  SA_NATIVE_UID_BASE on */
     const char *packages;     /* a folder that sandboxes see, read-only; NULL: none */
@@ -59,9 +61,20 @@ struct sa_native_denial {
     int64_t count; /* since the last event about this system call */
 };
 
+/* Of a sandbox that runs. */
+struct sa_native_facts {
+    sa_controls in_force;
+    bool adopted; /* from an earlier node: nobody answers its denied calls, they fail as unknown */
+    bool frozen;
+    const char *profile;
+    int64_t oom_kills;
+};
+
 struct sa_native_events {
-    /* `link` is the control plane's end of the link; the driver closes it after the call. */
-    void (*created)(void *owner, const char *id, uint32_t call, int link, sa_controls in_force);
+    /* After a create or an attach. `link` is the control plane's end of a new link; the driver
+     * closes it after the call. */
+    void (*created)(void *owner, const char *id, uint32_t call, int link,
+                    const struct sa_native_facts *facts);
     void (*failed)(void *owner, const char *id, uint32_t call, const struct sa_error *why);
     void (*destroyed)(void *owner, const char *id, uint32_t call);
     /* It ended without having been told to; nothing is left of it. */
@@ -95,6 +108,10 @@ int sa_native_profile(struct sa_native *native, const struct sa_profile *profile
  * SA_ENOTFOUND with the path "profile"). */
 int sa_native_create(struct sa_native *native, const struct sa_node_spec *spec, uint32_t call,
                      struct sa_error *err);
+/* Another link to it: 0, *link (the caller's) and *facts (until the loop goes on). 1: it only
+ * starts, and `created` or `failed` follows. -1: SA_ENOTFOUND, SA_EUNAVAILABLE. */
+int sa_native_attach(struct sa_native *native, const char *id, uint32_t call, int *link,
+                     struct sa_native_facts *facts, struct sa_error *err);
 /* False: there is no such sandbox, so nothing is left of it, and no event follows. */
 bool sa_native_destroy(struct sa_native *native, const char *id, uint32_t call);
 int sa_native_stats(struct sa_native *native, const char *id, struct sa_native_stats *stats,

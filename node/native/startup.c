@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/fdio.h"
+#include "native/folder.h"
 #include "native/seccomp.h"
 #include "native/sys.h"
 
@@ -59,6 +60,17 @@ static int own_user_namespace(const struct sa_host *host, struct sa_error *err)
     return 0;
 }
 
+/* The one that an earlier node made and its sandboxes are in (-1: none), or a new one. */
+static int enter_user_namespace(const struct sa_host *host, int users, struct sa_error *err)
+{
+    if (users < 0)
+        return own_user_namespace(host, err);
+    if (setns(users, CLONE_NEWUSER) < 0)
+        return sa_error_sys(err, SA_ECONTROL, errno,
+                            "cannot enter the user namespace of the sandboxes that run");
+    return 0;
+}
+
 /* Each sandbox costs the node some descriptors. */
 static void raise_descriptors(void)
 {
@@ -89,10 +101,67 @@ static bool state_valid(const char *state)
     return length > 0 && length <= 64;
 }
 
-struct sa_cgroups *sa_startup(struct sa_host *host, const struct sa_native_options *options,
-                              struct sa_error *err)
+static bool same_ids(const struct sa_found *one, const void *context)
 {
-    host->state_lock = host->range_lock = host->runtime = -1;
+    const struct sa_host *host = context;
+    return one->record.uid_base == (host->ranges ? (int64_t)host->uid_base : 0);
+}
+
+/* Two records of one thing: at most one of them is true, and nobody knows which. */
+static bool is_unique(const struct sa_found *one, const void *context)
+{
+    const struct sa_found_list *found = context;
+    for (const struct sa_found *other = found->items; other < one; other++)
+        if (other->record.slot == one->record.slot || other->record.pid == one->record.pid ||
+            strcmp(other->record.group, one->record.group) == 0)
+            return false;
+    return true;
+}
+
+static bool none(const struct sa_found *one, const void *context)
+{
+    (void)one;
+    (void)context;
+    return false;
+}
+
+static bool is_kept(const char *group, const void *context)
+{
+    const struct sa_found_list *found = context;
+    for (size_t i = 0; i < found->count; i++)
+        if (strcmp(found->items[i].record.group, group) == 0)
+            return true;
+    return false;
+}
+
+static bool has_groups(const struct sa_found *one, const void *context)
+{
+    struct sa_cgroups *groups = (struct sa_cgroups *)(uintptr_t)context;
+    return sa_cgroup_exists(groups, one->record.group);
+}
+
+/* Look for sandboxes first: the ids of this node are theirs, if they can be had. */
+static int lock(struct sa_host *host, const struct sa_native_options *options,
+                struct sa_found_list *found, struct sa_error *err)
+{
+    if (sa_host_lock_state(host, options->state, err) < 0 ||
+        (host->folder = sa_folder_open(options->state_dir, err)) < 0)
+        return -1;
+    sa_found_look(host->folder, found);
+    if (sa_host_lock_ids(host, options->uid_base, sa_found_uid_base(found), err) < 0)
+        return -1;
+    host->ranges = has_ids(host->uid_base);
+    host->root = host->ranges;
+    sa_found_filter(host->folder, found, same_ids, host);
+    sa_found_filter(host->folder, found, is_unique, found);
+    sa_host_boot_id(host->boot);
+    return 0;
+}
+
+struct sa_cgroups *sa_startup(struct sa_host *host, const struct sa_native_options *options,
+                              struct sa_found_list *found, struct sa_error *err)
+{
+    host->folder = host->state_lock = host->range_lock = host->runtime = -1;
     host->own_uid = geteuid();
     host->own_gid = getegid();
     if (!state_valid(options->state)) {
@@ -101,18 +170,20 @@ struct sa_cgroups *sa_startup(struct sa_host *host, const struct sa_native_optio
     }
     host->go = options->go;
     raise_descriptors();
-    if (sa_host_lock(host, options->state, options->uid_base, err) < 0 ||
+    if (lock(host, options, found, err) < 0 ||
         sa_host_load_runtime(host, options->runtime_path, err) < 0 ||
         sa_guard_compile(&host->guard, err) < 0)
         return NULL;
-    host->ranges = has_ids(host->uid_base);
-    host->root = host->ranges;
     sa_host_probe(host);
-    struct sa_cgroups *groups = sa_cgroups_open(host, options->state, err);
+    sa_autoclose int users = host->ranges ? -1 : sa_found_namespace(found);
+    if (!host->ranges && users < 0)
+        sa_found_filter(host->folder, found, none, NULL);
+    struct sa_cgroups *groups = sa_cgroups_open(host, options->state, is_kept, found, err);
     if (!groups)
         return NULL;
+    sa_found_filter(host->folder, found, has_groups, groups);
     stand_ins(host);
-    if (!host->ranges && own_user_namespace(host, err) < 0)
+    if (!host->ranges && enter_user_namespace(host, users, err) < 0)
         goto failed;
     if (unshare(CLONE_NEWNS) < 0) {
         sa_error_at(err, SA_ECONTROL, "mountns", "cannot make a mount namespace: %s",

@@ -13,14 +13,17 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 static sa_step_fn descriptors, session, wait_ids, loopback, landlock_rules, landlock_profile,
-    wait_order, join, hostname, cgroup_namespace, handover, landlock, seccomp_, report_ready, run;
+    wait_order, join, hostname, cgroup_namespace, recorded, handover, landlock, seccomp_,
+    report_ready, run;
 
 #define BIT(control) ((sa_controls)1 << (control))
 
@@ -53,6 +56,7 @@ static const struct sa_step steps[] = {
     {"hostname", hostname, BIT(SA_C_UTSNS)},
     {"cgroup-namespace", cgroup_namespace, BIT(SA_C_CGROUPNS)},
     {"rlimits", sa_step_rlimits, 0},
+    {"recorded", recorded, 0},
     {"handover", handover, 0},
     {"capabilities", sa_step_capabilities, BIT(SA_C_CAPABILITIES)},
     {"no-new-privs", sa_step_no_new_privs, BIT(SA_C_NO_NEW_PRIVS)},
@@ -170,7 +174,7 @@ static int wait_order(struct sa_child *child)
         errno = n < 0 ? errno : EPROTO;
         return -1;
     }
-    child->link = fds[0];
+    child->door = fds[0];
     child->boot = fds[1];
     child->base = fds[2];
     child->group_count = count - SA_ORDER_FDS;
@@ -202,6 +206,20 @@ static int cgroup_namespace(struct sa_child *child)
     return unshare(CLONE_NEWCGROUP);
 }
 
+/* From now on the sandbox outlives the node. Until the first link is at the door there may be no
+ * record of it yet: then it must not. */
+static int recorded(struct sa_child *child)
+{
+    struct pollfd fds[2] = {{.fd = child->door, .events = POLLIN},
+                            {.fd = child->setup, .events = POLLIN}};
+    while (poll(fds, 2, -1) < 0)
+        if (errno != EINTR)
+            return -1;
+    if (!(fds[0].revents & POLLIN))
+        _exit(0); /* the node is gone, or does not want it any more */
+    return prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+}
+
 static int above(int *fd)
 {
     int copy = fcntl(*fd, F_DUPFD_CLOEXEC, SA_BOOT_QUEUES_FD + 1);
@@ -212,17 +230,17 @@ static int above(int *fd)
     return 0;
 }
 
-/* What the runtime gets: /dev/null three times, the link, the boot block, the message queues. All
+/* What the runtime gets: /dev/null three times, the door, the boot block, the message queues. All
  * else has close-on-exec. */
 static int handover(struct sa_child *child)
 {
     sa_autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || above(&null) < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
         return -1;
-    if (above(&child->link) < 0 || above(&child->boot) < 0 || above(&child->base) < 0 ||
+    if (above(&child->door) < 0 || above(&child->boot) < 0 || above(&child->base) < 0 ||
         above(&child->queues) < 0 || (child->rules >= 0 && above(&child->rules) < 0))
         return -1;
-    if (dup2(child->link, SA_BOOT_LINK_FD) < 0 || dup2(child->boot, SA_BOOT_BLOCK_FD) < 0 ||
+    if (dup2(child->door, SA_BOOT_LINK_FD) < 0 || dup2(child->boot, SA_BOOT_BLOCK_FD) < 0 ||
         dup2(child->queues, SA_BOOT_QUEUES_FD) < 0)
         return -1;
     return 0;
@@ -257,20 +275,21 @@ static void report(struct sa_child *child, uint32_t step, int error, sa_controls
         _exit(0);
 }
 
-/* In force so far: what the steps provide, less what this host cannot. */
-static sa_controls provided(const struct sa_child *child)
+/* What the steps provide, less what this host cannot. */
+sa_controls sa_steps_provide(const struct sa_host *host, const struct sa_context *context)
 {
     sa_controls set = 0;
     for (size_t i = 0; i < SA_COUNT(steps); i++)
         set |= steps[i].provides;
-    if (!child->order.context.landlock)
+    if (!context->landlock)
         set &= ~(BIT(SA_C_LANDLOCK) | BIT(SA_C_LANDLOCK_SCOPE));
-    return set & child->host->can;
+    return set & host->can;
 }
 
 static int report_ready(struct sa_child *child)
 {
-    report(child, (uint32_t)SA_COUNT(steps), 0, provided(child));
+    report(child, (uint32_t)SA_COUNT(steps), 0,
+           sa_steps_provide(child->host, &child->order.context));
     close(child->listener);
     child->listener = -1;
     return 0;
@@ -290,7 +309,7 @@ noreturn void sa_child_main(const struct sa_host *host, int setup, int slot)
                              .setup = setup,
                              .slot = slot,
                              .runtime = host->runtime,
-                             .link = -1,
+                             .door = -1,
                              .boot = -1,
                              .base = -1,
                              .queues = -1,

@@ -9,13 +9,16 @@
  *     clone3                                     descriptors, session
  *     writes the id maps;  SA_GO_IDS     ->      joins groups; everything that does not depend on
  *                                                the spec or its profile
- *     struct sa_order + link + boot +
- *     base filter + groups               ->      joins; sizes, what the profile says, host name,
- *                                                then the locks fall shut
+ *     struct sa_order + door + boot +
+ *     base filter + groups               ->      joins; sizes, what the profile says, host name
+ *     writes the record;
+ *     a link, through the door           ->      no longer dies with the node; then the locks fall
+ *                                                shut
  *                                        <-      struct sa_report (+ listener)
  *                                        <-      end of file: exec has happened
  *
- * So a spare is a sandbox that waits for its order.
+ * So a spare is a sandbox that waits for its order. Up to the record the kernel kills it with the
+ * node, and from the record on the next node knows of it: there is no time in between.
  */
 #ifndef SA_NATIVE_STEPS_H
 #define SA_NATIVE_STEPS_H
@@ -26,7 +29,7 @@
 #include <stdint.h>
 #include <stdnoreturn.h>
 
-enum { SA_GO_IDS = 1, SA_ORDER_FDS = 3 /* link, boot block, base filter; then groups */ };
+enum { SA_GO_IDS = 1, SA_ORDER_FDS = 3 /* door, boot block, base filter; then groups */ };
 
 struct sa_order {
     uint64_t storage_bytes, inodes;
@@ -46,7 +49,7 @@ struct sa_child {
     const struct sa_host *host;
     int setup, runtime; /* both close-on-exec */
     int slot;
-    int link, boot, base, rules, listener, queues;
+    int door, boot, base, rules, listener, queues;
     int groups[SA_FDS_MAX]; /* `tasks` of the control groups to join */
     size_t group_count;
     struct sa_order order;
@@ -60,6 +63,8 @@ struct sa_step {
 };
 
 size_t sa_step_count(void);
+/* What the steps put in force, with this context on this host. */
+sa_controls sa_steps_provide(const struct sa_host *host, const struct sa_context *context);
 const char *sa_step_name(uint32_t index);
 
 /* Runs in the child, never returns. `slot`: of the id ranges. */

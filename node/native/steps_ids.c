@@ -92,8 +92,8 @@ int sa_step_rlimits(struct sa_child *child)
     return context->pids ? lower(RLIMIT_NPROC, context->pids, context->pids) : 0;
 }
 
-/* Changing ids clears it (PR_SET_PDEATHSIG(2const)), so it is set at the start and again at the
- * end. A node that died in between shows as a closed setup socket. */
+/* Changing ids clears it (PR_SET_PDEATHSIG(2const)), so it is set at the start and again before the
+ * order. A node that died in between shows as a closed setup socket. */
 int sa_step_parent_death(struct sa_child *child)
 {
     (void)child;

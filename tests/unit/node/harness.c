@@ -66,6 +66,8 @@ void node_profile(struct node *node, const struct sa_profile *profile, struct re
     node_answer(node, node_send_profile(node, profile), reply);
 }
 
+static void launch(struct node *node);
+
 void node_start(struct node *node, uid_t uid, const char *runtime)
 {
     static int number;
@@ -76,7 +78,6 @@ void node_start(struct node *node, uid_t uid, const char *runtime)
 
 void node_start_named(struct node *node, uid_t uid, const char *runtime, const char *state)
 {
-    char program[128], runtime_path[128], fd_text[16], user_text[16];
     memset(node, 0, sizeof *node);
     snprintf(node->folder, sizeof node->folder, "/tmp/sa-node-test-XXXXXX");
     assert_non_null(mkdtemp(node->folder));
@@ -84,11 +85,49 @@ void node_start_named(struct node *node, uid_t uid, const char *runtime, const c
     copy_program(SA_TEST_NODE, node->folder, "sandbox-node");
     copy_program(runtime, node->folder, "runtime");
     snprintf(node->state, sizeof node->state, "%s", state);
+    char state_dir[128];
+    snprintf(state_dir, sizeof state_dir, "%s/state", node->folder);
+    assert_int_equal(mkdir(state_dir, 0700), 0);
+    if (uid)
+        assert_int_equal(chown(state_dir, uid, uid), 0);
+    node->uid = uid;
+    launch(node);
+    struct sa_profile profile;
+    profile_default(&profile);
+    node->profile_call = node_send_profile(node, &profile);
+    sa_profile_deinit(&profile);
+}
+
+/* A test that fails leaves its node behind, which would wait for another control plane. */
+static pid_t started[64];
+static size_t started_count;
+
+static void end_all(void)
+{
+    for (size_t i = 0; i < started_count; i++)
+        if (waitpid(started[i], NULL, WNOHANG) == 0)
+            kill(started[i], SIGKILL);
+}
+
+static void note(pid_t pid)
+{
+    if (started_count == 0)
+        atexit(end_all);
+    assert_true(started_count < sizeof started / sizeof *started);
+    started[started_count++] = pid;
+}
+
+static void launch(struct node *node)
+{
+    const uid_t uid = node->uid;
+    char program[128], runtime_path[128], state_dir[128], fd_text[16], user_text[16];
     const int folder_fd = open(node->folder, O_PATH | O_CLOEXEC);
+    unlinkat(folder_fd, "node.sock", 0);
     const int listener = sa_unix_bind(folder_fd, "node.sock", SOCK_SEQPACKET);
     assert_true(listener >= 0);
     assert_int_equal(listen(listener, 4), 0);
     close(folder_fd);
+    snprintf(state_dir, sizeof state_dir, "%s/state", node->folder);
     snprintf(program, sizeof program, "%s/sandbox-node", node->folder);
     snprintf(runtime_path, sizeof runtime_path, "%s/runtime", node->folder);
     snprintf(fd_text, sizeof fd_text, "%d", listener);
@@ -100,15 +139,20 @@ void node_start_named(struct node *node, uid_t uid, const char *runtime, const c
                     setresuid(uid, uid, uid) < 0))
             _exit(99);
         execl(program, program, "--listen-fd", fd_text, "--peer-uid", user_text, "--runtime",
-              runtime_path, "--state", node->state, (char *)NULL);
+              runtime_path, "--state", node->state, "--state-dir", state_dir, (char *)NULL);
         _exit(98);
     }
+    note(node->pid);
     node_connect(node);
     close(listener);
-    struct sa_profile profile;
-    profile_default(&profile);
-    node->profile_call = node_send_profile(node, &profile);
-    sa_profile_deinit(&profile);
+}
+
+void node_restart(struct node *node)
+{
+    kill(node->pid, SIGKILL);
+    waitpid(node->pid, NULL, 0);
+    close(node->socket);
+    launch(node);
 }
 
 void node_connect(struct node *node)
@@ -224,6 +268,9 @@ static void take_field(struct reply *r, const struct sa_field *f)
         break;
     case SA_NODE_COMM:
         assert_int_equal(sa_field_text_into(f, r->comm, sizeof r->comm, NULL), 0);
+        break;
+    case SA_PROFILE_ID:
+        assert_int_equal(sa_field_text_into(f, r->profile, sizeof r->profile, NULL), 0);
         break;
     case SA_NODE_CONTROL:
         append(r->controls, sizeof r->controls, " ", f, " ");

@@ -26,6 +26,7 @@ struct reply {
     uint32_t call;
     int fd; /* or -1 */
     char id[SA_ID_BYTES];
+    char profile[SA_PROFILE_ID_BYTES];
     char reason[128], syscall[64], comm[32];
     int64_t count, oom_kills, values[64]; /* stats by tag; -1: absent */
     char controls[2048], weaker[4096];    /* names, each between spaces; texts, by lines */
@@ -34,8 +35,9 @@ struct reply {
 
 struct node {
     pid_t pid;
+    uid_t uid;
     int socket;
-    bool ready; /* it has said something */
+    bool ready;                  /* it has said something */
     uint32_t call, profile_call; /* the latter: of the default profile, while it is on its way */
     char state[64];
     char folder[64]; /* copies of the programs, readable by anyone */
@@ -45,6 +47,8 @@ struct node {
 void node_start(struct node *node, uid_t uid, const char *runtime);
 /* The same with a given name. */
 void node_start_named(struct node *node, uid_t uid, const char *runtime, const char *state);
+/* Kill it, and start the next one on the same folder; it knows no profile. */
+void node_restart(struct node *node);
 /* Another control connection, which node->socket is then. */
 void node_connect(struct node *node);
 /* Wait for its end: the exit status, or -1 when it did not exit by itself in time. */

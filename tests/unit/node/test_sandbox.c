@@ -206,7 +206,7 @@ static void test_nothing_is_inherited(void **state)
     setenv("SECRET_OF_THE_HOST", "x", 1);
     int link = create(&spec, NULL);
     expect(link, "ls -l /proc/1/fd | awk 'NR>1 {print $9, $11}' | sed 's/\\[.*//'",
-           "0 /dev/null\n1 /dev/null\n2 /dev/null\n3 socket:\n"
+           "0 /dev/null\n1 /dev/null\n2 /dev/null\n3 socket:\n4 socket:\n" /* its door, the link */
            "5 /\n" /* the message queues: a mount that is mounted nowhere */);
     expect(link, "tr '\\0' '\\n' </proc/1/environ | wc -l; env | grep -c SECRET", "0\n0\n");
     expect(link, "readlink /proc/1/cwd; umask; grep -c . /proc/1/cmdline", "/workspace\n0022\n1\n");
@@ -494,11 +494,12 @@ static void test_end_of_pid_1_is_told(void **state)
     struct reply r;
     (void)state;
     int link = create(&spec, NULL);
-    close(link); /* the echo runtime ends with its link */
+    assert_int_equal(write(link, "!end\n", 5), 5);
     node_event(&node, SA_NODE_EXITED, &r);
     assert_string_equal(r.id, spec.id);
     assert_string_equal(r.reason, "exited 0");
     assert_int_equal(cgroups_of(node.state, spec.id), 0);
+    close(link);
     link = create(&spec, NULL);
     if (kill(host_pid(&node), SIGKILL) == 0) {
         node_event(&node, SA_NODE_EXITED, &r);
