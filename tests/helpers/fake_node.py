@@ -115,7 +115,7 @@ class FakeNode:
         with listener:
             self.sock = listener.accept()[0]
         self.reply(READY, 0)
-        self.serve_until(INFO)
+        self.serve_until(LIST)
         self.url = os.read(ready, 4096).decode().strip()
         os.close(ready)
 
