@@ -60,12 +60,17 @@ class Node:
         self.folder.chmod(0o711)
         binaries = pathlib.Path(binaries or servers.BIN)
         path = self.folder / "node.sock"
+        state = self.folder / "state"
+        state.mkdir(mode=0o700)
+        if user:
+            os.chown(state, *user)
         self.calls, self.ids = 0, 0
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             listener.bind(str(path))
             listener.listen()
             command = [binaries / "sandbox-node", "--listen-fd", str(listener.fileno()), "--peer-uid", str(os.geteuid()),
-                       "--runtime", binaries / "execution-runtime", "--state", "test-" + uuid.uuid4().hex[:12]]
+                       "--runtime", binaries / "execution-runtime", "--state-dir", state,
+                       "--state", "test-" + uuid.uuid4().hex[:12]]
             more = {"user": user[0], "group": user[1], "extra_groups": []} if user else {}
             self.log = open(self.folder / "stderr", "w+b")
             self.process = subprocess.Popen(command, pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL,
