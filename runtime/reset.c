@@ -117,13 +117,14 @@ static void finish(struct reset *r, const struct sa_buf *world)
 
 /* --- the clock --- */
 
-/* Armed for a time that never comes, it is canceled when somebody sets the time of day
- * (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET). */
+/* Armed for a time that never comes, it is canceled when somebody sets the time of day, and armed
+ * again by the read that tells so (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET). */
 static void watch_clock(void)
 {
     const struct itimerspec never = {.it_value.tv_sec = INT64_MAX / 2000000000};
-    if (sealed.clock < 0)
-        sealed.clock = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (sealed.clock >= 0)
+        return;
+    sealed.clock = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (sealed.clock >= 0 &&
         timerfd_settime(sealed.clock, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) <
             0) {
@@ -145,7 +146,7 @@ static int look(const struct reset *r, struct sa_buf *world, struct sa_error *er
 {
     if (sa_ipc_clear(err) < 0)
         return -1;
-    sa_world_look(world);
+    sa_world_look(world, r->seals);
     return r->seals ? 0 : sa_world_compare(&sealed.world, world, err);
 }
 
@@ -204,11 +205,10 @@ static void walk(struct sa_task *task)
 static void begin_walk(struct reset *r)
 {
     struct sa_error error;
-    bool trusted = clock_was_left_alone();
     r->phase = PHASE_WALK;
     watch_clock();
     if (!r->seals) {
-        sa_sweeper_begin(&r->sweeper, &sealed.manifest, trusted);
+        sa_sweeper_begin(&r->sweeper, &sealed.manifest, clock_was_left_alone());
     } else if (sa_sealer_begin(&r->sealer, &sealed.manifest, &error) < 0) {
         fail(r, &error);
         return;
@@ -319,9 +319,17 @@ static int check(bool seals, struct sa_error *err)
     return sa_world_check_mounts(err);
 }
 
+/* Half done is not done: it must be asked for again. */
+static void on_canceled(struct sa_call *call)
+{
+    struct sa_error error;
+    sa_error_set(&error, SA_ECANCELED, "canceled before it was done");
+    fail((struct reset *)call, &error);
+}
+
 static void begin(struct sa_stream *stream, bool seals)
 {
-    static const struct sa_method method; /* once begun, it goes on to its end */
+    static const struct sa_method method = {.canceled = on_canceled};
     struct sa_error error;
     if (check(seals, &error) < 0) {
         sa_stream_end_error(stream, &error);

@@ -70,7 +70,7 @@ int sa_restore(int fd, int folder, const char *name, const struct sa_facts *seal
         return -1;
     if (set_flags(fd, sealed->flags) < 0)
         return -1;
-    if (!S_ISLNK(sealed->mode) && fchmodat(folder, name, sealed->mode & 07777, 0) < 0)
+    if (now->mode != sealed->mode && fchmodat(folder, name, sealed->mode & 07777, 0) < 0)
         return -1;
     if (now->mtime_ns != sealed->mtime_ns &&
         utimensat(folder, name, times, AT_SYMLINK_NOFOLLOW) < 0)

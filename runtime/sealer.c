@@ -11,14 +11,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Time stamps of files are as coarse as a tick of the kernel, of at most 10 ms. */
-#define SETTLED_NS (INT64_C(20) * 1000000)
-
+/* Files are stamped with this clock, which moves with the kernel's ticks, or with a finer one that
+ * is never behind it. So once it is past a time stamp, no change gets that stamp any more. */
 bool sa_sealer_is_settled(const struct sa_facts *f)
 {
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return f->ctime_ns + SETTLED_NS < now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return f->ctime_ns < now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
 static int failed(const struct sa_sealer *s, uint32_t index, struct sa_error *err)

@@ -66,14 +66,20 @@ static int accept(struct sa_sweeper *s, uint32_t index, const struct sa_facts *n
 
 /* --- children --- */
 
+/* So that it can be entered and emptied; it gets its own mode back when it is left. */
+static mode_t opened_up(const struct sa_entry *e)
+{
+    return (e->facts.mode & 07777) | 0700;
+}
+
 /* A folder is looked at when it is visited; here it is only made possible to enter it. */
 static int check_folder(struct sa_sweeper *s, uint32_t index, const struct sa_facts *now,
                         struct sa_error *err)
 {
     struct sa_entry *e = &s->manifest->entries[index];
     e->touched = !is_unchanged(e, now);
-    if (e->touched && now->mode != e->facts.mode &&
-        fchmodat(s->folder, sa_manifest_name(s->manifest, index), e->facts.mode & 07777, 0) < 0)
+    if (e->touched && !e->fixed && (now->mode & 07777) != opened_up(e) &&
+        fchmodat(s->folder, sa_manifest_name(s->manifest, index), opened_up(e), 0) < 0)
         return wrong(s, index, "cannot be made accessible again", errno, err);
     return 0;
 }
@@ -159,7 +165,8 @@ static int check_root(struct sa_sweeper *s, struct sa_error *err)
     if (sa_look_stat(root.fd, "", &now) < 0)
         return wrong(s, s->at, "cannot be looked at", errno, err);
     e->touched = !is_unchanged(e, &now);
-    if (e->touched && now.mode != e->facts.mode && sa_restore_mode(root.fd, e->facts.mode) < 0)
+    if (e->touched && (now.mode & 07777) != opened_up(e) &&
+        sa_restore_mode(root.fd, opened_up(e)) < 0)
         return wrong(s, s->at, "cannot be made accessible again", errno, err);
     return 0;
 }

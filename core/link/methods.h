@@ -91,15 +91,19 @@ enum sa_link_method {
      * without a RESET in between. END: nothing. */
     SA_METHOD_SETUP = 50,
     /* Remember all that can be written, as it is now (after preloads), as the pristine state:
-     * paths, types, modes, sizes, contents, extended attributes of every writable root. END:
-     * SA_RESET_FINGERPRINT. SA_EQUOTA when it is too much to remember. */
+     * paths, types, modes, sizes, contents, extended attributes of every writable root. Ends what
+     * still runs and all open calls first; a template that is there alone stays, another one is
+     * started anew. END: SA_RESET_FINGERPRINT. SA_EQUOTA when it is too much to remember,
+     * SA_ECONTROL when something could be left behind where nobody can look, SA_ECONFLICT the
+     * second time. */
     SA_METHOD_SEAL = 51,
     /* Make it as it was when it was sealed: end every process and template, remove or undo whatever
-     * was written, System V and POSIX IPC, shared memory, keyrings, timers, the environment of
-     * SETUP; then look at everything again. END: SA_RESET_FINGERPRINT, the same as SEAL's, and
-     * SA_RESET_KILLED, SA_RESET_REMOVED. SA_ECONFLICT: something differs or could not be removed
-     * (path: what; the message: how), and the sandbox must go. Open calls end first, as canceled.
-     */
+     * was written, System V and POSIX IPC, shared memory, timers, the environment of SETUP; then
+     * look at everything again. Open calls end first, as canceled, and nothing but SHUTDOWN is
+     * served until the END: SA_RESET_FINGERPRINT, the same as SEAL's, and SA_RESET_KILLED,
+     * SA_RESET_REMOVED. SA_ECONFLICT: something differs or could not be removed (path: what, in
+     * plain ASCII; the message: how), and the sandbox must go. Templates are for whoever wants
+     * them to warm again. CANCEL leaves it half done: it must be asked for again. */
     SA_METHOD_RESET = 52,
 };
 
