@@ -59,7 +59,7 @@ union semun_ {
 
 static int shm_used(int *last)
 {
-    struct shm_info info;
+    struct shm_info info = {0};
     *last = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&info);
     return *last < 0 ? -1 : info.used_ids;
 }
@@ -73,7 +73,7 @@ static int shm_remove(int index)
 
 static int sem_used(int *last)
 {
-    struct seminfo info;
+    struct seminfo info = {0};
     *last = semctl(0, 0, SEM_INFO, (union semun_){.info = &info});
     return *last < 0 ? -1 : info.semusz;
 }
@@ -87,7 +87,7 @@ static int sem_remove(int index)
 
 static int msg_used(int *last)
 {
-    struct msginfo info;
+    struct msginfo info = {0};
     *last = msgctl(0, MSG_INFO, (struct msqid_ds *)(void *)&info);
     return *last < 0 ? -1 : info.msgpool;
 }
