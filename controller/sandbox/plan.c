@@ -93,7 +93,7 @@ static void look_again(plan *p, int64_t ms)
 /* The status in the plan is written where it says something new. True: nothing is to be written. */
 static bool is_told(const world *w, plan *p)
 {
-    if (sa_sandbox_status_equal(&p->status, status(w)))
+    if (sa_sandbox_status_is(w->sandbox.object, &p->status))
         return true;
     step(p, SA_STEP_WRITE_STATUS);
     return false;

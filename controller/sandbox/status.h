@@ -20,7 +20,8 @@ void sa_sandbox_status_waiting(const struct sa_sandbox_world *world, const char 
 void sa_sandbox_status_over(const struct sa_sandbox_world *world, enum sa_phase phase,
                             const char *reason, const char *message, struct sa_arena *arena,
                             struct sa_sandbox_status *status);
-bool sa_sandbox_status_equal(const struct sa_sandbox_status *a, const struct sa_sandbox_status *b);
+/* Does the sandbox have that status? */
+bool sa_sandbox_status_is(const struct sa_object *sandbox, const struct sa_sandbox_status *status);
 /* A merge patch {"status": {...}} of the members that are written here. */
 void sa_sandbox_status_patch(const struct sa_sandbox_status *status, struct sa_buf *out);
 
