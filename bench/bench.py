@@ -27,6 +27,7 @@ import controllers
 import claims
 import objects
 import policies
+import pools
 import ports
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -82,7 +83,7 @@ class Server:
         self.log = open(folder / "up.log", "w")
         self.process = subprocess.Popen(
             [BIN / "secureagent", "up", "--no-default-pool", "--listen", "127.0.0.1:0", "--data-dir", folder / "data",
-             "--log-level", "warn", "-o", "json"],
+             "--log-level", "warn", "--no-default-pool", "-o", "json"],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         ready = json.loads(self.process.stdout.readline())
         self.host = ready["url"].removeprefix("http://")

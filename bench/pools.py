@@ -1,0 +1,149 @@
+"""Warm pools over the real node: first results, cycles for a minute, refill, and what a kill -9 costs.
+
+    bench/pools.py [--quick]
+"""
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import signal
+import sys
+import time
+
+POOL = "bench"
+PYTHON_CODE = '{"language":"python","code":"print(1)"}'
+TRUE = '{"command":["true"]}'
+
+
+def pool(runtime: str, least: int, most: int, rule: str = "target-hit-ratio") -> dict:
+    return {"apiVersion": "secureagent.dev/v1", "kind": "WarmPool", "metadata": {"name": POOL},
+            "spec": {"runtime": runtime, "minSize": least, "maxSize": most, "scaling": {"rule": rule},
+                     "recycle": {"enabled": True, "maxUses": 0}}}
+
+
+def wait(what: str, condition, seconds: float = 120, every: float = 0.01):
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > end:
+            sys.exit(f"bench: waited {seconds} s in vain for {what}")
+        time.sleep(every)
+    return value
+
+
+def status(server) -> dict:
+    return json.loads(server.request("GET", f"/api/v1/warmpools/{POOL}"))["status"]
+
+
+def make(server, runtime: str, least: int, most: int) -> None:
+    server.request("POST", "/api/v1/warmpools", pool(runtime, least, most))
+    wait("the pool", lambda: status(server).get("available", 0) >= least)
+
+
+def drop(server) -> None:
+    server.request("DELETE", f"/api/v1/warmpools/{POOL}")
+    wait("its pods to go", lambda: not json.loads(server.request("GET", "/api/v1/pods"))["items"])
+
+
+def claims(server) -> dict[str, float]:
+    text = server.request("GET", "/metrics").decode()
+    return {m[1]: float(m[2]) for m in re.finditer(r'^secureagent_claims_total\{result="(\w+)"\} (\S+)', text, re.M)}
+
+
+def hits(server, work) -> tuple[dict, float]:
+    """What `work` measured, and which part of its sandboxes was warm."""
+    before = claims(server)
+    result = work()
+    after = claims(server)
+    warm, cold = (after[r] - before[r] for r in ("warm", "cold"))
+    return result, warm / max(1, warm + cold)
+
+
+def refill(server, runtime: str, rounds: int) -> list[float]:
+    """From the wish for 20 more to 20 more that are ready, in ms."""
+    found = []
+    for _ in range(rounds):
+        make(server, runtime, 0, 40)
+        start = time.monotonic()
+        server.request("PATCH", f"/api/v1/warmpools/{POOL}", {"spec": {"minSize": 20}})
+        wait("20 pods", lambda: status(server).get("available", 0) >= 20, every=0.002)
+        found.append((time.monotonic() - start) * 1e3)
+        drop(server)
+    return sorted(found)
+
+
+def recovery(server, loadgen, program: str, count: int) -> float:
+    """Seconds from kill -9 of one process until all sandboxes are there and the last one answers."""
+    last = loadgen("fill", server.host, server.key, count)["last"]
+    pid = server.processes()[program]
+
+    def back() -> bool:
+        try:
+            answer = server.request("POST", f"/api/v1/sandboxes/{last}/execute", json.loads(TRUE))
+        except OSError:
+            return False
+        return b'"exitCode":0' in answer
+    os.kill(pid, signal.SIGKILL)
+    start = time.monotonic()
+    wait(f"{program} to be back", back, every=0.005)
+    return time.monotonic() - start
+
+
+def measure(start_server, loadgen, quick: bool) -> dict:
+    rounds, seconds, many = (50, 3, 100) if quick else (1000, 60, 1000)
+    result: dict = {"seconds": seconds, "sandboxes": many}
+    server = start_server()
+    try:
+        make(server, "python", 8, 32)
+        for name, body in (("true", TRUE), ("python", PYTHON_CODE)):
+            result[name], result[name + "Hits"] = hits(
+                server, lambda body=body: loadgen("cold", server.host, server.key, "python", rounds, body))
+        result["rate"], result["rateHits"] = hits(
+            server, lambda: loadgen("rate", server.host, server.key, 4, seconds))
+        drop(server)
+        result["refill"] = {runtime: refill(server, runtime, 3 if quick else 7) for runtime in ("bash", "python")}
+        result["recovery"] = {program: recovery(server, loadgen, program, many if program == "agent-api" else 0)
+                              for program in ("agent-api", "sandbox-node")}
+    finally:
+        server.stop()
+    return result
+
+
+def times(t: dict) -> str:
+    return f"{t['p50']:.2f} / {t['p95']:.2f} / {t['p99']:.2f} ms"
+
+
+def rows(r: dict) -> list[tuple[str, str, str]]:
+    def middle(values: list[float]) -> str:
+        return f"{values[len(values) // 2]:.0f} ms, at most {values[-1]:.0f} ms"
+
+    return [
+        ("warm create → first result of `true`, HTTP", times(r["true"]["firstResult"]),
+         f"goal p50 ≤ 2 ms, p99 ≤ 10 ms; {r['trueHits']:.1%} warm"),
+        ("- of which create", times(r["true"]["create"]), ""),
+        ("- of which execute", times(r["true"]["execute"]), ""),
+        ("- then delete, cleaned for the next one", times(r["true"]["delete"]), ""),
+        ("warm create → first result of Python `print(1)`", times(r["python"]["firstResult"]),
+         f"{r['pythonHits']:.1%} warm"),
+        (f"warm create + execute + delete, 4 clients, {r['seconds']} s", f"{r['rate']['perSecond']:.0f} per second",
+         f"goal ≥ 300, warm ≥ 95 %; {r['rateHits']:.1%} warm"),
+        ("refill of a pool by 20, bash", middle(r["refill"]["bash"]), "goal ≤ 300 ms"),
+        ("- Python, each with a template that waits", middle(r["refill"]["python"]), ""),
+        (f"kill -9 of agent-api with {r['sandboxes']} sandboxes, until the last one answers",
+         f"{r['recovery']['agent-api']:.2f} s", "goal ≤ 1 s; it is started anew after a pause"),
+        (f"- of sandbox-node, with {r['sandboxes']} sandboxes", f"{r['recovery']['sandbox-node']:.2f} s", ""),
+    ]
+
+
+def main() -> None:
+    import bench  # the server and the load generator
+    import tempfile
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="secureagent-bench-"))
+    folder.chmod(0o755)
+    for row in rows(measure(lambda: bench.Server(folder), bench.loadgen, "--quick" in sys.argv[1:])):
+        print(" | ".join(row))
+
+
+if __name__ == "__main__":
+    main()
