@@ -68,7 +68,7 @@ static struct sa_pool_pod pod_of(struct sa_pool *pool, const struct sa_warm_pool
         pod.useless = true;
     else if (pool->make.known && is_old(pool, spec, object, wall_ms))
         pod.old = true;
-    pod.tolerated = record && record->released_ms && spec->recycle.enabled &&
+    pod.tolerated = record && record->released_ms && spec && spec->recycle.enabled &&
                     sa_monotonic_ms() - record->released_ms < TOLERATED_MS;
     return pod;
 }

@@ -117,3 +117,14 @@ def test_a_preload_that_fails_is_told(api, pool):
     finally:
         api.request("DELETE", POOLS + "/broken")
     wait_until("its pods to go", lambda: not pods(api, "broken"))
+
+
+def test_a_pool_that_cleaned_pods_can_be_deleted(api, pool):
+    path = pool(minSize=2, recycle={"enabled": True})
+    name = path.rsplit("/", 1)[1]
+    sandbox = create(api, warm="require")
+    delete(api, sandbox)
+    wait_until("one to be clean", lambda: any(pod["status"].get("uses") == 1 for pod in pods(api, name).values()))
+    api.request("DELETE", path, 200)
+    wait_until("its pods to go", lambda: not pods(api, name))
+    assert api.get("/readyz").json()["ready"]
