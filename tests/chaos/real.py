@@ -27,6 +27,7 @@ from tests.helpers import server as servers
 
 CLIENTS, POOL = 8, "main"
 REST_S = 150  # for all to come to rest
+PROGRAM_S = 16  # between two deaths of programs: with the fifth in a minute the supervisor gives up
 KIND = {"Sandbox": "sandboxes", "WarmPod": "warm_pods", "WarmPool": "warm_pools", "Pod": "pods"}
 
 
@@ -125,10 +126,15 @@ class Killer(threading.Thread):
             pass  # it is not up again yet
 
     def run(self):
+        rested, turn = time.monotonic(), self.dice.randrange(2)
         while not self.over:
             time.sleep(self.dice.uniform(0.3, 2))
-            what = self.dice.choices(("sandbox", "agent-api", "sandbox-node"), (6, 3, 2))[0]
-            self.sandbox() if what == "sandbox" else self.program(what)
+            if time.monotonic() < rested:
+                self.sandbox()
+            else:
+                self.program(("agent-api", "sandbox-node")[turn % 2])
+                turn += 1
+                rested = time.monotonic() + PROGRAM_S
 
 
 # ---- what is there ----

@@ -153,7 +153,9 @@ class Trouble:
         deeds = ((self.scale, 10), (self.other_pool, 6), (self.remove_one, 3), (self.kill_runtime, 10), (self.reload, 2), (self.by_hand, 25), (self.remove_runtime, 3), (self.kill_node, 1))
         while not self.over:
             await asyncio.sleep(self.dice.uniform(0.05, 0.4))
-            await self.dice.choices([d for d, _ in deeds], [w for _, w in deeds])[0]()
+            deed = self.dice.choices([d for d, _ in deeds], [w for _, w in deeds])[0]
+            self.load.count(deed.__name__)
+            await deed()
 
     async def at_fail_point(self, name, nth):
         """The plane runs until it dies there; kill -9 when it does not get there."""
@@ -168,7 +170,7 @@ class Trouble:
 
     async def kill_planes(self):
         """At each fail point in turn, early or late; what was not reached comes again, early. Then at random."""
-        for early in (False, True):
+        for early in (False, True, True):
             names = [n for n in fail_points() if n not in self.reached]
             self.dice.shuffle(names)
             for name in names:
