@@ -80,7 +80,7 @@ class Load:
         status, made = client.ask("POST", "sandboxes", {"runtime": "bash", "env": {"OWNER": owner}, "labels": {"owner": owner}})
         if status != 201:
             self.count(f"create {status or 'unknown'}")
-            if not status:  # it was not answered, or nobody is there: another one instead
+            if status in (0, 429, 503):  # nobody is there, or not all of them: another one instead
                 time.sleep(0.1)
                 with self.lock:
                     self.left += 1
