@@ -203,9 +203,9 @@ static void ask(struct sa_pool *pool, const struct sa_warm_pool_spec *spec,
 void sa_pool_make_update(struct sa_pool *pool, const struct sa_object *object)
 {
     const struct sa_warm_pool_spec *spec = sa_object_spec(object);
-    const struct sa_runtime_spec *runtime;
+    const struct sa_runtime_spec *runtime = NULL;
     struct sa_arena *arena = sa_arena_new();
-    struct sa_posture posture;
+    struct sa_posture posture = {.security_context = "", .runtime_class = ""};
     struct sa_error error;
     if (sa_pool_posture(pool, spec, arena, &posture, &runtime, &error) < 0) {
         unknown(pool, error.code == SA_ENOTFOUND ? "NotFound" : "Conflict", error.message);

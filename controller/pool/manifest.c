@@ -120,9 +120,9 @@ int sa_pool_print_box(const struct sa_pool *pool, const struct sa_object *object
                       const struct sa_object *pod, struct sa_buf *out, struct sa_error *err)
 {
     const struct sa_warm_pool_spec *spec = sa_object_spec(object);
-    const struct sa_runtime_spec *runtime;
+    const struct sa_runtime_spec *runtime = NULL;
     struct sa_arena *arena = sa_arena_new();
-    struct sa_posture posture;
+    struct sa_posture posture = {.security_context = "", .runtime_class = ""};
     int rc = sa_pool_posture(pool, spec, arena, &posture, &runtime, err);
     if (rc == 0) {
         posture.required_controls =
