@@ -37,7 +37,7 @@ int sa_privilege_drop(uid_t uid, gid_t gid, struct sa_error *err)
         return -1;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return sa_error_sys(err, SA_EINTERNAL, errno, "setting no_new_privs");
-    if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         return sa_error_sys(err, SA_EINTERNAL, errno, "setting the parent death signal");
     if (getppid() != parent)
         return sa_error_set(err, SA_EUNAVAILABLE, "the supervisor ended");

@@ -110,6 +110,7 @@ static void on_claimed(void *user, const struct sa_error *err, const struct sa_c
     }
     s->object = true;
     s->warm = result->warm_pod != NULL;
+    s->created_ms = sa_object_meta(result->sandbox)->created_ms; /* as whoever adopts it will say */
     snprintf(s->pod, sizeof s->pod, "%s", s->warm ? sa_object_meta(result->warm_pod)->name : s->id);
     if (s->phase == SA_PHASE_TERMINATING)
         sa_sandbox_delete_object(s);

@@ -52,7 +52,7 @@ static void become_child(const struct sa_spawn *spawn, pid_t supervisor, const i
         setrlimit(RLIMIT_NOFILE, &files);
     }
     setsid();
-    if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         child_failed("setting the parent death signal");
     if (getppid() != supervisor)
         _exit(sa_code_exit_status(SA_EUNAVAILABLE)); /* it died before it could be noticed */
@@ -159,8 +159,8 @@ static void kill_child(pid_t pid)
         ;
 }
 
-/* Listening at DATA/node.sock; only the API's user may connect. */
-static int node_listener(const struct sa_spawn *spawn, struct sa_error *err)
+/* Only the API's user may connect. */
+int sa_spawn_listener(const struct sa_spawn *spawn, struct sa_error *err)
 {
     sa_autoclose int folder =
         open(spawn->data->path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -178,35 +178,31 @@ static int node_listener(const struct sa_spawn *spawn, struct sa_error *err)
     return sa_steal_fd(&fd);
 }
 
-int sa_spawn(const struct sa_spawn *spawn, const char *listen, struct sa_spawned *out,
-             struct sa_error *err)
+pid_t sa_spawn_node(const struct sa_spawn *spawn, int listener, struct sa_error *err)
 {
-    int ready[2];
+    return start_node(spawn, listener, false, err);
+}
+
+pid_t sa_spawn_api(const struct sa_spawn *spawn, const char *listen, int *ready,
+                   struct sa_error *err)
+{
+    int ends[2];
     sa_autoclose int key = key_pipe(spawn->key, err);
     if (key < 0)
         return -1;
-    sa_autoclose int listener = node_listener(spawn, err);
-    if (listener < 0)
-        return -1;
-    if (pipe2(ready, O_CLOEXEC) < 0)
+    if (pipe2(ends, O_CLOEXEC) < 0)
         return sa_error_sys(err, SA_EUNAVAILABLE, errno, "making a pipe");
-    sa_autoclose int ready_read = ready[0];
-    sa_autoclose int ready_write = ready[1];
-    if ((out->node = start_node(spawn, listener, false, err)) < 0)
-        return -1;
-    out->api = start_api(spawn, listen, (const int[]){ready_write, key}, err);
-    if (out->api < 0) {
-        kill_child(out->node);
-        return -1;
-    }
-    out->ready = sa_steal_fd(&ready_read);
-    return 0;
+    sa_autoclose int ready_read = ends[0];
+    sa_autoclose int ready_write = ends[1];
+    pid_t pid = start_api(spawn, listen, (const int[]){ready_write, key}, err);
+    if (pid > 0)
+        *ready = sa_steal_fd(&ready_read);
+    return pid;
 }
 
-void sa_spawn_sweeper(const struct sa_spawn *spawn)
+void sa_spawn_sweeper(const struct sa_spawn *spawn, int listener)
 {
-    sa_autoclose int listener = node_listener(spawn, NULL);
-    pid_t pid = listener < 0 ? -1 : start_node(spawn, listener, true, NULL);
+    pid_t pid = start_node(spawn, listener, true, NULL);
     for (int waited = 0; pid > 0 && waited < SWEEP_MS; waited += SWEEP_LOOK_MS) {
         if (waitpid(pid, NULL, WNOHANG) == pid)
             return;

@@ -1,8 +1,8 @@
 /*
  * Starting the two processes of a server: sandbox-node, and agent-api, which connects to it over
- * DATA/node.sock (nodelink/nodelink.h). Both get SIGTERM when this process dies, /dev/null as
- * input, standard error as both outputs, and a session of their own, so that Ctrl-C reaches only
- * the supervisor.
+ * DATA/node.sock (nodelink/nodelink.h). Both are killed when this process dies (the sandboxes are
+ * not: whoever is started next on the same data finds them), and have /dev/null as input, standard
+ * error as both outputs, and a session of their own, so that Ctrl-C reaches only the supervisor.
  */
 #ifndef SA_CLI_SPAWN_H
 #define SA_CLI_SPAWN_H
@@ -21,16 +21,16 @@ struct sa_spawn {                     /* what does not change from start to star
     const sigset_t *signals; /* mask of the children */
 };
 
-struct sa_spawned {
-    pid_t node, api;
-    int ready; /* gets the URL and a newline once the API serves; close it */
-};
-
-/* Start both. On failure neither is running. */
-int sa_spawn(const struct sa_spawn *spawn, const char *listen, struct sa_spawned *out,
-             struct sa_error *err);
+/* The socket that nodes listen at, one after the other: made once, so that whoever connects while
+ * there is none waits for the next. -1 on failure. */
+int sa_spawn_listener(const struct sa_spawn *spawn, struct sa_error *err);
+/* The pid, or -1. */
+pid_t sa_spawn_node(const struct sa_spawn *spawn, int listener, struct sa_error *err);
+/* *ready gets the URL and a newline once the API serves; close it. */
+pid_t sa_spawn_api(const struct sa_spawn *spawn, const char *listen, int *ready,
+                   struct sa_error *err);
 
 /* Run a node that only removes what one that was killed left. Waits for that, bounded. */
-void sa_spawn_sweeper(const struct sa_spawn *spawn);
+void sa_spawn_sweeper(const struct sa_spawn *spawn, int listener);
 
 #endif

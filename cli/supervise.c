@@ -22,8 +22,13 @@ enum {
     URL_MAX = 512,
 };
 
-enum state { STARTING, SERVING, ENDING, BACKOFF, DONE };
-enum after { AFTER_STOP, AFTER_RESTART, AFTER_GIVE_UP };
+enum state { STARTING, SERVING, ENDING, DONE };
+enum after { AFTER_STOP, AFTER_GIVE_UP };
+
+struct child {
+    pid_t pid;   /* 0: it does not run */
+    int64_t due; /* when to start it anew; 0: not */
+};
 
 struct supervisor {
     const struct sa_supervise *options;
@@ -31,7 +36,9 @@ struct supervisor {
     enum after after; /* what follows ENDING */
     int64_t deadline; /* of the state; 0: none */
     int signals;      /* signalfd */
-    struct sa_spawned children;
+    int listener;     /* of the nodes */
+    struct child node, api;
+    int ready; /* gets the URL; -1 */
     char url[URL_MAX];
     size_t url_length;
     char *listen; /* with the port obtained */
@@ -40,65 +47,68 @@ struct supervisor {
     int exit_status;
     int64_t deaths[DEATHS_MAX]; /* when; the oldest is overwritten */
     unsigned death_count;
-    int64_t backoff_ms;
+    int64_t backoff_ms; /* 0: at once */
 };
 
 /* ---- ending ---- */
 
 static void kill_children(struct supervisor *s, int signum)
 {
-    if (s->children.api > 0)
-        kill(s->children.api, signum);
-    if (s->children.node > 0 && (signum == SIGKILL || s->children.api <= 0))
-        kill(s->children.node, signum);
+    if (s->api.pid > 0)
+        kill(s->api.pid, signum);
+    if (s->node.pid > 0 && (signum == SIGKILL || s->api.pid <= 0))
+        kill(s->node.pid, signum);
 }
 
 static void close_ready(struct supervisor *s)
 {
-    if (s->children.ready >= 0)
-        close(s->children.ready);
-    s->children.ready = -1;
+    if (s->ready >= 0)
+        close(s->ready);
+    s->ready = -1;
 }
 
-/* Both are gone: what now? */
-static void ended(struct supervisor *s)
+static bool nothing_runs(const struct supervisor *s)
 {
-    s->deadline = 0;
-    s->state = DONE;
-    if (s->after != AFTER_RESTART)
-        return;
-    s->state = BACKOFF;
-    s->deadline = sa_monotonic_ms() + s->backoff_ms;
-    sa_log_warn("starting again soon", SA_LOG_I("ms", s->backoff_ms));
-    s->backoff_ms = s->backoff_ms * 2 < BACKOFF_MAX_MS ? s->backoff_ms * 2 : BACKOFF_MAX_MS;
+    return s->api.pid <= 0 && s->node.pid <= 0;
 }
 
 static void end(struct supervisor *s, enum after after, int exit_status)
 {
     s->after = after;
     s->exit_status = exit_status;
-    s->state = ENDING;
+    s->state = nothing_runs(s) ? DONE : ENDING;
     s->deadline = sa_monotonic_ms() + END_MS;
+    s->api.due = s->node.due = 0;
     close_ready(s);
     kill_children(s, SIGTERM);
-    if (s->children.api <= 0 && s->children.node <= 0)
-        ended(s);
 }
 
 /* ---- starting ---- */
 
-static void start(struct supervisor *s)
+static void failed(struct supervisor *s, const struct sa_error *error)
+{
+    sa_log_error("cannot start", SA_LOG_ERR(error));
+    end(s, AFTER_GIVE_UP, sa_code_exit_status(error->code));
+}
+
+static void start_node(struct supervisor *s)
+{
+    struct sa_error error;
+    s->node = (struct child){.pid = sa_spawn_node(&s->options->spawn, s->listener, &error)};
+    if (s->node.pid < 0)
+        failed(s, &error);
+}
+
+static void start_api(struct supervisor *s)
 {
     struct sa_error error;
     s->state = STARTING;
     s->deadline = sa_monotonic_ms() + START_MS;
     s->url_length = 0;
-    s->children = (struct sa_spawned){.ready = -1};
-    if (sa_spawn(&s->options->spawn, s->listen, &s->children, &error) == 0)
-        return;
-    sa_log_error("cannot start", SA_LOG_ERR(&error));
-    s->children = (struct sa_spawned){.ready = -1};
-    end(s, s->served ? AFTER_RESTART : AFTER_GIVE_UP, sa_code_exit_status(error.code));
+    close_ready(s);
+    s->api = (struct child){.pid = sa_spawn_api(&s->options->spawn, s->listen, &s->ready, &error)};
+    if (s->api.pid < 0)
+        failed(s, &error);
 }
 
 /* Later starts use the port of the first: clients know it. */
@@ -129,7 +139,7 @@ static void serving(struct supervisor *s)
 
 static void read_url(struct supervisor *s)
 {
-    ssize_t n = read(s->children.ready, s->url + s->url_length, URL_MAX - 1 - s->url_length);
+    ssize_t n = read(s->ready, s->url + s->url_length, URL_MAX - 1 - s->url_length);
     if (n > 0)
         s->url_length += (size_t)n;
     s->url[s->url_length] = '\0';
@@ -162,10 +172,20 @@ static bool dying_too_often(struct supervisor *s, int64_t now)
     return now - s->deaths[s->death_count % DEATHS_MAX] < DEATHS_WITHIN_MS;
 }
 
-/* One of them ended without having been told to. */
-static void died(struct supervisor *s, const char *which, int status)
+/* How long to wait before it is started anew: longer, the more often one dies. */
+static int64_t pause_ms(struct supervisor *s, int64_t now)
 {
-    int64_t now = sa_monotonic_ms();
+    if (!s->death_count || now - s->deaths[(s->death_count - 1) % DEATHS_MAX] > DEATHS_WITHIN_MS)
+        s->backoff_ms = 0;
+    const int64_t pause = s->backoff_ms, next = pause ? pause * 2 : BACKOFF_FIRST_MS;
+    s->backoff_ms = next < BACKOFF_MAX_MS ? next : BACKOFF_MAX_MS;
+    return pause;
+}
+
+/* One of them ended without having been told to. */
+static void died(struct supervisor *s, struct child *child, const char *which, int status)
+{
+    const int64_t now = sa_monotonic_ms();
     sa_log_error(s->served ? "ended unexpectedly" : "could not start", SA_LOG_S("process", which),
                  SA_LOG_I(WIFSIGNALED(status) ? "signal" : "status",
                           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
@@ -173,26 +193,28 @@ static void died(struct supervisor *s, const char *which, int status)
         end(s, AFTER_GIVE_UP, exit_status_of(status));
         return;
     }
-    if (s->state == SERVING && s->death_count &&
-        now - s->deaths[(s->death_count - 1) % DEATHS_MAX] > DEATHS_WITHIN_MS)
-        s->backoff_ms = BACKOFF_FIRST_MS;
-    bool give_up = dying_too_often(s, now);
-    if (give_up)
+    const int64_t pause = pause_ms(s, now);
+    if (dying_too_often(s, now)) {
         sa_log_error("giving up: too many failures within a minute");
-    end(s, give_up ? AFTER_GIVE_UP : AFTER_RESTART, exit_status_of(status));
-}
-
-static void gone(struct supervisor *s, const char *which, int status)
-{
-    if (s->state == STARTING || s->state == SERVING) {
-        died(s, which, status);
+        end(s, AFTER_GIVE_UP, exit_status_of(status));
         return;
     }
-    if (s->state != ENDING)
-        return;
-    if (s->children.api <= 0 && s->children.node <= 0)
-        ended(s);
-    else if (s->children.api <= 0) { /* the node's turn */
+    sa_log_warn("starting it again", SA_LOG_S("process", which), SA_LOG_I("ms", pause));
+    child->due = now + pause;
+    if (child == &s->api) {
+        close_ready(s);
+        s->deadline = 0;
+    }
+}
+
+static void gone(struct supervisor *s, struct child *child, const char *which, int status)
+{
+    child->pid = 0;
+    if (s->state == STARTING || s->state == SERVING) {
+        died(s, child, which, status);
+    } else if (s->state == ENDING && nothing_runs(s)) {
+        s->state = DONE;
+    } else if (s->state == ENDING && s->api.pid <= 0) { /* the node's turn */
         kill_children(s, SIGTERM);
         s->deadline = sa_monotonic_ms() + END_NODE_MS;
     }
@@ -204,21 +226,17 @@ static void reap(struct supervisor *s)
     int status, node_status = -1, api_status = -1;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (pid == s->children.node)
+        if (pid == s->node.pid)
             node_status = status;
-        else if (pid == s->children.api)
+        else if (pid == s->api.pid)
             api_status = status;
-    if (node_status != -1)
-        s->children.node = 0;
-    if (api_status != -1)
-        s->children.api = 0;
     /* The node first: when it could not start, that is the reason why the API ended too. */
     if (node_status != -1) {
         s->swept = !WIFSIGNALED(node_status);
-        gone(s, "sandbox-node", node_status);
+        gone(s, &s->node, "sandbox-node", node_status);
     }
     if (api_status != -1)
-        gone(s, "agent-api", api_status);
+        gone(s, &s->api, "agent-api", api_status);
 }
 
 /* ---- events ---- */
@@ -231,7 +249,7 @@ static void stop_asked(struct supervisor *s, int signum)
         return;
     }
     sa_log_info("stopping", SA_LOG_I("signal", signum));
-    if (s->state == ENDING) { /* already: only do not start again */
+    if (s->state == ENDING) { /* already, but now it is what somebody wants */
         s->after = AFTER_STOP;
         s->exit_status = 0;
         return;
@@ -242,8 +260,8 @@ static void stop_asked(struct supervisor *s, int signum)
 /* SIGHUP, but from a terminal that hung up: the API reads its policies anew. */
 static void reload_asked(struct supervisor *s)
 {
-    if (s->state == SERVING)
-        kill(s->children.api, SIGHUP);
+    if (s->state == SERVING && s->api.pid > 0)
+        kill(s->api.pid, SIGHUP);
 }
 
 static void read_signals(struct supervisor *s)
@@ -261,36 +279,41 @@ static void read_signals(struct supervisor *s)
 static void deadline_passed(struct supervisor *s)
 {
     s->deadline = 0;
-    switch (s->state) {
-    case STARTING:
+    if (s->state == STARTING) {
         sa_log_error("not ready in time", SA_LOG_I("ms", START_MS));
-        end(s, s->served ? AFTER_RESTART : AFTER_GIVE_UP, sa_code_exit_status(SA_ETIMEOUT));
-        break;
-    case ENDING:
+        end(s, AFTER_GIVE_UP, sa_code_exit_status(SA_ETIMEOUT));
+    } else if (s->state == ENDING) {
         sa_log_warn("did not end in time: killing it");
         kill_children(s, SIGKILL);
-        break;
-    case BACKOFF:
-        start(s);
-        break;
-    case SERVING:
-    case DONE:
-        break;
     }
+}
+
+static void start_what_is_due(struct supervisor *s)
+{
+    const int64_t now = sa_monotonic_ms();
+    if (s->node.due && now >= s->node.due)
+        start_node(s);
+    if (s->api.due && now >= s->api.due)
+        start_api(s);
 }
 
 static int timeout_of(const struct supervisor *s)
 {
-    if (!s->deadline)
+    const int64_t times[] = {s->deadline, s->node.due, s->api.due};
+    int64_t first = 0;
+    for (size_t i = 0; i < SA_COUNT(times); i++)
+        if (times[i] && (!first || times[i] < first))
+            first = times[i];
+    if (!first)
         return -1;
-    int64_t left = s->deadline - sa_monotonic_ms();
+    const int64_t left = first - sa_monotonic_ms();
     return left > 0 ? (int)left : 0;
 }
 
 static void step(struct supervisor *s)
 {
     struct pollfd fds[2] = {{.fd = s->signals, .events = POLLIN},
-                            {.fd = s->children.ready, .events = POLLIN}};
+                            {.fd = s->ready, .events = POLLIN}};
     if (poll(fds, 2, timeout_of(s)) < 0)
         return; /* EINTR: look again */
     if (fds[1].revents)
@@ -299,13 +322,28 @@ static void step(struct supervisor *s)
         read_signals(s);
     if (s->deadline && sa_monotonic_ms() >= s->deadline)
         deadline_passed(s);
+    start_what_is_due(s);
+}
+
+static void begin(struct supervisor *s)
+{
+    struct sa_error error;
+    s->listener = sa_spawn_listener(&s->options->spawn, &error);
+    if (s->listener < 0) {
+        failed(s, &error);
+        return;
+    }
+    start_node(s);
+    if (s->state == STARTING)
+        start_api(s);
 }
 
 int sa_supervise(struct sa_supervise *options)
 {
     struct supervisor s = {.options = options,
                            .swept = true,
-                           .backoff_ms = BACKOFF_FIRST_MS,
+                           .ready = -1,
+                           .listener = -1,
                            .listen = sa_strdup(options->listen)};
     sigset_t watched, before;
     sigemptyset(&watched);
@@ -321,10 +359,12 @@ int sa_supervise(struct sa_supervise *options)
         sa_log_error("cannot watch signals", SA_LOG_S("error", strerror(errno)));
         return sa_code_exit_status(SA_EINTERNAL);
     }
-    for (start(&s); s.state != DONE;)
+    for (begin(&s); s.state != DONE;)
         step(&s);
     if (!s.swept)
-        sa_spawn_sweeper(&options->spawn);
+        sa_spawn_sweeper(&options->spawn, s.listener);
+    if (s.listener >= 0)
+        close(s.listener);
     close(s.signals);
     free(s.listen);
     return s.exit_status;

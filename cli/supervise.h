@@ -1,17 +1,18 @@
 /*
- * Keeping a server running: start node and API, watch them, start both anew when one dies, end
- * both on SIGTERM or SIGINT. One loop over poll(2), a state and a deadline:
+ * Keeping a server running: start node and API, watch them, start anew the one that dies, end both
+ * on SIGTERM or SIGINT. One loop over poll(2), a state and deadlines:
  *
- *   STARTING   spawned; waiting for the URL
+ *   STARTING   the API was spawned; waiting for the URL
  *   SERVING
- *   ENDING     both must go: the API is told (or gone), then the node;
- *              at the deadline they are killed. Then: stop, give up, or
- *   BACKOFF    waiting to start anew
+ *   ENDING     both must go: first the API, then the node, which removes the sandboxes; at the
+ *              deadline they are killed
+ *
+ * Sandboxes outlive both, so the other one goes on: the API connects to the next node, and the node
+ * keeps what runs for the next API. The first death is mended at once, the next ones after pauses
+ * that double. Give-up: a death before the first URL, or the fifth death within a minute.
  *
  * SIGHUP from a process is passed on to the API, which then reads its policies anew; one from a
  * terminal that hung up ends the server.
- *
- * Give-up: a death before the first URL, or the fifth death within a minute.
  */
 #ifndef SA_CLI_SUPERVISE_H
 #define SA_CLI_SUPERVISE_H

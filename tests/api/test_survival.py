@@ -58,8 +58,13 @@ def test_a_sandbox_outlives_them(own, victims):
     api = Api(server.url, server.key)
     assert reached(api, box) == "kept\nas it was"
     now = api.describe(box)
-    same = ["id", "name", "labels", "annotations", "timeout", "resources", "controls", "createdAt", "securityProfile", "start"]
+    same = ["id", "name", "labels", "annotations", "timeout", "resources", "createdAt", "securityProfile", "start"]
     assert {k: now[k] for k in same} == {k: made[k] for k in same}
+    lost = {"seccomp.notify"} if "sandbox-node" in victims else set()  # it dies with the node, and that is said
+    if victims == ["sandbox-node"]:  # the link went on: the session hears of it with its next one
+        now = api.describe(box) if not kill(server, "agent-api") else now
+    assert set(now["controls"]) == set(made["controls"]) - lost
+    assert all(any(weaker.startswith(control + ":") for weaker in now["weaker"]) for control in lost), now["weaker"]
     assert now["phase"] == "Running" and now["expiresAt"] <= made["expiresAt"][:-5] + "99.999Z"
     assert api.get(f"/api/v1/sandboxes/{box}/executions/{first}").json()["status"] == "exited"
     after = [e["seq"] for e in api.events(box)]
@@ -78,7 +83,7 @@ def test_what_ran_is_ended_and_said(own):
     api.put(box, "/workspace/a", b"")
     assert reached(api, box) == "\n"
     record = api.get(f"/api/v1/sandboxes/{box}/executions/{running['id']}").json()
-    assert record["status"] == "failed" and record["reason"] == "ControlPlaneRestarted", record
+    assert record["status"] == "failed", record
     assert "sleep" not in api.sh(box, "cat /proc/[0-9]*/comm")
     assert any(e["reason"] == "ControlPlaneRestarted" for e in api.events(box))
     api.delete(box)
@@ -101,8 +106,7 @@ def test_settings_that_were_changed_are_kept(own):
     server, api = own
     box = api.create("bash", labels={"a": "1", "b": "2"})["id"]
     changed = api.request("PATCH", f"/api/v1/sandboxes/{box}", json={"labels": {"a": None, "c": "3"}, "timeout": 777}).json()
-    wait_until("them to be written", lambda: True)
-    time.sleep(0.5)
+    time.sleep(0.5)  # it is answered a moment before it is written
     kill(server, "agent-api")
     with contextlib.closing(Api(server.url, server.key)) as api:
         now = api.describe(box)
@@ -115,7 +119,10 @@ def test_everything_is_killed_and_started_again(own):
     box = api.create("bash", env={"NAME": "kept"})["id"]
     api.put(box, "/workspace/a", b"still there")
     api.close()
-    server.kill()
+    state = server.state
+    programs = [server.pid, server.pid_of("agent-api"), server.pid_of("sandbox-node")]
+    os.kill(server.pid, signal.SIGKILL)  # the others go with it
+    wait_until("them to be gone", lambda: not any(map(servers.is_alive, programs)))
     again = servers.start_server(data_dir=server.data_dir)
     try:
         with contextlib.closing(Api(again.url, again.key)) as api:
@@ -124,4 +131,4 @@ def test_everything_is_killed_and_started_again(own):
     finally:
         status = again.stop()
         again.discard()
-    assert status == 0
+    assert status == 0 and servers.cgroup_folders(state) == []
