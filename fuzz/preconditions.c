@@ -57,10 +57,10 @@ static void try_tags(const char *text)
 static void try_conditions(const char *text)
 {
     const struct sa_preconditions conditions = {.if_match = text,
-                                             .if_none_match = text,
-                                             .if_range = text,
-                                             .if_modified_since_s = SA_NO_TIME,
-                                             .if_unmodified_since_s = SA_NO_TIME};
+                                                .if_none_match = text,
+                                                .if_range = text,
+                                                .if_modified_since_s = SA_NO_TIME,
+                                                .if_unmodified_since_s = SA_NO_TIME};
     sa_autobuf body = SA_BUF_INIT;
     struct sa_fields fields;
     struct sa_field field;

@@ -1,9 +1,10 @@
 /*
  * The messages between the control plane and the sandbox-node, over one SOCK_SEQPACKET socket: the
  * control plane connects, the node says READY. One connection at a time: the newest wins, and
- * what an earlier one asked for is done, but answered to nobody. Each packet is one message of at most SA_NODE_MESSAGE_MAX
- * bytes: u16 type, u16 zero, u32 call (chosen by the control plane for requests, repeated in the
- * reply, 0 in events), then fields (link/fields.h). Descriptors travel beside (SCM_RIGHTS).
+ * what an earlier one asked for is done, but answered to nobody. Each packet is one message of at
+ * most SA_NODE_MESSAGE_MAX bytes: u16 type, u16 zero, u32 call (chosen by the control plane for
+ * requests, repeated in the reply, 0 in events), then fields (link/fields.h). Descriptors travel
+ * beside (SCM_RIGHTS).
  *
  *   request         fields                              reply
  *   PROFILE         nodelink/profile.h                  DONE once its filters are compiled (at
@@ -35,9 +36,9 @@
  *   its path names the control ("cgroup.memory", "landlock", "seccomp", "userns.range" ...); for
  *   another step the path names the step of the launcher.
  *
- *   events: READY (first, once), EXITED (SA_NODE_ID, SA_NODE_REASON: the sandbox ended by itself or was killed; its
- *   remains are already removed), SECURITY (SA_NODE_ID and security tags), OOM (SA_NODE_ID,
- *   SA_NODE_OOM_KILLS so far).
+ *   events: READY (first, once), EXITED (SA_NODE_ID, SA_NODE_REASON: the sandbox ended by itself or
+ *   was killed; its remains are already removed), SECURITY (SA_NODE_ID and security tags), OOM
+ *   (SA_NODE_ID, SA_NODE_OOM_KILLS so far).
  *
  * Sandboxes live on without a control plane for a minute, then the node destroys them all. They
  * live on without a node, too: the next one has the same (LIST), and hands out new links (ATTACH).

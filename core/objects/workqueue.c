@@ -203,9 +203,8 @@ static struct item *take(struct sa_workqueue *queue)
 static void on_turn(uv_idle_t *idle)
 {
     struct sa_workqueue *queue = idle->data;
-    for (unsigned keys = 0; keys < KEYS_A_TURN && !queue->closing &&
-                            queue->working < queue->options.workers;
-         keys++) {
+    for (unsigned keys = 0;
+         keys < KEYS_A_TURN && !queue->closing && queue->working < queue->options.workers; keys++) {
         struct item *item = take(queue);
         if (!item)
             break;

@@ -84,7 +84,7 @@ static void on_told(void *user, enum sa_once_outcome outcome, const char *resour
 }
 
 static struct sa_once *ask_as(struct fixture *f, struct asker *a, const char *principal,
-                               const char *route, const char *key, const char *body)
+                              const char *route, const char *key, const char *body)
 {
     struct sa_idempotency_what what = {principal, route, key, body, strlen(body)};
     *a = (struct asker){0};

@@ -1,6 +1,6 @@
 /* Conditions, dates, ranges and dispositions: pure functions over header texts. */
-#include "api/preconditions.h"
 #include "api/files_type.h"
+#include "api/preconditions.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -114,7 +114,7 @@ static void test_checks(void **state)
 {
     struct sa_error err;
     const struct sa_preconditions none = {.if_modified_since_s = SA_NO_TIME,
-                                       .if_unmodified_since_s = SA_NO_TIME};
+                                          .if_unmodified_since_s = SA_NO_TIME};
     struct sa_preconditions c = none;
     (void)state;
     assert_int_equal(sa_preconditions_check(&c, "\"a\"", 5, &err), SA_PRECONDITION_GO);

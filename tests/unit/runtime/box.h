@@ -33,8 +33,8 @@ struct box_options {
     void (*add_boot)(struct sa_buf *boot); /* more fields for the boot block */
     bool kernels;                          /* /etc/secureagent/kernels is there */
     bool no_filter;                        /* no filter "default" */
-    bool sealable; /* namespaces of its own for network and IPC, all else read-only: for SEAL */
-    int64_t orphan_ms;                     /* 0: as short as can be */
+    bool sealable;     /* namespaces of its own for network and IPC, all else read-only: for SEAL */
+    int64_t orphan_ms; /* 0: as short as can be */
 };
 
 struct box {

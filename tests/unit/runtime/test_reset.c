@@ -337,8 +337,8 @@ static void test_templates(void **state)
     warm_up();
     sh("echo x > x");
     clean();
-    assert_string_equal(shell_out(&box, "cat /proc/[0-9]*/cmdline | grep -c '[t]emplate.py' || true"),
-                        "0\n");
+    assert_string_equal(
+        shell_out(&box, "cat /proc/[0-9]*/cmdline | grep -c '[t]emplate.py' || true"), "0\n");
     warm_up();
     clean();
 }
