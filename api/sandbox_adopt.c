@@ -182,6 +182,7 @@ void sa_sandbox_adopt(struct sa_sandboxes *all, const struct sa_object *object)
 void sa_sandboxes_forget_adoptions(struct sa_sandboxes *all)
 {
     while (all->adoptions) {
+        // adoption_free() takes it from the list. NOLINTNEXTLINE(clang-analyzer-unix.Malloc)
         sa_store_cancel(all->adoptions->read);
         adoption_free(all->adoptions);
     }

@@ -234,7 +234,7 @@ void sa_sandboxes_unfollow(struct sa_sandboxes *all)
     if (all->handler.changed)
         sa_informer_remove_handler(all->caches->sandboxes, &all->handler);
     HASH_ITER (hh, all->parting, p, next) {
-        HASH_DEL(all->parting, p);
+        HASH_DEL(all->parting, p); /* NOLINT: uthash */
         free(p);
     }
 }
