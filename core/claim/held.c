@@ -24,7 +24,7 @@ static struct held_pod *find(const struct sa_held *held, const struct sa_object 
 
 static void drop(struct sa_held *held, struct held_pod *h)
 {
-    HASH_DEL(held->pods, h);
+    HASH_DEL(held->pods, h); /* NOLINT: uthash */
     sa_object_unref(h->pod);
     free(h);
 }
