@@ -67,7 +67,7 @@ static void forget_calls(void *owner)
     struct sa_node *node = owner;
     struct call *call, *next;
     HASH_ITER (hh, node->calls, call, next) {
-        HASH_DEL(node->calls, call);
+        HASH_DEL(node->calls, call); /* NOLINT: uthash */
         free(call);
     }
 }

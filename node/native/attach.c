@@ -8,6 +8,7 @@
 #include "native/steps.h"
 #include "native/sys.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,9 +95,12 @@ int sa_sandbox_record(struct sandbox *sb, const struct sa_cgroup_limits *limits,
 /* Names of groups that are in use must not be given to spares. */
 static void count_spare(struct sa_native *native, const char *group)
 {
-    unsigned number;
-    if (sscanf(group, "spare-%u", &number) == 1 && number >= native->spare_number)
-        native->spare_number = number + 1;
+    static const char prefix[] = "spare-";
+    if (strncmp(group, prefix, sizeof prefix - 1) != 0)
+        return;
+    const unsigned long number = strtoul(group + sizeof prefix - 1, NULL, 10);
+    if (number >= native->spare_number && number < UINT_MAX)
+        native->spare_number = (unsigned)number + 1;
 }
 
 static void watch(struct sandbox *sb)
