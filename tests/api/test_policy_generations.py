@@ -13,7 +13,7 @@ from tests.helpers.client import Api
 from tests.helpers.fake_node import FakeNode, fields
 from tests.helpers.policies import Rules
 
-ENV, PROFILE_ID, OPEN_FILES, FILTER, ALLOW = 16, 50, 55, 62, 2
+PIDS, PROFILE_ID, OPEN_FILES, FILTER, ALLOW = 13, 50, 55, 62, 2
 CLIENTS, CREATES, RELOADS, SECONDS = 8, 600, 40, 90
 NUMBER = 'params = { n = { type = "integer", default = 0 } },'
 SLOW = "local sum = 0 for i = 1, 10000 do sum = sum + i end"  # so that many are in flight at a swap
@@ -22,7 +22,7 @@ RULES = {
       decide = function(input, params)
         {SLOW}
         if input.operation == "CREATE" then
-          return {{ verdict = "allow", changes = {{ spec = {{ env = {{ NUMBER = tostring(params.n) }} }} }} }}
+          return {{ verdict = "allow", changes = {{ spec = {{ resources = {{ pids = 100 + params.n }} }} }} }}
         end
       end }}""",
     "zz-profile": f"""return {{ name = "zz-profile", version = 1, point = "profile", {NUMBER}
@@ -55,9 +55,8 @@ class Node(FakeNode):
         self.profiles[id] = numbers
 
     def on_create(self, body):
-        given = {tag: value for tag, value in fields(body) if tag == PROFILE_ID}
-        env = [value for tag, value in fields(body) if tag == ENV]
-        number = next(int(e.removeprefix(b"NUMBER=")) for e in env if e.startswith(b"NUMBER="))
+        given = dict(fields(body))
+        number = struct.unpack("<q", given[PIDS])[0] - 100
         self.numbers.append({number} | self.profiles[given[PROFILE_ID]])
 
 
