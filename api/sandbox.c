@@ -60,16 +60,6 @@ static void on_registry_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-void sa_sandboxes_free(struct sa_sandboxes *all)
-{
-    if (!all)
-        return;
-    sa_sandboxes_recover_forget(all);
-    sa_sandboxes_forget_adoptions(all);
-    sa_sandboxes_unfollow(all);
-    uv_close((uv_handle_t *)&all->stop_timer, on_registry_closed);
-}
-
 /* ---- the end of one ---- */
 
 void sa_sandbox_call_waiters(struct sa_sandbox *sandbox, struct waiter **list,
@@ -132,6 +122,35 @@ static void on_timer_closed(uv_handle_t *handle)
     sa_sandbox_events_free(sandbox);
     sa_arena_free(sandbox->arena);
     free(sandbox);
+}
+
+/* Nobody waits for its end any more: what is in the object store is for the next process. */
+static void leave(struct sa_sandbox *s)
+{
+    struct sa_sandboxes *all = s->all;
+    HASH_DEL(all->by_id, s);
+    DL_DELETE(all->list, s);
+    sa_node_forget(all->node, s);
+    if (s->claim)
+        sa_claim_forget(s->claim);
+    sa_buf_deinit(&s->setup);
+    sa_sandbox_forget_end(s);
+    sa_sandbox_detach(s);
+    sa_sandbox_publish_forget(s);
+    uv_close((uv_handle_t *)&s->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&s->clock, on_timer_closed);
+}
+
+void sa_sandboxes_free(struct sa_sandboxes *all)
+{
+    if (!all)
+        return;
+    sa_sandboxes_recover_forget(all);
+    sa_sandboxes_forget_adoptions(all);
+    sa_sandboxes_unfollow(all);
+    while (all->list)
+        leave(all->list);
+    uv_close((uv_handle_t *)&all->stop_timer, on_registry_closed);
 }
 
 static void on_stop_deadline(uv_timer_t *timer)
