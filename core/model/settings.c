@@ -1,6 +1,7 @@
 /* The settings of a sandbox that may change while it lives: in a create, and in a merge patch. */
 #include "model/settings.h"
 
+#include "base/names.h"
 #include "model/reserved.h"
 
 #include <string.h>
@@ -26,14 +27,26 @@ static int reserved_check(const struct sa_json_obj *root, const char *member,
     return 0;
 }
 
+/* As the object store wants them: what a sandbox's session takes, its object takes. */
 int sa_labels_check(const struct sa_json_obj *root, const struct sa_json_map *labels,
                     struct sa_error *err)
 {
-    for (size_t i = 0; i < labels->count; i++)
-        if (strpbrk(labels->items[i].key, "=,!() \t"))
+    for (size_t i = 0; i < labels->count; i++) {
+        const struct sa_json_pair *l = &labels->items[i];
+        if (strpbrk(l->key, "=,!() \t"))
             return sa_json_fail(root, "labels", err,
-                                "the key \"%s\" holds a character that selectors need",
-                                labels->items[i].key);
+                                "the key \"%s\" holds a character that selectors need", l->key);
+        if (!sa_is_qualified_name(l->key))
+            return sa_json_fail(root, "labels", err,
+                                "\"%.80s\" is no label name: expected [prefix/]name of at most 63 "
+                                "letters, digits, - _ .",
+                                l->key);
+        if (l->value && !sa_is_label_value(l->value))
+            return sa_json_fail(root, "labels", err,
+                                "the value of \"%.80s\" is none: expected at most 63 letters, "
+                                "digits, - _ . with a letter or digit at both ends",
+                                l->key);
+    }
     return reserved_check(root, "labels", labels, err);
 }
 
@@ -46,6 +59,10 @@ static int annotations_check(const struct sa_json_obj *root, const struct sa_jso
         if (key > SA_ANNOTATION_KEY_MAX_BYTES)
             return sa_json_fail(root, "annotations", err, "a key of %zu bytes, at most %d fit", key,
                                 SA_ANNOTATION_KEY_MAX_BYTES);
+        if (!sa_is_qualified_name(map->items[i].key))
+            return sa_json_fail(root, "annotations", err,
+                                "\"%.80s\" is no annotation name: expected [prefix/]name",
+                                map->items[i].key);
         bytes += key + (map->items[i].value ? strlen(map->items[i].value) : 0);
     }
     if (bytes > SA_ANNOTATIONS_MAX_BYTES)

@@ -9,7 +9,7 @@ enum { SA_LABEL_MAX_BYTES = 253, SA_ANNOTATION_KEY_MAX_BYTES = 253 };
 extern const struct sa_lifecycle sa_lifecycle_defaults;
 const char *sa_end_name(enum sa_end end); /* "delete" */
 
-/* Keys that selectors can name. */
+/* Keys and values as objects may have them (base/names.h). */
 int sa_labels_check(const struct sa_json_obj *root, const struct sa_json_map *labels,
                     struct sa_error *err);
 /* The member "annotations" of a create. */

@@ -1,31 +1,13 @@
 /* The metadata of an object: reading, checking, copying, printing. */
 #include "base/clock.h"
+#include "base/names.h"
 #include "objects/object_private.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-enum { LABELS_MAX = 64, ANNOTATIONS_MAX = 64, LABEL_MAX = 63, ANNOTATION_BYTES_MAX = 64 * 1024 };
-
-static bool is_name_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-/* A DNS subdomain (RFC 1123): labels of a-z 0-9 -, joined by dots. */
-static bool is_subdomain(const char *name)
-{
-    size_t n = strlen(name);
-    if (n == 0 || n > SA_OBJECT_NAME_MAX)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        bool edge = i == 0 || i == n - 1 || name[i - 1] == '.' || name[i + 1] == '.';
-        if (!is_name_char(name[i]) && (edge || (name[i] != '-' && name[i] != '.')))
-            return false;
-    }
-    return true;
-}
+enum { LABELS_MAX = 64, ANNOTATIONS_MAX = 64, ANNOTATION_BYTES_MAX = 64 * 1024 };
 
 /* What generateName may end in: a dash, before the random part. */
 static bool is_name_prefix(const char *prefix)
@@ -34,35 +16,7 @@ static bool is_name_prefix(const char *prefix)
     if (strlen(prefix) > SA_OBJECT_NAME_MAX - 8)
         return false;
     snprintf(name, sizeof name, "%sx", prefix);
-    return is_subdomain(name);
-}
-
-static bool is_word(const char *text, size_t n, size_t max)
-{
-    if (n == 0 || n > max)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        bool plain = is_name_char(text[i]) || (text[i] >= 'A' && text[i] <= 'Z');
-        if (!plain && (i == 0 || i == n - 1 || !strchr("-_.", text[i])))
-            return false;
-    }
-    return true;
-}
-
-/* "name" or "prefix.example.com/name". */
-static bool is_qualified_name(const char *key)
-{
-    char prefix[SA_OBJECT_NAME_MAX + 1];
-    const char *slash = strchr(key, '/');
-    if (slash) {
-        if ((size_t)(slash - key) >= sizeof prefix)
-            return false;
-        snprintf(prefix, sizeof prefix, "%.*s", (int)(slash - key), key);
-        if (!is_subdomain(prefix))
-            return false;
-        key = slash + 1;
-    }
-    return is_word(key, strlen(key), LABEL_MAX);
+    return sa_is_subdomain(name);
 }
 
 static int check_labels(const struct sa_json_obj *meta, const struct sa_json_map *labels,
@@ -70,15 +24,15 @@ static int check_labels(const struct sa_json_obj *meta, const struct sa_json_map
 {
     for (size_t i = 0; i < labels->count; i++) {
         const struct sa_json_pair *l = &labels->items[i];
-        if (!is_qualified_name(l->key))
+        if (!sa_is_qualified_name(l->key))
             return sa_json_fail(meta, "labels", err,
                                 "\"%.80s\" is no label name: expected [prefix/]name of at most 63 "
                                 "letters, digits, - _ .",
                                 l->key);
-        if (l->value[0] && !is_word(l->value, strlen(l->value), LABEL_MAX))
+        if (!sa_is_label_value(l->value))
             return sa_json_fail(meta, "labels", err,
                                 "the value of \"%.80s\" is none: expected at most 63 letters, "
-                                "digits, - _ .",
+                                "digits, - _ . with a letter or digit at both ends",
                                 l->key);
     }
     return 0;
@@ -91,7 +45,7 @@ static int check_annotations(const struct sa_json_obj *meta, const struct sa_jso
     for (size_t i = 0; i < annotations->count; i++) {
         const struct sa_json_pair *a = &annotations->items[i];
         bytes += strlen(a->key) + strlen(a->value);
-        if (!is_qualified_name(a->key))
+        if (!sa_is_qualified_name(a->key))
             return sa_json_fail(meta, "annotations", err,
                                 "\"%.80s\" is no annotation name: expected [prefix/]name", a->key);
     }
@@ -104,18 +58,18 @@ static int check_annotations(const struct sa_json_obj *meta, const struct sa_jso
 static int check_names(const struct sa_json_obj *meta, const struct sa_object_meta *m,
                        struct sa_error *err)
 {
-    if (m->name[0] && !is_subdomain(m->name))
+    if (m->name[0] && !sa_is_subdomain(m->name))
         return sa_json_fail(meta, "name", err,
                             "expected a DNS name: at most 253 of a-z 0-9 - . beginning and ending "
                             "with a letter or digit");
     if (m->generate_name[0] && !is_name_prefix(m->generate_name))
         return sa_json_fail(meta, "generateName", err, "expected the beginning of a DNS name");
-    if (m->namespace_[0] && (!is_subdomain(m->namespace_) || strchr(m->namespace_, '.') ||
-                             strlen(m->namespace_) > LABEL_MAX))
+    if (m->namespace_[0] && (!sa_is_subdomain(m->namespace_) || strchr(m->namespace_, '.') ||
+                             strlen(m->namespace_) > SA_LABEL_WORD_MAX))
         return sa_json_fail(meta, "namespace", err,
                             "expected a DNS label: at most 63 of a-z 0-9 -");
     for (size_t i = 0; i < m->finalizers.count; i++)
-        if (!is_qualified_name(m->finalizers.items[i]))
+        if (!sa_is_qualified_name(m->finalizers.items[i]))
             return sa_json_fail(meta, "finalizers", err, "\"%.80s\" is no qualified name",
                                 m->finalizers.items[i]);
     return 0;

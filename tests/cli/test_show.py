@@ -18,14 +18,14 @@ from tests.helpers.terminal import Terminal
 PROGRAM = servers.BIN / "secureagent"
 # Texts that YAML would take for something else, if it were let.
 AWKWARD = {"a": "yes", "b": "1.0", "c": "null", "d": "2001-01-01", "e": "0x10", "f": "~", "g": "", "h": "1e3",
-           "i": "No", "j": "0o17", "k": "1_000", "l": "0b1", "m": "-", "n": "true"}
+           "i": "No", "j": "0o17", "k": "1_000", "l": "0b1", "n": "true"}
 
 
 @pytest.fixture(scope="module")
 def box(server):
     api = Api(server.url, server.key)
     with api.sandbox("python", timeout=3600, name="show-box", labels={k: v for k, v in AWKWARD.items() if v != "~"},
-                     annotations={"text": 'a: b # c\n- "d"\\ \t é 🦀', "tilde": "~", "long": "word " * 60,
+                     annotations={"text": 'a: b # c\n- "d"\\ \t é 🦀', "tilde": "~", "dash": "-", "long": "word " * 60,
                                   "colon": "12:30:45"}) as sandbox:
         api.sh(sandbox, "echo hello")
         api.execute(sandbox, command="exit 3")
