@@ -285,7 +285,9 @@ void sa_http_server_drain(struct sa_http_server *s, unsigned deadline_ms, void (
 {
     s->drained = done;
     s->drained_user = user;
-    start(s); /* `done` comes from the loop, even if nothing was listened on */
+    if (s->draining && !s->started)
+        return; /* nothing is left to be cut: its handles are closing, or closed */
+    start(s);   /* `done` comes from the loop, even if nothing was listened on */
     while (s->listeners) {
         struct listener *l = s->listeners;
         s->listeners = l->next;

@@ -73,8 +73,8 @@ const char *sa_http_server_url(const struct sa_http_server *server);
 
 /* Stop listening, close idle connections, let requests in flight finish (with Connection:
  * close), cut what is left after `deadline_ms`; then call `done`, from the loop. A second call
- * only shortens the deadline (0 cuts at once) and replaces `done`. After `done` nothing of the
- * server is open in the loop; free it then. */
+ * only shortens the deadline (0 cuts at once) and replaces `done`; after `done` it does nothing.
+ * After `done` nothing of the server is open in the loop; free it then. */
 void sa_http_server_drain(struct sa_http_server *server, unsigned deadline_ms,
                           void (*done)(void *user), void *user);
 /* Only after `done` (asserted), or if nothing was ever listened on. NULL is allowed. */

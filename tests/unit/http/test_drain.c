@@ -104,12 +104,41 @@ static void test_cut(void **state)
     assert_int_equal(open_descriptors(), before);
 }
 
+static void on_drained(void *user)
+{
+    ++*(int *)user;
+}
+
+/* While its handles close, and when all is done: it opens nothing again. */
+static void test_again(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct sa_error err;
+    int drained = 0;
+    uv_loop_init(&loop);
+    struct sa_http_server *s =
+        sa_http_server_new(&loop, &(struct sa_http_options){.handler = sa_router_dispatch}, &err);
+    assert_int_equal(sa_http_server_listen(s, "127.0.0.1:0", &err), 0);
+    sa_http_server_drain(s, 0, on_drained, &drained);
+    sa_http_server_drain(s, 0, on_drained, &drained);
+    do
+        sa_http_server_drain(s, 0, on_drained, &drained);
+    while (uv_run(&loop, UV_RUN_ONCE));
+    assert_int_equal(drained, 1);
+    sa_http_server_drain(s, 0, on_drained, &drained);
+    assert_false(uv_run(&loop, UV_RUN_DEFAULT));
+    sa_http_server_free(s);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    assert_int_equal(drained, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing),  cmocka_unit_test(test_in_flight),
         cmocka_unit_test(test_deadline), cmocka_unit_test(test_listener_closes),
-        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_cut),      cmocka_unit_test(test_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
