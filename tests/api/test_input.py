@@ -168,7 +168,7 @@ def test_a_body_nobody_wants_is_not_the_next_request(api):
 def test_strings_reach_the_log_escaped(api, server):
     """A client cannot forge a line of the log."""
     api.with_key(api.key).request("GET", "/x%0alevel=error%20msg=forged")
-    with api.sandbox(name="logged", labels={"l": "a\nlevel=error msg=forged"}):
+    with api.sandbox(name="logged", annotations={"l": "a\nlevel=error msg=forged"}):
         pass
     assert not [line for line in server.log().splitlines() if line.startswith("level=error msg=forged")]
 
