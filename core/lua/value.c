@@ -138,7 +138,8 @@ void sa_value_put_bool(struct sa_buf *out, const char *key, bool value)
 
 /* ---- the check ---- */
 
-/* False: there is no whole varint of 64 bits. Nearly all are of one byte. */
+/* False: there is no whole varint of 64 bits in the fewest bytes. Nearly all are of one byte. A
+ * longer zero would be an end that is not one byte long, which readers take it to be. */
 static bool take_long_varint(const uint8_t **next, const uint8_t *end, uint64_t *value)
 {
     const uint8_t *p = *next;
@@ -151,7 +152,7 @@ static bool take_long_varint(const uint8_t **next, const uint8_t *end, uint64_t 
         if (!(byte & 0x80)) {
             *next = p;
             *value = v;
-            return true;
+            return byte != 0;
         }
     }
     return false;

@@ -269,6 +269,8 @@ static void broken_values_are_refused(void **state)
     refused("\xff", 1, "an unknown type");
     refused("\x04", 1, "a broken integer");
     refused("\x04\x80", 2, "a broken integer");
+    refused("\x04\x80\x00", 3, "a broken integer");                /* longer than it must be */
+    refused("\x08\x02k\x04Q\x80\x00", 7, "a key that is cut off"); /* an end of two bytes */
     refused("\x04\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 11, "a broken integer");
     refused("\x04\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 12, "a broken integer");
     refused("\x05\0\0\0\0\0\0\0", 8, "a number that is cut off");
