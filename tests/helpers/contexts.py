@@ -47,10 +47,11 @@ class Context:
         return self.api.get(path).json()["items"]
 
     def wait_output(self, number, text):
-        """Wait until the execution has printed this."""
-        wait_until(f"{text!r}", timeout=60,
-                   condition=lambda: text in "".join(i.get("data", "") for i in self.items(number)
-                                                     if i["type"] in ("stdout", "stderr")))
+        """Wait until the execution has printed this; it may be so much since that it is not kept any more."""
+        def printed():
+            output = [i for i in self.items(number) if i["type"] in ("stdout", "stderr")]
+            return text in "".join(i.get("data", "") for i in output) or (output and output[0]["offset"] > len(text))
+        wait_until(f"{text!r}", timeout=60, condition=printed)
 
     def stream(self, code, **more):
         return self.api.stream(self.sandbox, context=self.id, code=code, **more)
