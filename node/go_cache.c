@@ -62,7 +62,9 @@ static int run_go(const struct sa_go *go, const char *work, const char *const *a
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        umask(0); /* sandboxes write into these folders, each in its own layer */
+        /* Sandboxes write into a layer of their own. What they cannot write to is not read again
+         * each time one is cleaned (runtime/look.h). */
+        umask(022);
         if (chdir("/") == 0)
             execve(program, (char *const *)arguments, environment);
         _exit(127);
