@@ -63,14 +63,17 @@ static bool status_numbers(const char *status, const char *key, long long *first
     return true;
 }
 
-/* Is it PID 1 of a namespace, and of the user that it must be? */
-static bool is_sandbox(const struct sa_record *r)
+/* Is it PID 1 of a namespace below ours? */
+static bool is_first(const char *status)
 {
-    char status[4096];
     long long first, last;
-    if (!read_proc((pid_t)r->pid, "status", status, sizeof status) ||
-        !status_numbers(status, "\nNSpid:", &first, &last) || last != 1 || first == last)
-        return false;
+    return status_numbers(status, "\nNSpid:", &first, &last) && last == 1 && first != last;
+}
+
+/* And of the user that it must be, with all locks shut? */
+static bool is_sandbox(const struct sa_record *r, const char *status)
+{
+    long long first, last;
     if (!status_numbers(status, "\nUid:", &first, &last))
         return false;
     const long long base = r->uid_base + r->slot * SA_NATIVE_IDS;
@@ -80,16 +83,20 @@ static bool is_sandbox(const struct sa_record *r)
 }
 
 /* The pidfd comes first: what is read of the process afterwards is of the one that it holds, if
- * that has not ended by then. */
+ * that has not ended by then. One that was on its way to be a sandbox is killed; whatever the
+ * record says, nothing else is. */
 static bool look(const struct sa_record *r, const char *boot, struct sa_found *found)
 {
+    char status[4096];
     sa_autoclose int pidfd = -1;
     if (!*boot || strcmp(r->boot, boot) != 0)
         return false;
     pidfd = (int)syscall(SYS_pidfd_open, (pid_t)r->pid, 0);
-    if (pidfd < 0 || sa_process_start((pid_t)r->pid) != r->start || has_ended(pidfd))
+    if (pidfd < 0 || sa_process_start((pid_t)r->pid) != r->start ||
+        !read_proc((pid_t)r->pid, "status", status, sizeof status) || has_ended(pidfd) ||
+        !is_first(status))
         return false;
-    if (!is_sandbox(r)) {
+    if (!is_sandbox(r, status)) {
         sa_pidfd_kill(pidfd);
         return false;
     }

@@ -5,7 +5,8 @@
  * A record is believed when the process of that pid was born at that time in this life of the
  * host, is the first of a pid namespace, runs as the user of its id range, and the kernel reports
  * the locks of a sandbox for it (sa_launch_verify()). What is left of others is killed and
- * removed.
+ * removed; a process that is not the first of a pid namespace is never touched, whatever a record
+ * says.
  */
 #ifndef SA_NATIVE_ADOPT_H
 #define SA_NATIVE_ADOPT_H

@@ -31,7 +31,7 @@ static int64_t *number_of(struct sa_record *r, uint16_t tag, int64_t *low, int64
     *high = INT64_MAX;
     switch (tag) {
     case TAG_PID:
-        *low = 2;
+        *low = 2; /* never the host's first process */
         *high = INT_MAX;
         return &r->pid;
     case TAG_START:
@@ -94,6 +94,13 @@ static int take_number(struct sa_record *r, const struct sa_field *f, struct sa_
     return sa_field_int(f, number, err) < 0 || *number < low || *number > high ? -1 : 0;
 }
 
+/* The bit that says that a field was there, which must be so, and once; 0: it may be missing. */
+static uint32_t bit_of(uint16_t tag)
+{
+    const unsigned place = tag == TAG_VERSION ? 1 : tag;
+    return tag == TAG_VERSION || (tag >= TAG_ID && tag < TAG_CONTROL) ? UINT32_C(1) << place : 0;
+}
+
 static int take(struct sa_record *r, const struct sa_field *f, struct sa_error *err)
 {
     switch (f->tag) {
@@ -127,15 +134,18 @@ int sa_record_decode(const void *body, size_t length, struct sa_record *record,
 {
     struct sa_fields fields;
     struct sa_field f;
+    const uint32_t all = (UINT32_C(1) << TAG_CONTROL) - 2;
+    uint32_t seen = 0;
     int more;
-    *record = (struct sa_record){.start = -1, .slot = -1};
+    *record = (struct sa_record){0};
     sa_fields_init(&fields, body, length);
-    while ((more = sa_fields_next(&fields, &f, NULL)) > 0)
-        if (take(record, &f, NULL) < 0)
+    while ((more = sa_fields_next(&fields, &f, NULL)) > 0) {
+        if (seen & bit_of(f.tag) || take(record, &f, NULL) < 0)
             return sa_error_set(err, SA_EPROTOCOL, "field %u is not as it must be", f.tag);
-    if (more < 0 || !sa_node_id_valid(record->id) || !group_valid(record->group) ||
-        !sa_profile_id_valid(record->profile) || !record->boot[0] || !record->pid ||
-        record->start < 0 || record->slot < 0)
+        seen |= bit_of(f.tag);
+    }
+    if (more < 0 || seen != all || !sa_node_id_valid(record->id) || !group_valid(record->group) ||
+        !sa_profile_id_valid(record->profile) || !record->boot[0])
         return sa_error_set(err, SA_EPROTOCOL, "it is not whole");
     return 0;
 }

@@ -258,6 +258,7 @@ static void take_field(struct reply *r, const struct sa_field *f)
     int64_t value = 0;
     switch (f->tag) {
     case SA_NODE_ID:
+        r->ids++;
         assert_int_equal(sa_field_text_into(f, r->id, sizeof r->id, NULL), 0);
         break;
     case SA_NODE_REASON:

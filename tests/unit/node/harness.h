@@ -24,8 +24,9 @@
 struct reply {
     enum sa_node_type type;
     uint32_t call;
-    int fd; /* or -1 */
-    char id[SA_ID_BYTES];
+    int fd;               /* or -1 */
+    char id[SA_ID_BYTES]; /* the last one */
+    int ids;              /* how many */
     char profile[SA_PROFILE_ID_BYTES];
     char reason[128], syscall[64], comm[32];
     int64_t count, oom_kills, values[64]; /* stats by tag; -1: absent */
