@@ -79,11 +79,11 @@ def websockets(server: Server, api: int, rounds: int, quick: bool) -> dict:
 class Server:
     """`secureagent up` on a free port, with its processes."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, *options: str) -> None:
         self.log = open(folder / "up.log", "w")
         self.process = subprocess.Popen(
             [BIN / "secureagent", "up", "--no-default-pool", "--listen", "127.0.0.1:0", "--data-dir", folder / "data",
-             "--log-level", "warn", "--no-default-pool", "-o", "json"],
+             "--log-level", "warn", "-o", "json", *options],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         ready = json.loads(self.process.stdout.readline())
         self.host = ready["url"].removeprefix("http://")
