@@ -64,6 +64,39 @@ enum sa_reply_form sa_reply_form(const struct sa_http_request *request)
     return SA_REPLY_JSON;
 }
 
+/* ---- in the background ---- */
+
+static void tell_accepted(void *user)
+{
+    struct reply *r = user;
+    struct sa_piece piece;
+    struct sa_error error;
+    if (sa_execution_is_recording(r->execution)) {
+        sa_reader_next(r->reader, PIECE_MAX,
+                       &piece); /* there is none: it tells when to look again */
+        return;
+    }
+    if (sa_execution_unrecorded(r->execution)) {
+        error = *sa_execution_unrecorded(r->execution);
+        sa_execution_cancel(r->execution);
+        let_go(r);
+        sa_http_respond_error(r->request, &error);
+        return;
+    }
+    struct sa_buf body = SA_BUF_INIT;
+    struct sa_json_w w = sa_json_w_start(&body);
+    sa_execution_print(r->execution, &w);
+    let_go(r);
+    sa_respond_json(r->request, 202, &body);
+}
+
+static const struct sa_reader_events accepted_events = {.ready = tell_accepted};
+
+void sa_reply_accepted(struct sa_http_request *request, struct sa_execution *execution)
+{
+    tell_accepted(reply_new(request, execution, &accepted_events, 0));
+}
+
 /* ---- the whole answer ---- */
 
 static void collect(void *user)

@@ -10,6 +10,9 @@ enum sa_reply_form { SA_REPLY_JSON, SA_REPLY_NDJSON, SA_REPLY_SSE };
 /* What the client wants, by Accept. */
 enum sa_reply_form sa_reply_form(const struct sa_http_request *request);
 
+/* 202 with the resource, once its record is written; an execution whose record cannot be written
+ * is cancelled. */
+void sa_reply_accepted(struct sa_http_request *request, struct sa_execution *execution);
 /* The answer of execute, once it has ended. */
 void sa_reply_whole(struct sa_http_request *request, struct sa_execution *execution);
 /* The same with the members that `more` prints, from what was collected. */

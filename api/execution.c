@@ -223,6 +223,9 @@ static void destroy(struct sa_execution *e)
     if (e->answer)
         sa_answer_deinit(e->answer);
     free(e->answer);
+    free(e->not_recorded);
+    if (e->recording)
+        e->recording->execution = NULL;
     sa_spool_free(e->spool);
     free(e->kind);
     free(e->summary);

@@ -125,12 +125,19 @@ bool sa_execution_ended(const struct sa_execution *execution);
 const struct sa_exec_result *sa_execution_result(const struct sa_execution *execution);
 /* pid as given to sa_execution_started(); 0 before. */
 int64_t sa_execution_pid(const struct sa_execution *execution);
+/* And may its id be told? */
 bool sa_execution_is_started(const struct sa_execution *execution);
 int64_t sa_execution_output_from(const struct sa_execution *execution);
 int64_t sa_execution_output_to(const struct sa_execution *execution);
 /* Keep the end of the output for the store: for who asks again after a restart. Right after the
  * start. */
 void sa_execution_keep_answer(struct sa_execution *execution);
+/* Its id is to be told while it runs: readers see nothing of it, and it counts as not started,
+ * until its record is written, and what was written to the store before. */
+void sa_execution_record_first(struct sa_execution *execution);
+bool sa_execution_is_recording(const struct sa_execution *execution);
+/* Why the record could not be written; NULL: it was, or is on its way. */
+const struct sa_error *sa_execution_unrecorded(const struct sa_execution *execution);
 void sa_execution_cancel(struct sa_execution *execution);
 int sa_execution_signal(struct sa_execution *execution, int number, struct sa_error *err);
 /* stdin: how many of the bytes were taken; SA_ECONFLICT (and -1) when it is not open. Less than

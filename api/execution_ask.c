@@ -30,7 +30,7 @@ int64_t sa_execution_pid(const struct sa_execution *e)
 
 bool sa_execution_is_started(const struct sa_execution *e)
 {
-    return e->is_started;
+    return e->is_started && !e->recording;
 }
 
 int64_t sa_execution_output_from(const struct sa_execution *e)

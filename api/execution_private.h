@@ -16,6 +16,11 @@ struct input_wait {
     void *user;
 };
 
+/* A record on its way to the store, which may outlast the execution. */
+struct recording {
+    struct sa_execution *execution; /* NULL: gone */
+};
+
 /* The executions of one sandbox. */
 struct exec_box {
     UT_hash_handle hh;
@@ -46,10 +51,12 @@ struct sa_execution {
     struct sa_answer *answer; /* for the store */
     int64_t pid, started_ms, started_us;
     bool is_started, ended, known;
-    bool expendable; /* on the list of those */
-    int pins;        /* not to be freed now */
-    bool held;       /* the source was told to wait */
-    bool input_due;  /* tell that stdin takes more */
+    struct recording *recording;   /* under way: nothing is read before its end */
+    struct sa_error *not_recorded; /* NULL: no such trouble */
+    bool expendable;               /* on the list of those */
+    int pins;                      /* not to be freed now */
+    bool held;                     /* the source was told to wait */
+    bool input_due;                /* tell that stdin takes more */
     struct sa_exec_result result;
     struct sa_error error;
 };

@@ -173,6 +173,10 @@ enum sa_read_state sa_reader_next(struct sa_reader *r, size_t most, struct sa_pi
 {
     struct sa_execution *e = r->execution;
     *piece = (struct sa_piece){.offset = r->offset, .next = r->offset};
+    if (e->recording) {
+        r->waits = true;
+        return SA_READ_WAIT;
+    }
     if (!r->spool) {
         piece->dropped = e->lost_to > r->offset ? e->lost_to - r->offset : 0;
         piece->next = e->lost_to;

@@ -40,6 +40,56 @@ void execution_record(const struct sa_execution *e)
         sa_log_error("execution not recorded", SA_LOG_S("execution", e->id), SA_LOG_ERR(&error));
 }
 
+/* ---- before its id is told ---- */
+
+static void not_recorded(struct sa_execution *e, const struct sa_error *err)
+{
+    e->not_recorded = sa_alloc(sizeof *e->not_recorded);
+    *e->not_recorded = *err;
+    e->not_recorded->code = SA_EUNAVAILABLE; /* whatever it is, it is not the request's fault */
+    sa_error_wrap(e->not_recorded, "the execution cannot be recorded");
+}
+
+static void on_recorded(void *user, const struct sa_error *err)
+{
+    struct recording *recording = user;
+    struct sa_execution *e = recording->execution;
+    free(recording);
+    if (!e)
+        return;
+    e->recording = NULL;
+    if (err)
+        not_recorded(e, err);
+    execution_wake_readers(e);
+}
+
+void sa_execution_record_first(struct sa_execution *e)
+{
+    struct sa_store_execution row;
+    struct sa_error error;
+    if (e->recording || e->ended)
+        return;
+    struct recording *recording = sa_alloc(sizeof *recording);
+    recording->execution = e;
+    fill(e, &row);
+    if (sa_store_put_execution(e->all->store, &row, on_recorded, recording, &error) == 0) {
+        e->recording = recording;
+        return;
+    }
+    free(recording);
+    not_recorded(e, &error);
+}
+
+bool sa_execution_is_recording(const struct sa_execution *e)
+{
+    return e->recording;
+}
+
+const struct sa_error *sa_execution_unrecorded(const struct sa_execution *e)
+{
+    return e->not_recorded;
+}
+
 void execution_store_answer(struct sa_execution *e)
 {
     struct sa_error error;

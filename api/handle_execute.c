@@ -24,18 +24,17 @@ struct run {
     struct sa_error error;
 };
 
-static void respond_accepted(struct run *run, struct sa_execution *execution)
+static bool is_told_at_its_end(const struct run *run)
 {
-    struct sa_buf body = SA_BUF_INIT;
-    struct sa_json_w w = sa_json_w_start(&body);
-    sa_execution_print(execution, &w);
-    sa_respond_json(run->request, 202, &body);
+    return run->form == SA_REPLY_JSON && !run->execute.background;
 }
 
 static void reply(struct run *run, struct sa_execution *execution)
 {
+    if (!is_told_at_its_end(run))
+        sa_execution_record_first(execution);
     if (run->execute.background)
-        respond_accepted(run, execution);
+        sa_reply_accepted(run->request, execution);
     else if (run->form == SA_REPLY_JSON)
         sa_reply_whole(run->request, execution);
     else
@@ -44,9 +43,9 @@ static void reply(struct run *run, struct sa_execution *execution)
 
 static struct sa_execution *start(struct run *run, struct sa_sandbox *sandbox, struct sa_error *err)
 {
-    bool whole = run->form == SA_REPLY_JSON && !run->execute.background;
-    return sa_execution_start(run->app->executions, sandbox, &run->execute,
-                              whole ? SA_EXECUTION_WHOLE_MAX : SA_EXECUTION_STREAM_MAX, err);
+    return sa_execution_start(
+        run->app->executions, sandbox, &run->execute,
+        is_told_at_its_end(run) ? SA_EXECUTION_WHOLE_MAX : SA_EXECUTION_STREAM_MAX, err);
 }
 
 /* ---- the start, once the policies have allowed it ---- */
@@ -59,8 +58,10 @@ static void on_answer(void *user, const struct sa_denial *denial)
     struct sa_sandbox *sandbox = sa_route_sandbox_peek(run->app, run->request, run->principal);
     struct sa_execution *execution = sandbox && !denial ? start(run, sandbox, &error) : NULL;
     sa_http_request_on_closed(run->request, NULL, NULL);
-    if (execution && claim)
+    if (execution && claim) { /* the key is written before the execution is told */
         sa_execution_keep_answer(execution);
+        sa_once_settle(claim, sa_execution_id(execution));
+    }
     if (denial)
         sa_respond_denial(run->request, denial);
     else if (!sandbox)
@@ -69,9 +70,7 @@ static void on_answer(void *user, const struct sa_denial *denial)
         sa_http_respond_error(run->request, &error);
     else
         reply(run, execution);
-    if (claim && execution)
-        sa_once_settle(claim, sa_execution_id(execution));
-    else if (claim)
+    if (claim && !execution)
         sa_once_abandon(claim);
 }
 

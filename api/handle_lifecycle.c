@@ -23,6 +23,33 @@ struct change { /* in the request's arena */
     int tries;
 };
 
+/* ---- the answer, once what was changed would outlive this process ---- */
+
+static void on_written(void *user, struct sa_sandbox *sandbox, const struct sa_error *err)
+{
+    struct sa_http_request *request = user;
+    sa_http_request_on_closed(request, NULL, NULL);
+    if (err)
+        sa_http_respond_error(request, err);
+    else
+        sa_respond_sandbox(request, 200, sandbox);
+}
+
+static void on_changed(void *user, struct sa_sandbox *sandbox, const struct sa_error *err)
+{
+    if (err || sa_sandbox_await_written(sandbox, on_written, user) == 1)
+        on_written(user, sandbox, err);
+}
+
+static void on_gone(struct sa_http_request *request, void *user)
+{
+    struct sa_app *app = user;
+    struct sa_sandbox *sandbox =
+        sa_sandbox_find(app->sandboxes, sa_http_request_param(request, "id"));
+    if (sandbox)
+        sa_sandbox_forget(sandbox, request);
+}
+
 /* ---- PATCH /sandboxes/{id}, POST …/timeout ---- */
 
 static int decode_patch(struct change *c, const struct sa_sandbox_spec *now, struct sa_error *err)
@@ -57,7 +84,8 @@ static void update(void *user)
     if (sa_sandbox_revision(sandbox) != c->revision)
         sa_error_set(&error, SA_ECONFLICT, "others change this sandbox all the time; try again");
     else if (sa_sandbox_update(sandbox, &c->next, c->timeout_anew || changed, &error) == 0) {
-        sa_respond_sandbox(c->request, 200, sandbox);
+        sa_http_request_on_closed(c->request, on_gone, c->app);
+        on_changed(c->request, sandbox, NULL);
         return;
     }
     sa_http_respond_error(c->request, &error);
@@ -122,25 +150,6 @@ static void handle_timeout(struct sa_app *app, struct sa_http_request *request,
 }
 
 /* ---- POST …/pause, …/resume ---- */
-
-static void on_changed(void *user, struct sa_sandbox *sandbox, const struct sa_error *err)
-{
-    struct sa_http_request *request = user;
-    sa_http_request_on_closed(request, NULL, NULL);
-    if (err)
-        sa_http_respond_error(request, err);
-    else
-        sa_respond_sandbox(request, 200, sandbox);
-}
-
-static void on_gone(struct sa_http_request *request, void *user)
-{
-    struct sa_app *app = user;
-    struct sa_sandbox *sandbox =
-        sa_sandbox_find(app->sandboxes, sa_http_request_param(request, "id"));
-    if (sandbox)
-        sa_sandbox_forget(sandbox, request);
-}
 
 static void steer(struct sa_app *app, struct sa_http_request *request,
                   const struct sa_principal *principal,

@@ -84,12 +84,14 @@ static void start(struct install *install, struct sa_sandbox *sandbox)
     struct sa_execution *execution = sa_execution_start(
         install->app->executions, sandbox, &execute,
         form == SA_REPLY_JSON ? SA_EXECUTION_WHOLE_MAX : SA_EXECUTION_STREAM_MAX, &error);
-    if (!execution)
+    if (!execution) {
         sa_http_respond_error(request, &error);
-    else if (form == SA_REPLY_JSON)
+    } else if (form == SA_REPLY_JSON) {
         sa_reply_whole_with(request, execution, more);
-    else
+    } else {
+        sa_execution_record_first(execution);
         sa_reply_output(request, execution, form, 0, true);
+    }
 }
 
 static void on_allowed(void *user)

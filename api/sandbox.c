@@ -108,6 +108,7 @@ void sa_sandbox_forget(struct sa_sandbox *sandbox, void *user)
     forget(&sandbox->deleters, user);
     forget(&sandbox->pausers, user);
     forget(&sandbox->resumers, user);
+    forget(&sandbox->writers, user);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -198,6 +199,9 @@ static void retire(struct sa_sandbox *sandbox)
         sa_error_set(&sandbox->failure, SA_ECONFLICT, "the sandbox was deleted while it started");
     sa_sandbox_call_waiters(sandbox, &sandbox->creators, &sandbox->failure);
     sa_sandbox_call_waiters(sandbox, &sandbox->deleters, NULL);
+    struct sa_error ended;
+    sa_error_set(&ended, SA_ECONFLICT, "the sandbox is %s", sa_phase_name(sandbox->phase));
+    sa_sandbox_call_waiters(sandbox, &sandbox->writers, &ended);
     struct sa_sandbox_watch *watch;
     while ((watch = sandbox->watches)) {
         sa_sandbox_unwatch(sandbox, watch);

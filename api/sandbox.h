@@ -134,6 +134,10 @@ int sa_sandbox_resume(struct sa_sandbox *sandbox, sa_sandbox_done done, void *us
 int sa_sandbox_update(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *next,
                       bool timeout_anew, struct sa_error *err);
 
+/* Is all that clients changed written to its object, so that it outlives this process? 1: it is; 0:
+ * `done` will come from the loop, with an error when something could not be written. */
+int sa_sandbox_await_written(struct sa_sandbox *sandbox, sa_sandbox_done done, void *user);
+
 /* Grows with each update of the settings. */
 uint64_t sa_sandbox_revision(const struct sa_sandbox *sandbox);
 

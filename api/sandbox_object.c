@@ -32,7 +32,7 @@ void sa_sandbox_delete_object(struct sa_sandbox *s)
 /* ---- writing ---- */
 
 static void patch(struct sa_sandbox *s, enum sa_subresource subresource, const struct sa_buf *json,
-                  sa_objects_cb done, struct sa_objects_call **call)
+                  sa_objects_cb done, void *user, struct sa_objects_call **call)
 {
     *call = sa_objects_patch(s->all->objects, &sa_kind_sandbox,
                              &(struct sa_objects_patch){.namespace_ = SA_NAMESPACE_DEFAULT,
@@ -40,7 +40,7 @@ static void patch(struct sa_sandbox *s, enum sa_subresource subresource, const s
                                                         .subresource = subresource,
                                                         .json = json->data,
                                                         .length = json->length},
-                             done, s);
+                             done, user);
 }
 
 static void put_time_or_null(struct sa_json_w *w, const char *key, int64_t ms)
@@ -54,16 +54,31 @@ static void put_time_or_null(struct sa_json_w *w, const char *key, int64_t ms)
     sa_json_put_string(w, key, text);
 }
 
+/* Something was written, or could not be. */
+static void settle(struct sa_sandbox *s, const struct sa_error *err)
+{
+    if (err)
+        sa_log_warn("sandbox object not updated", SA_LOG_S("sandbox", s->id), SA_LOG_ERR(err));
+    if (err || (!s->publishing && !s->settings_writes))
+        sa_sandbox_call_waiters(s, &s->writers, err);
+}
+
+int sa_sandbox_await_written(struct sa_sandbox *s, sa_sandbox_done done, void *user)
+{
+    if (!s->publishing && !s->settings_writes)
+        return 1;
+    sa_sandbox_add_waiter(&s->writers, done, user);
+    return 0;
+}
+
 static void on_published(void *user, const struct sa_error *err, const struct sa_object *object)
 {
     struct sa_sandbox *s = user;
     (void)object;
     s->publishing = NULL;
-    if (err) {
-        sa_log_warn("sandbox object not updated", SA_LOG_S("sandbox", s->id), SA_LOG_ERR(err));
-        return;
-    }
-    sa_sandbox_publish(s); /* what changed meanwhile */
+    if (!err)
+        sa_sandbox_publish(s); /* what changed meanwhile */
+    settle(s, err);
 }
 
 static void publish_times(struct sa_sandbox *s)
@@ -78,7 +93,7 @@ static void publish_times(struct sa_sandbox *s)
     put_time_or_null(&w, "pausedAt", s->paused_ms);
     sa_json_w_end_object(&w);
     sa_json_w_end_object(&w);
-    patch(s, SA_SUBRESOURCE_STATUS, &json, on_published, &s->publishing);
+    patch(s, SA_SUBRESOURCE_STATUS, &json, on_published, s, &s->publishing);
 }
 
 static void publish_delivered(struct sa_sandbox *s)
@@ -87,7 +102,7 @@ static void publish_delivered(struct sa_sandbox *s)
                                "\":\"" SA_PERSONAL_DELIVERED "\"}}}";
     struct sa_buf json = {.data = (char *)(size_t)text, .length = sizeof text - 1};
     s->published.delivered = true;
-    patch(s, SA_SUBRESOURCE_NONE, &json, on_published, &s->publishing);
+    patch(s, SA_SUBRESOURCE_NONE, &json, on_published, s, &s->publishing);
 }
 
 void sa_sandbox_publish(struct sa_sandbox *s)
@@ -101,11 +116,21 @@ void sa_sandbox_publish(struct sa_sandbox *s)
         publish_times(s);
 }
 
+static void settings_write_free(struct settings_write *write)
+{
+    DL_DELETE(write->sandbox->settings_writes, write);
+    free(write);
+}
+
 void sa_sandbox_publish_forget(struct sa_sandbox *s)
 {
     if (s->publishing)
         sa_objects_forget(s->all->objects, s->publishing);
     s->publishing = NULL;
+    while (s->settings_writes) {
+        sa_objects_forget(s->all->objects, s->settings_writes->call);
+        settings_write_free(s->settings_writes);
+    }
 }
 
 /* ---- settings ---- */
@@ -129,6 +154,16 @@ static void put_map(struct sa_json_w *w, const char *name, const struct sa_json_
         if (!has(now, before->items[i].key))
             sa_json_put_null(w, before->items[i].key);
     sa_json_w_end_object(w);
+}
+
+static void on_settings_written(void *user, const struct sa_error *err,
+                                const struct sa_object *object)
+{
+    struct settings_write *write = user;
+    struct sa_sandbox *s = write->sandbox;
+    (void)object;
+    settings_write_free(write);
+    settle(s, err);
 }
 
 void sa_sandbox_publish_settings(struct sa_sandbox *s, const struct sa_sandbox_spec *before)
@@ -156,12 +191,10 @@ void sa_sandbox_publish_settings(struct sa_sandbox *s, const struct sa_sandbox_s
     sa_json_w_end_object(&w);
     sa_json_w_end_object(&w);
     sa_json_w_end_object(&w);
-    sa_objects_patch(s->all->objects, &sa_kind_sandbox,
-                     &(struct sa_objects_patch){.namespace_ = SA_NAMESPACE_DEFAULT,
-                                                .name = s->id,
-                                                .json = json.data,
-                                                .length = json.length},
-                     on_written, s->all);
+    struct settings_write *write = sa_alloc(sizeof *write);
+    write->sandbox = s;
+    DL_APPEND(s->settings_writes, write);
+    patch(s, SA_SUBRESOURCE_NONE, &json, on_settings_written, write, &write->call);
 }
 
 /* ---- hearing ---- */

@@ -37,6 +37,12 @@ struct published {
     bool delivered;
 };
 
+struct settings_write {
+    struct settings_write *prev, *next;
+    struct sa_sandbox *sandbox;
+    struct sa_objects_call *call;
+};
+
 struct sa_sandbox {
     UT_hash_handle hh;
     struct sa_sandbox *prev, *next; /* newest first */
@@ -55,7 +61,7 @@ struct sa_sandbox {
     char *fixed_json, *labels_json;
     int64_t created_ms, ready_ms, expires_ms, ended_ms; /* wall */
     int64_t created_us;                                 /* monotonic */
-    struct waiter *creators, *deleters, *pausers, *resumers;
+    struct waiter *creators, *deleters, *pausers, *resumers, *writers;
     struct sa_claim_call *claim;     /* under way */
     bool object;                     /* there is a Sandbox object of it */
     bool warm;                       /* from a pool */
@@ -69,6 +75,7 @@ struct sa_sandbox {
     struct sa_runtime_conn *conn; /* the agent's; NULL: not to be had now */
     struct published published;
     struct sa_objects_call *publishing;
+    struct settings_write *settings_writes; /* under way */
     uv_timer_t timer; /* the deadline of the creation, or of the runtime's clock */
     uv_timer_t clock; /* the first of `timers` */
     int open_handles;

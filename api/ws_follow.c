@@ -243,6 +243,7 @@ static int start(struct sa_talk *s, void *user, struct sa_error *err)
                 : NULL;
     if (!execution)
         return -1;
+    sa_execution_record_first(execution);
     struct sa_follow *f = follow(s, start->id, execution, 0);
     f->only_start = start->execute.background;
     remember_name(f);

@@ -308,6 +308,7 @@ static void open_terminal(struct opening *o)
         return;
     }
     bool known = o->known != NULL;
+    sa_execution_record_first(execution);
     struct terminal *t = sa_alloc(sizeof *t);
     t->app = o->app;
     memcpy(t->key_id, o->principal->key_id, sizeof t->key_id);

@@ -1,5 +1,6 @@
 """kill -9 of the parts of a server: sandboxes, their files and what they were given outlive it."""
 import contextlib
+import json
 import os
 import signal
 import time
@@ -90,6 +91,21 @@ def test_what_ran_is_ended_and_said(own):
     api.close()
 
 
+def test_what_was_told_of_it_while_it_ran_is_there(own):
+    """The id that a stream begins with is one to ask for after a restart."""
+    server, api = own
+    box = api.create("bash")["id"]
+    with api.request("POST", f"/api/v1/sandboxes/{box}/execute", json={"command": "echo; sleep 1000"}, stream=True,
+                     headers={"Accept": "application/x-ndjson"}) as answer:
+        started = json.loads(next(answer.iter_lines()))
+        kill(server, "agent-api")
+    with contextlib.closing(Api(server.url, server.key)) as api:
+        record = api.get(f"/api/v1/sandboxes/{box}/executions/{started['id']}").json()
+        assert record["status"] == "failed", record
+        wait_until("it to run", lambda: api.describe(box)["phase"] == "Running")
+        api.delete(box)
+
+
 def test_timeouts_go_on(own):
     """Counted from where they were: a restart neither ends nor prolongs."""
     server, api = own
@@ -106,11 +122,21 @@ def test_settings_that_were_changed_are_kept(own):
     server, api = own
     box = api.create("bash", labels={"a": "1", "b": "2"})["id"]
     changed = api.request("PATCH", f"/api/v1/sandboxes/{box}", json={"labels": {"a": None, "c": "3"}, "timeout": 777}).json()
-    time.sleep(0.5)  # it is answered a moment before it is written
     kill(server, "agent-api")
     with contextlib.closing(Api(server.url, server.key)) as api:
         now = api.describe(box)
         assert now["labels"] == changed["labels"] == {"b": "2", "c": "3"} and now["timeout"] == 777
+        api.delete(box)
+
+
+def test_what_was_paused_is_found_paused(own):
+    server, api = own
+    box = api.create("bash", timeout=1200)["id"]
+    api.request("POST", f"/api/v1/sandboxes/{box}/pause", status=200)
+    kill(server, "agent-api")
+    with contextlib.closing(Api(server.url, server.key)) as api:
+        assert wait_until("its session", lambda: api.describe(box)["phase"] != "Creating" and api.describe(box))["phase"] == "Paused"
+        api.request("POST", f"/api/v1/sandboxes/{box}/resume", status=200)
         api.delete(box)
 
 

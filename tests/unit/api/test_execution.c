@@ -395,6 +395,51 @@ static void leaving_while_told(void **state)
     assert_null(l.own);
 }
 
+/* Nothing is told of it before its record is written; then all of it is. */
+static void recorded_first(void **state)
+{
+    struct fixture *f = *state;
+    struct sa_error err;
+    struct reader r;
+    enum sa_read_state how;
+    const struct sa_store_sandbox box = {.id = "sb-test", .phase = "Running", .created_ms = 1};
+    assert_int_equal(sa_store_put_sandbox(f->store, &box, NULL, NULL, &err), 0);
+    struct sa_execution *e = begin(f);
+    sa_execution_record_first(e);
+    sa_execution_started(e, 7);
+    append(f, e, SA_ITEM_STDOUT, "abc", 3);
+    assert_true(sa_execution_is_recording(e));
+    assert_false(sa_execution_is_started(e));
+    follow(f, &r, e, 0);
+    assert_int_equal(drain(&r, &how), 0);
+    assert_int_equal(how, SA_READ_WAIT);
+    while (sa_execution_is_recording(e))
+        uv_run(f->loop, UV_RUN_ONCE);
+    turn(f);
+    assert_int_equal(r.ready, 1);
+    assert_null(sa_execution_unrecorded(e));
+    assert_true(sa_execution_is_started(e));
+    assert_int_equal(drain(&r, &how), 3);
+    sa_reader_free(r.reader);
+    finish(f, e);
+}
+
+static void a_record_that_fails(void **state)
+{
+    struct fixture *f = *state;
+    struct sa_execution *e = begin(f); /* of a sandbox that the store does not know */
+    sa_execution_record_first(e);
+    sa_execution_record_first(e);
+    while (sa_execution_is_recording(e))
+        uv_run(f->loop, UV_RUN_ONCE);
+    assert_int_equal(sa_execution_unrecorded(e)->code, SA_EUNAVAILABLE);
+    finish(f, e);
+    e = begin(f);
+    sa_execution_record_first(e);
+    finish(f, e);
+    sa_executions_forget(f->all, "sb-test"); /* before the store has answered */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,6 +450,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(oldest_lose_their_output, setup, teardown),
         cmocka_unit_test_setup_teardown(items_that_are_too_large, setup, teardown),
         cmocka_unit_test_setup_teardown(leaving_while_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(recorded_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_record_that_fails, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
