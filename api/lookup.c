@@ -67,6 +67,13 @@ void sa_respond_not_living(struct sa_app *app, struct sa_http_request *request,
         sa_respond_no_sandbox(request);
         return;
     }
+    if (sa_sandboxes_recovering(app->sandboxes)) { /* it may be among those that are yet to come */
+        sa_error_set(&error, SA_EUNAVAILABLE,
+                     "the server is starting, and not all sandboxes were found again yet; try "
+                     "again in a moment");
+        sa_http_respond_error(request, &error);
+        return;
+    }
     struct sa_lookup *l = sa_lookup_new(app, request, principal);
     sa_lookup_started(l, sa_store_get_sandbox(app->store, l->id, on_ended_record, l, &error),
                       &error);

@@ -49,6 +49,8 @@ void sa_sandboxes_free(struct sa_sandboxes *all);
 /* After a start: sessions are made of the objects that are there, and records of sandboxes that are
  * no more are closed. `done` comes once all is in place; not if the registry is freed before. */
 void sa_sandboxes_recover(struct sa_sandboxes *all, void (*done)(void *user), void *user);
+/* That is under way: what is not there may yet come. */
+bool sa_sandboxes_recovering(const struct sa_sandboxes *all);
 bool sa_sandboxes_node_is_up(const struct sa_sandboxes *all);
 struct sa_store *sa_sandboxes_store(const struct sa_sandboxes *all);
 /* To be asked before a sandbox is made. */

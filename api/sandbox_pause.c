@@ -222,7 +222,7 @@ int sa_sandbox_resume(struct sa_sandbox *s, sa_sandbox_done done, void *user, st
 int sa_sandbox_use(struct sa_sandbox *s, struct sa_error *err)
 {
     bool running = s->phase == SA_PHASE_RUNNING && s->conn;
-    if (s->phase == SA_PHASE_RUNNING && !s->conn)
+    if (!s->conn && (s->phase == SA_PHASE_RUNNING || (s->phase == SA_PHASE_CREATING && s->adopted)))
         return sa_error_set(err, SA_EUNAVAILABLE,
                             "the sandbox cannot be reached right now; try again");
     if (running && s->pausing == PAUSE_NOT)

@@ -128,6 +128,11 @@ void sa_sandboxes_recover(struct sa_sandboxes *all, void (*done)(void *user), vo
     uv_timer_start(&r->timer, on_look, 0, LOOK_MS);
 }
 
+bool sa_sandboxes_recovering(const struct sa_sandboxes *all)
+{
+    return all->recovery != NULL;
+}
+
 void sa_sandboxes_recover_forget(struct sa_sandboxes *all)
 {
     struct recovery *r = all->recovery;

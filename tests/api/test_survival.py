@@ -106,6 +106,36 @@ def test_what_was_told_of_it_while_it_ran_is_there(own):
         api.delete(box)
 
 
+def answered(url, key, box):
+    """The status of a use, once there is one."""
+    def ask():
+        with contextlib.closing(Api(url, key)) as api:
+            try:
+                return api.request("POST", f"/api/v1/sandboxes/{box}/execute", json={"command": "true"}).status_code
+            except OSError:
+                return None
+    return wait_until("an answer", ask, timeout=60)
+
+
+def test_what_was_not_found_again_yet_is_not_said_to_be_gone(own):
+    """A node that says nothing yet: nobody knows what is there."""
+    server, api = own
+    box = api.create("bash")["id"]
+    node, plane = server.pid_of("sandbox-node"), server.pid_of("agent-api")
+    os.kill(node, signal.SIGSTOP)
+    try:
+        os.kill(plane, signal.SIGKILL)
+        wait_until("it to be gone", lambda: not servers.is_alive(plane), timeout=60)
+        assert [answered(server.url, server.key, box) for _ in range(20)] == [503] * 20
+    finally:
+        os.kill(node, signal.SIGCONT)
+    seen = set()
+    wait_until("it to answer", lambda: seen.add(answered(server.url, server.key, box)) or 200 in seen, timeout=60)
+    assert seen <= {200, 503}
+    with contextlib.closing(Api(server.url, server.key)) as again:
+        again.delete(box)
+
+
 def test_timeouts_go_on(own):
     """Counted from where they were: a restart neither ends nor prolongs."""
     server, api = own
