@@ -135,8 +135,21 @@ static void on_denied(void *owner, const char *syscall, const char *program, int
                 SA_LOG_S("program", program), SA_LOG_I("count", count));
 }
 
-static const struct sa_agent_user_events events = {
-    .ready = on_ready, .unready = on_unready, .lost = on_lost, .oom = on_oom, .denied = on_denied};
+static void on_changed(void *owner)
+{
+    struct sa_sandbox *s = owner;
+    take_facts(s);
+    if (s->phase == SA_PHASE_RUNNING)
+        sa_sandbox_event(s, "Warning", "ControlsChanged",
+                         "the node was started anew: see which controls are in force", 1);
+}
+
+static const struct sa_agent_user_events events = {.ready = on_ready,
+                                                   .unready = on_unready,
+                                                   .lost = on_lost,
+                                                   .oom = on_oom,
+                                                   .denied = on_denied,
+                                                   .changed = on_changed};
 
 void sa_sandbox_attach(struct sa_sandbox *s)
 {

@@ -112,10 +112,10 @@ static void add_controls(struct sa_node *node, sa_controls in_force,
 
 /* ---- events of the driver ---- */
 
-static void send_created(struct sa_node *node, const char *id, uint32_t call, int link,
-                         const struct sa_native_facts *facts)
+static void send_facts(struct sa_node *node, enum sa_node_type type, const char *id, uint32_t call,
+                       int link, const struct sa_native_facts *facts)
 {
-    struct sa_buf *out = message(node, SA_NODE_CREATED, call);
+    struct sa_buf *out = message(node, type, call);
     sa_fields_add_text(out, SA_NODE_ID, id);
     sa_fields_add_text(out, SA_PROFILE_ID, facts->profile);
     sa_fields_add_int(out, SA_NODE_FROZEN, facts->frozen);
@@ -128,7 +128,7 @@ static void on_created(void *owner, const char *id, uint32_t call, int link,
                        const struct sa_native_facts *facts)
 {
     if (close_call(owner, call, &call))
-        send_created(owner, id, call, link, facts);
+        send_facts(owner, SA_NODE_CREATED, id, call, link, facts);
 }
 
 static void answer_failed(struct sa_node *node, uint32_t call, const struct sa_error *why)
@@ -253,11 +253,11 @@ static void do_profile(struct sa_node *node, uint32_t call, const struct sa_fiel
     sa_profile_deinit(&profile);
 }
 
-static void do_stats(struct sa_node *node, uint32_t call, const char *id)
+static void do_stats(struct sa_node *node, uint32_t call, const char *id, bool anew)
 {
     struct sa_native_stats stats;
     struct sa_error why = {0};
-    if (sa_native_stats(node->native, id, &stats, &why) < 0) {
+    if ((anew ? sa_native_recount : sa_native_stats)(node->native, id, &stats, &why) < 0) {
         send_failed(node, call, &why);
         return;
     }
@@ -330,17 +330,48 @@ static void do_attach(struct sa_node *node, uint32_t call, const char *id)
     if (rc < 0)
         answer_failed(node, number, &why);
     else if (rc == 0 && close_call(node, number, &number))
-        send_created(node, id, call, link, &facts);
+        send_facts(node, SA_NODE_CREATED, id, call, link, &facts);
     if (link >= 0)
         close(link);
 }
 
-static void do_list(struct sa_node *node, uint32_t call)
+static void do_facts(struct sa_node *node, uint32_t call, const char *id)
 {
+    struct sa_error why = {0};
+    struct sa_native_facts facts;
+    if (sa_native_facts(node->native, id, &facts, &why) < 0)
+        send_failed(node, call, &why);
+    else
+        send_facts(node, SA_NODE_FACTS_REPLY, id, call, -1, &facts);
+}
+
+static int read_place(struct sa_fields *fields, uint64_t *place, struct sa_error *err)
+{
+    struct sa_field field;
+    int64_t after = 0;
+    int more;
+    while ((more = sa_fields_next(fields, &field, err)) > 0)
+        if (field.tag == SA_NODE_AFTER && sa_field_int(&field, &after, err) < 0)
+            return -1;
+    *place = after < 0 ? 0 : (uint64_t)after;
+    return more;
+}
+
+static void do_list(struct sa_node *node, uint32_t call, struct sa_fields *fields)
+{
+    const char *ids[SA_NODE_LIST_MAX];
+    struct sa_error why = {0};
+    uint64_t place;
+    if (read_place(fields, &place, &why) < 0) {
+        send_failed(node, call, &why);
+        return;
+    }
+    const size_t count = sa_native_list(node->native, ids, SA_NODE_LIST_MAX, &place);
     struct sa_buf *out = message(node, SA_NODE_LIST_REPLY, call);
-    for (const char *id = sa_native_next(node->native, NULL); id;
-         id = sa_native_next(node->native, id))
-        sa_fields_add_text(out, SA_NODE_ID, id);
+    for (size_t i = 0; i < count; i++)
+        sa_fields_add_text(out, SA_NODE_ID, ids[i]);
+    if (count == SA_NODE_LIST_MAX)
+        sa_fields_add_int(out, SA_NODE_MORE, (int64_t)place);
     send_out(node, -1);
 }
 
@@ -355,7 +386,11 @@ static void request_for(struct sa_node *node, enum sa_node_type type, uint32_t c
     } else if (type == SA_NODE_DESTROY) {
         do_destroy(node, call, id);
     } else if (type == SA_NODE_STATS) {
-        do_stats(node, call, id);
+        do_stats(node, call, id, false);
+    } else if (type == SA_NODE_RECOUNT) {
+        do_stats(node, call, id, true);
+    } else if (type == SA_NODE_FACTS) {
+        do_facts(node, call, id);
     } else if (type == SA_NODE_FREEZE) {
         do_freeze(node, call, id);
     } else if (type == SA_NODE_THAW) {
@@ -384,7 +419,7 @@ static void on_packet(void *owner, const char *data, size_t length)
     else if (type == SA_NODE_INFO)
         do_info(node, call);
     else if (type == SA_NODE_LIST)
-        do_list(node, call);
+        do_list(node, call, &fields);
     else
         request_for(node, type, call, &fields);
 }

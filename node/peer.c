@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -37,6 +38,7 @@ struct sa_peer {
     uv_timer_t alone;
     struct sa_peer_options options;
     struct connection *connection; /* NULL: none */
+    bool refused;                  /* somebody, and it was told */
     char packet[SA_NODE_MESSAGE_MAX];
 };
 
@@ -189,6 +191,23 @@ static void take(struct sa_peer *peer, int fd)
     peer->options.events->connected(peer->options.owner);
 }
 
+/* Told why, as far as the socket takes it; and the operator, once. */
+static void refuse(struct sa_peer *peer, int fd, uid_t user)
+{
+    sa_autobuf out = SA_BUF_INIT;
+    struct sa_error why = {0};
+    sa_error_set(&why, SA_EFORBIDDEN,
+                 "user %u may not control this node: its control plane is user %u (--peer-uid)",
+                 (unsigned)user, (unsigned)peer->options.user);
+    sa_node_message(&out, SA_NODE_FAILED, 0);
+    sa_fields_add_error(&out, SA_NODE_ERROR, &why);
+    sa_send_fds(fd, out.data, out.length, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
+    if (!peer->refused)
+        fprintf(stderr, "sandbox-node: level=warn message=\"%s\"\n", why.message);
+    peer->refused = true;
+}
+
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
     struct sa_peer *peer = poll->data;
@@ -200,7 +219,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     if (fd < 0)
         return;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 || who.uid != peer->options.user)
-        close(fd);
+        refuse(peer, fd, who.uid);
     else
         take(peer, fd);
 }

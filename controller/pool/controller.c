@@ -167,7 +167,7 @@ static void on_lost(void *owner, const char *reason, const struct sa_error *why)
 static void on_oom(void *owner, int64_t kills)
 {
     struct sa_pool_record *record = owner;
-    record->oom_kills += kills;
+    record->oom_kills = kills; /* so far */
 }
 
 static void on_denied(void *owner, const char *syscall, const char *program, int64_t count)
@@ -178,8 +178,16 @@ static void on_denied(void *owner, const char *syscall, const char *program, int
     record->denials += count;
 }
 
+/* What happened until another node had it was told to nobody, and what it tries from now on is
+ * not, either. */
+static void on_changed(void *owner)
+{
+    struct sa_pool_record *record = owner;
+    record->watched = false;
+}
+
 static const struct sa_agent_user_events agent_events = {
-    .ready = on_ready, .lost = on_lost, .oom = on_oom, .denied = on_denied};
+    .ready = on_ready, .lost = on_lost, .oom = on_oom, .denied = on_denied, .changed = on_changed};
 
 /* From before anybody has it, so that nothing that happens in it is missed. */
 static void watch(struct sa_pool_record *record, const struct sa_object *pod)

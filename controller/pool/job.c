@@ -62,6 +62,8 @@ void sa_pool_job_free(struct sa_pool_job *job)
     if (job->call)
         sa_call_abandon(job->call);
     sa_policy_forget(job->policy);
+    if (job->controller->options.agent)
+        sa_agent_recount_forget(job->controller->options.agent, job);
     sa_buf_deinit(&job->tail);
     sa_arena_free(job->arena);
     free(job);

@@ -48,6 +48,13 @@ static void warm(struct sa_pool_job *job)
         sa_pool_job_end(job, SA_POOL_WORK_PREPARED, "", "");
 }
 
+/* What preparing it took is not the first user's. */
+static void on_counted(void *user, const struct sa_agent_counts *counts)
+{
+    (void)counts;
+    warm(user);
+}
+
 static void on_sealed(struct sa_pool_job *job, const struct sa_error *err)
 {
     if (err) {
@@ -55,7 +62,7 @@ static void on_sealed(struct sa_pool_job *job, const struct sa_error *err)
         return;
     }
     memcpy(job->record->fingerprint, job->fingerprint, sizeof job->record->fingerprint);
-    warm(job);
+    sa_agent_recount(job->controller->options.agent, job->record->name, on_counted, job);
 }
 
 static void seal(struct sa_pool_job *job)

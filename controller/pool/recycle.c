@@ -85,6 +85,19 @@ static void fill_question(struct sa_pool_job *job, const struct sa_object *pod)
 /* ---- cleaning ---- */
 
 /* What was told of it while it was cleaned counts, too. */
+static void on_counted(void *user, const struct sa_agent_counts *counts)
+{
+    struct sa_pool_job *job = user;
+    struct sa_pool_record *record = job->record;
+    if (counts->memory_peak_bytes > 0)
+        job->question.memory_peak_bytes = counts->memory_peak_bytes;
+    job->question.oom_kills =
+        counts->oom_kills > record->oom_kills ? counts->oom_kills : record->oom_kills;
+    job->question.denials = record->denials;
+    record->oom_kills = record->denials = 0; /* the next use has its own */
+    ask(job);
+}
+
 static void on_reset(struct sa_pool_job *job, const struct sa_error *err)
 {
     const struct sa_object *pod =
@@ -103,9 +116,7 @@ static void on_reset(struct sa_pool_job *job, const struct sa_error *err)
     } else if (!job->controller->options.policy) {
         sa_pool_job_end(job, SA_POOL_WORK_FAILED, "NoRules", "there are no rules to be asked");
     } else {
-        job->question.oom_kills = job->record->oom_kills;
-        job->question.denials = job->record->denials;
-        ask(job);
+        sa_agent_recount(job->controller->options.agent, job->record->name, on_counted, job);
     }
 }
 

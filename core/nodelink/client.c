@@ -4,6 +4,7 @@
  *     state       event           next
  *     WAITING     the timer       CONNECTED, or WAITING for longer when there is no socket
  *     CONNECTED   READY           OPEN       `connected`
+ *                 FAILED          CONNECTED  and what it says is why calls fail
  *                 its end         WAITING    for longer
  *     OPEN        its end         WAITING    `closed`
  *
@@ -57,6 +58,8 @@ struct sa_node_client {
     struct unsent *unsent;
     size_t unsent_count;
     bool freed, overflow;
+    bool refused; /* the last connection, by the node */
+    struct sa_error refusal;
     char packet[SA_NODE_MESSAGE_MAX];
 };
 
@@ -95,7 +98,11 @@ static void fail_calls(struct sa_node_client *c, bool refused_only)
 {
     struct sa_error error;
     const uint32_t last = c->last_call;
-    sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox-node is not reachable; try again shortly");
+    if (c->refused)
+        sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox-node refuses: %s", c->refusal.message);
+    else
+        sa_error_set(&error, SA_EUNAVAILABLE,
+                     "the sandbox-node is not reachable; try again shortly");
     for (struct call *call = c->calls; call;) {
         struct sa_node_reply reply = {.type = SA_NODE_FAILED, .error = &error};
         if ((int32_t)(call->id - last) > 0)
@@ -181,6 +188,7 @@ static void ready(struct sa_node_client *c)
     if (c->state != CONNECTED)
         return;
     c->state = OPEN;
+    c->refused = false;
     c->retry_ms = RETRY_FIRST_MS;
     if (c->events->connected)
         c->events->connected(c->owner);
@@ -230,8 +238,12 @@ static void dispatch(struct sa_node_client *c, size_t length, int *fds, size_t n
         ready(c);
         return;
     }
-    if (c->state != OPEN)
+    if (c->state != OPEN) {
+        c->refused = reply.type == SA_NODE_FAILED;
+        if (c->refused)
+            read_error(reply.fields, &c->refusal);
         return;
+    }
     if (id == 0) {
         c->events->event(c->owner, reply.type, &reply.fields);
         return;

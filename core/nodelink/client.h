@@ -51,7 +51,8 @@ void sa_node_client_listen(struct sa_node_client *client,
 bool sa_node_client_is_open(const struct sa_node_client *client);
 
 /* Send a request; `body` holds the fields. `done` may be NULL. While not connected, or with too
- * many messages unsent, `done` gets SA_EUNAVAILABLE. */
+ * many messages unsent, `done` gets SA_EUNAVAILABLE, which says so when the node refuses this user.
+ */
 void sa_node_call(struct sa_node_client *client, enum sa_node_type type, const struct sa_buf *body,
                   sa_node_reply_cb done, void *user);
 /* Forget the calls of `user`: their callbacks will not be called (descriptors are closed). */

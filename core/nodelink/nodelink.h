@@ -22,13 +22,19 @@
  *                                                       unknown ids are no error
  *   STATS           SA_NODE_ID                          STATS_REPLY: stats tags and
  *                                                       SA_NODE_OOM_KILLS, or FAILED
+ *   RECOUNT         SA_NODE_ID                          as STATS, and from now on everything is
+ *                                                       counted anew: it is somebody else's next
  *   FREEZE, THAW    SA_NODE_ID                          DONE (once nothing in it runs; once it
  *                                                       runs again) or FAILED
- *   LIST            -                                   LIST_REPLY: SA_NODE_ID of each sandbox
- *                                                       that runs or starts
+ *   LIST            SA_NODE_AFTER: where to go on       LIST_REPLY: SA_NODE_ID of sandboxes that
+ *                                                       run or start, at most SA_NODE_LIST_MAX;
+ *                                                       SA_NODE_MORE: there may be more, and this
+ *                                                       is the AFTER to ask for them
  *   ATTACH          SA_NODE_ID                          once it runs, CREATED as above with
  *                                                       another link (the latest wins), or FAILED:
  *                                                       SA_ENOTFOUND
+ *   FACTS           SA_NODE_ID                          FACTS_REPLY: as CREATED, as it is now, but
+ *                                                       without a link; or FAILED: SA_ENOTFOUND
  *   INFO            -                                   INFO_REPLY: SA_NODE_CONTROL for what this
  *                                                       node can do, SA_NODE_WEAKER, limits
  *
@@ -38,7 +44,8 @@
  *
  *   events: READY (first, once), EXITED (SA_NODE_ID, SA_NODE_REASON: the sandbox ended by itself or
  *   was killed; its remains are already removed), SECURITY (SA_NODE_ID and security tags), OOM
- *   (SA_NODE_ID, SA_NODE_OOM_KILLS so far).
+ *   (SA_NODE_ID, SA_NODE_OOM_KILLS so far). Who is of another user than the control plane is told
+ *   FAILED instead of READY, and the connection is closed.
  *
  * Sandboxes live on without a control plane for a minute, then the node destroys them all. They
  * live on without a node, too: the next one has the same (LIST), and hands out new links (ATTACH).
@@ -49,7 +56,11 @@
 #include "base/id.h"
 #include "link/fields.h"
 
-enum { SA_NODE_MESSAGE_MAX = 64 * 1024, SA_NODE_HEADER_BYTES = 8 };
+enum {
+    SA_NODE_MESSAGE_MAX = 64 * 1024,
+    SA_NODE_HEADER_BYTES = 8,
+    SA_NODE_LIST_MAX = 128 /* ids in one reply */
+};
 
 enum sa_node_type {
     SA_NODE_CREATE = 1,
@@ -68,6 +79,9 @@ enum sa_node_type {
     SA_NODE_LIST = 14,
     SA_NODE_LIST_REPLY = 15,
     SA_NODE_ATTACH = 16,
+    SA_NODE_FACTS = 17,
+    SA_NODE_FACTS_REPLY = 18,
+    SA_NODE_RECOUNT = 19,
     SA_NODE_EXITED = 32,
     SA_NODE_SECURITY = 33,
     SA_NODE_OOM = 34,
@@ -82,6 +96,8 @@ enum sa_node_tag {
     SA_NODE_REASON = 5,
     SA_NODE_OOM_KILLS = 6,
     SA_NODE_FROZEN = 7, /* 1: it is */
+    SA_NODE_AFTER = 8,
+    SA_NODE_MORE = 9,
     /* spec of CREATE */
     SA_NODE_RUNTIME = 10, /* "python", "node", "bash", "go", "base" */
     SA_NODE_MEMORY_BYTES = 11,

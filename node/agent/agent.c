@@ -70,6 +70,7 @@ void sa_agent_stop(struct sa_agent *agent)
     sa_informer_remove_handler(agent->options.caches->pods, &agent->handler);
     sa_node_client_listen(agent->options.node, NULL, NULL);
     sa_node_forget(agent->options.node, agent);
+    sa_agent_drop_counts(agent);
     sa_agent_each(agent, stop_one);
     HASH_ITER (hh, agent->pods, pod, tmp)
         sa_agent_pod_free(pod);

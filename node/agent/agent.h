@@ -63,6 +63,9 @@ struct sa_agent_user_events { /* all from the loop; any may be NULL */
     void (*lost)(void *owner, const char *reason, const struct sa_error *why);
     void (*oom)(void *owner, int64_t kills);
     void (*denied)(void *owner, const char *syscall, const char *program, int64_t count);
+    /* sa_agent_facts() are not what they were: another node has it. What happened between the two
+     * was told to nobody. */
+    void (*changed)(void *owner);
 };
 /* The pod may not be there yet. Told `ready` or `lost` from the loop if it is so already. */
 void sa_agent_use(struct sa_agent *agent, const char *pod, struct sa_agent_user *user);
@@ -76,5 +79,15 @@ struct sa_agent_facts {
     size_t control_count, weaker_count;
 };
 const struct sa_agent_facts *sa_agent_facts(struct sa_agent *agent, const char *pod);
+
+/* What was counted of it since the last time; -1: unknown. From now on it is counted anew. */
+struct sa_agent_counts {
+    int64_t cpu_us, memory_peak_bytes, oom_kills;
+};
+typedef void sa_agent_counted(void *user, const struct sa_agent_counts *counts);
+/* `done` is called once, from the loop. */
+void sa_agent_recount(struct sa_agent *agent, const char *pod, sa_agent_counted *done, void *user);
+/* `user` does not want to hear of it any more. */
+void sa_agent_recount_forget(struct sa_agent *agent, void *user);
 
 #endif

@@ -168,26 +168,58 @@ void sa_agent_attach(struct sa_agent_pod *pod)
     sa_node_call(pod->agent->options.node, SA_NODE_ATTACH, &body, on_attached, pod);
 }
 
+/* ---- facts ---- */
+
+static void on_facts(void *user, struct sa_node_reply *reply)
+{
+    struct sa_agent_pod *pod = user;
+    if (reply->type != SA_NODE_FACTS_REPLY || sa_agent_is_over(pod->state) ||
+        !sa_agent_take_facts(pod, reply->fields))
+        return;
+    sa_agent_write_soon(pod);
+    sa_agent_tell_changed(pod);
+}
+
+void sa_agent_refresh(struct sa_agent_pod *pod)
+{
+    sa_autobuf body = SA_BUF_INIT;
+    sa_fields_add_text(&body, SA_NODE_ID, pod->name);
+    sa_node_call(pod->agent->options.node, SA_NODE_FACTS, &body, on_facts, pod);
+}
+
 /* ---- list ---- */
 
-static void take_ids(struct sa_agent *agent, struct sa_fields fields)
+static void forget_list(struct sa_agent *agent)
 {
-    struct sa_field f;
-    size_t room = 0;
     free(agent->running);
     agent->running = NULL;
-    agent->running_count = 0;
-    while (sa_fields_next(&fields, &f, NULL) > 0) {
-        if (f.tag != SA_NODE_ID)
-            continue;
-        if (agent->running_count == room) {
-            room = room ? 2 * room : 16;
-            agent->running = sa_realloc(agent->running, room * sizeof *agent->running);
-        }
-        if (sa_field_text_into(&f, agent->running[agent->running_count], SA_ID_BYTES, NULL) == 0)
-            agent->running_count++;
-    }
+    agent->running_count = agent->running_room = 0;
 }
+
+static void take_id(struct sa_agent *agent, const struct sa_field *f)
+{
+    if (agent->running_count == agent->running_room) {
+        agent->running_room = agent->running_room ? 2 * agent->running_room : 16;
+        agent->running = sa_realloc(agent->running, agent->running_room * sizeof *agent->running);
+    }
+    if (sa_field_text_into(f, agent->running[agent->running_count], SA_ID_BYTES, NULL) == 0)
+        agent->running_count++;
+}
+
+/* Where the list goes on, 0: it does not. */
+static int64_t take_part(struct sa_agent *agent, struct sa_fields fields)
+{
+    struct sa_field f;
+    int64_t more = 0;
+    while (sa_fields_next(&fields, &f, NULL) > 0)
+        if (f.tag == SA_NODE_ID)
+            take_id(agent, &f);
+        else if (f.tag == SA_NODE_MORE)
+            sa_field_int(&f, &more, NULL);
+    return more;
+}
+
+static void ask_list(struct sa_agent *agent);
 
 static void on_listed(void *user, struct sa_node_reply *reply)
 {
@@ -198,15 +230,28 @@ static void on_listed(void *user, struct sa_node_reply *reply)
                          SA_LOG_S("error", reply->error->message));
         return; /* until it is connected again */
     }
-    take_ids(agent, reply->fields);
+    const int64_t more = take_part(agent, reply->fields);
+    if (more > agent->running_place) {
+        agent->running_place = more;
+        ask_list(agent);
+        return;
+    }
     agent->listed = true;
     sa_agent_adopt_soon(agent);
 }
 
+static void ask_list(struct sa_agent *agent)
+{
+    sa_autobuf body = SA_BUF_INIT;
+    sa_fields_add_int(&body, SA_NODE_AFTER, agent->running_place);
+    sa_node_call(agent->options.node, SA_NODE_LIST, &body, on_listed, agent);
+}
+
 void sa_agent_list(struct sa_agent *agent)
 {
-    const struct sa_buf nothing = SA_BUF_INIT;
-    sa_node_call(agent->options.node, SA_NODE_LIST, &nothing, on_listed, agent);
+    forget_list(agent);
+    agent->running_place = 0;
+    ask_list(agent);
 }
 
 /* ---- destroy ---- */

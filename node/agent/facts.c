@@ -46,7 +46,8 @@ static void read_texts(struct sa_agent_fact *fact)
     fact->controls = sa_buf_steal(&joined);
 }
 
-void sa_agent_take_facts(struct sa_agent_pod *pod, struct sa_fields fields)
+/* True: they are others than before. */
+bool sa_agent_take_facts(struct sa_agent_pod *pod, struct sa_fields fields)
 {
     struct sa_agent *agent = pod->agent;
     struct sa_buf key = SA_BUF_INIT;
@@ -64,11 +65,12 @@ void sa_agent_take_facts(struct sa_agent_pod *pod, struct sa_fields fields)
         HASH_ADD_KEYPTR(hh, agent->facts, fact->key.data, fact->key.length, fact);
     }
     if (fact == pod->fact)
-        return;
+        return false;
     fact->refs++;
     sa_agent_drop_facts(pod);
     pod->fact = fact;
     pod->annotated = false;
+    return true;
 }
 
 void sa_agent_drop_facts(struct sa_agent_pod *pod)

@@ -156,6 +156,8 @@ static void adopt_one(struct sa_agent_pod *pod)
         sa_agent_destroy(pod); /* the node may not have heard of it */
     else if (pod->state != SA_AGENT_ABSENT)
         look_at_node(pod);
+    if (pod->listed && pod->conn) /* its link went on without the node */
+        sa_agent_refresh(pod);
 }
 
 static void adopt(struct sa_agent *agent)
@@ -165,7 +167,7 @@ static void adopt(struct sa_agent *agent)
     mark(agent);
     free(agent->running);
     agent->running = NULL;
-    agent->running_count = 0;
+    agent->running_count = agent->running_room = 0;
     agent->adopted = true;
     sa_agent_each(agent, adopt_one);
     sa_agent_pump(agent);

@@ -92,10 +92,12 @@ struct sa_agent {
     bool listed; /* the node has said what it runs */
     bool walking, pumping;
     char (*running)[SA_ID_BYTES]; /* what it said */
-    size_t running_count;
-    bool adopted; /* and it was compared with the Pods */
+    size_t running_count, running_room;
+    int64_t running_place; /* the part that was asked for last */
+    bool adopted;          /* and it was compared with the Pods */
     int64_t lengths_ms[SA_AGENT_TIMERS];
     struct sa_agent_pod *due[SA_AGENT_TIMERS];
+    struct counting *countings;
     struct sa_agent_pod *dirty, *tell;
     uv_timer_t timer, adopt, repair;
     uv_idle_t writer, teller;
@@ -140,6 +142,8 @@ extern const struct sa_node_client_events sa_agent_node_events;
 void sa_agent_create(struct sa_agent_pod *pod);
 void sa_agent_destroy(struct sa_agent_pod *pod);
 void sa_agent_attach(struct sa_agent_pod *pod);
+/* Another node may have it, and other facts. */
+void sa_agent_refresh(struct sa_agent_pod *pod);
 void sa_agent_list(struct sa_agent *agent);
 /* What was asked of the node is not waited for any more. */
 void sa_agent_forget_calls(struct sa_agent_pod *pod);
@@ -150,14 +154,18 @@ void sa_agent_connect(struct sa_agent_pod *pod, int fd);
 void sa_agent_disconnect(struct sa_agent_pod *pod, const char *why);
 
 /* facts.c */
-void sa_agent_take_facts(struct sa_agent_pod *pod, struct sa_fields fields);
+bool sa_agent_take_facts(struct sa_agent_pod *pod, struct sa_fields fields);
 void sa_agent_drop_facts(struct sa_agent_pod *pod);
+
+/* counts.c: they end, and nobody is told. */
+void sa_agent_drop_counts(struct sa_agent *agent);
 
 /* users.c */
 /* Tell every user what it has not been told. */
 void sa_agent_tell(struct sa_agent_pod *pod);
 void sa_agent_tell_soon(struct sa_agent_pod *pod);
 void sa_agent_tell_stopped(struct sa_agent_pod *pod, const struct sa_error *why);
+void sa_agent_tell_changed(struct sa_agent_pod *pod);
 void sa_agent_tell_oom(struct sa_agent_pod *pod, int64_t kills);
 void sa_agent_tell_denied(struct sa_agent_pod *pod, const char *syscall, const char *program,
                           int64_t count);

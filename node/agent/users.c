@@ -118,6 +118,14 @@ void sa_agent_tell_oom(struct sa_agent_pod *pod, int64_t kills)
             user->events->oom(user->owner, kills);
 }
 
+void sa_agent_tell_changed(struct sa_agent_pod *pod)
+{
+    struct sa_agent_user *user, *tmp;
+    DL_FOREACH_SAFE (pod->users, user, tmp)
+        if (user->events->changed)
+            user->events->changed(user->owner);
+}
+
 void sa_agent_tell_denied(struct sa_agent_pod *pod, const char *syscall, const char *program,
                           int64_t count)
 {

@@ -22,7 +22,17 @@ void sa_sandbox_facts(const struct sandbox *sb, struct sa_native_facts *facts)
                                  .adopted = sb->adopted,
                                  .frozen = sa_cgroup_is_frozen(sb->native->groups, sb->child.group),
                                  .profile = sb->profile,
-                                 .oom_kills = sb->oom_kills};
+                                 .oom_kills = sa_sandbox_oom_counted(sb)};
+}
+
+int sa_native_facts(struct sa_native *native, const char *id, struct sa_native_facts *facts,
+                    struct sa_error *err)
+{
+    struct sandbox *sb = sa_sandbox_running(native, id, err);
+    if (!sb)
+        return -1;
+    sa_sandbox_facts(sb, facts);
+    return 0;
 }
 
 static int attach(struct sandbox *sb, int *link, struct sa_native_facts *facts,
@@ -76,18 +86,19 @@ int sa_sandbox_record(struct sandbox *sb, const struct sa_cgroup_limits *limits,
                       const struct sa_known_profile *profile, struct sa_error *err)
 {
     const struct sa_host *host = &sb->native->host;
-    struct sa_record record = {.pid = sb->child.pid,
-                               .start = sa_process_start(sb->child.pid),
-                               .uid_base = host->ranges ? host->uid_base : 0,
-                               .slot = sb->child.slot,
-                               .limits = *limits,
-                               .in_force =
-                                   sb->in_force | sa_steps_provide(host, &profile->context)};
-    snprintf(record.id, sizeof record.id, "%s", sb->id);
-    snprintf(record.group, sizeof record.group, "%s", sb->child.group);
-    snprintf(record.profile, sizeof record.profile, "%s", sb->profile);
-    snprintf(record.boot, sizeof record.boot, "%s", host->boot);
-    return sa_folder_save(host->folder, &record, err);
+    struct sa_record *record = &sb->record;
+    *record =
+        (struct sa_record){.pid = sb->child.pid,
+                           .start = sa_process_start(sb->child.pid),
+                           .uid_base = host->ranges ? host->uid_base : 0,
+                           .slot = sb->child.slot,
+                           .limits = *limits,
+                           .in_force = sb->in_force | sa_steps_provide(host, &profile->context)};
+    snprintf(record->id, sizeof record->id, "%s", sb->id);
+    snprintf(record->group, sizeof record->group, "%s", sb->child.group);
+    snprintf(record->profile, sizeof record->profile, "%s", sb->profile);
+    snprintf(record->boot, sizeof record->boot, "%s", host->boot);
+    return sa_folder_save(host->folder, record, err);
 }
 
 /* ---- adoption ---- */
@@ -118,6 +129,7 @@ static void adopt(struct sa_native *native, struct sa_found *found)
 {
     const struct sa_record *r = &found->record;
     struct sandbox *sb = sa_alloc(sizeof *sb);
+    sb->record = *r;
     memcpy(sb->id, r->id, sizeof sb->id);
     memcpy(sb->profile, r->profile, sizeof sb->profile);
     sb->native = native;
@@ -133,7 +145,7 @@ static void adopt(struct sa_native *native, struct sa_found *found)
     sb->link = sb->oom_fd = -1;
     native->slots[r->slot] = 1;
     count_spare(native, r->group);
-    HASH_ADD_STR(native->sandboxes, id, sb);
+    sa_sandbox_add(sb);
     watch(sb);
     const int64_t kills = sa_cgroup_oom_kills(native->groups, sb->child.group);
     sb->oom_kills = sb->oom_known = kills > 0 ? kills : 0;

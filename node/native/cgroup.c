@@ -467,6 +467,12 @@ void sa_cgroup_stats(struct sa_cgroups *g, const char *id, struct sa_native_stat
     }
 }
 
+bool sa_cgroup_forget_peak(struct sa_cgroups *g, const char *id)
+{
+    const struct tree *tree = tree_of(g, SA_CG_MEMORY);
+    return tree && version(tree)->forget_peak(tree->fd, id);
+}
+
 int sa_cgroup_oom_watch(struct sa_cgroups *g, const char *id, bool *priority)
 {
     const struct tree *tree = tree_of(g, SA_CG_MEMORY);

@@ -77,6 +77,9 @@ int sa_cgroup_freeze(struct sa_cgroups *groups, const char *id, bool frozen, str
 bool sa_cgroup_is_frozen(struct sa_cgroups *groups, const char *id);
 void sa_cgroup_stats(struct sa_cgroups *groups, const char *id, struct sa_native_stats *stats);
 
+/* Have the kernel forget how much memory it had at most; false where it cannot. */
+bool sa_cgroup_forget_peak(struct sa_cgroups *groups, const char *id);
+
 /* A descriptor that becomes readable (v1, an eventfd) or has priority data (v2) when the group
  * is out of memory; -1 where that cannot be had. */
 int sa_cgroup_oom_watch(struct sa_cgroups *groups, const char *id, bool *priority);

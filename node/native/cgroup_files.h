@@ -11,6 +11,7 @@ struct sa_cgroup_version {
                  const struct sa_cgroup_limits *limits, struct sa_error *err);
     void (*stats)(int fd, const char *id, enum sa_controller controller,
                   struct sa_native_stats *stats);
+    bool (*forget_peak)(int fd, const char *id);
     int (*freeze)(int fd, const char *id, bool frozen, struct sa_error *err);
     bool (*is_frozen)(int fd, const char *id);
     int (*oom_watch)(int fd, const char *id, bool *priority);

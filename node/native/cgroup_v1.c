@@ -86,6 +86,12 @@ static void stats(int fd, const char *id, enum sa_controller controller, struct 
     }
 }
 
+/* memory.rst, section 5.4: it starts from what is used now. */
+static bool forget_peak(int fd, const char *id)
+{
+    return sa_cgroup_write(fd, id, "memory.max_usage_in_bytes", "0", NULL) == 0;
+}
+
 static int freeze(int fd, const char *id, bool frozen, struct sa_error *err)
 {
     return sa_cgroup_write(fd, id, "freezer.state", frozen ? "FROZEN" : "THAWED", err);
@@ -118,5 +124,5 @@ static int64_t oom_kills(int fd, const char *id)
     return sa_cgroup_keyed(fd, id, "memory.oom_control", "oom_kill");
 }
 
-const struct sa_cgroup_version sa_cgroup_v1 = {limit,     stats,     freeze,
+const struct sa_cgroup_version sa_cgroup_v1 = {limit,     stats,     forget_peak, freeze,
                                                is_frozen, oom_watch, oom_kills};

@@ -56,6 +56,14 @@ static void stats(int fd, const char *id, enum sa_controller controller, struct 
     }
 }
 
+/* A write to memory.peak (6.12) is forgotten with the descriptor that it was made on. */
+static bool forget_peak(int fd, const char *id)
+{
+    (void)fd;
+    (void)id;
+    return false;
+}
+
 static int freeze(int fd, const char *id, bool frozen, struct sa_error *err)
 {
     return sa_cgroup_write(fd, id, "cgroup.freeze", frozen ? "1" : "0", err);
@@ -84,5 +92,5 @@ static int64_t oom_kills(int fd, const char *id)
     return sa_cgroup_keyed(fd, id, "memory.events", "oom_kill");
 }
 
-const struct sa_cgroup_version sa_cgroup_v2 = {limit,     stats,     freeze,
+const struct sa_cgroup_version sa_cgroup_v2 = {limit,     stats,     forget_peak, freeze,
                                                is_frozen, oom_watch, oom_kills};

@@ -20,6 +20,7 @@ enum state { STARTING, RUNNING, ENDING, REMOVING };
 struct sandbox {
     UT_hash_handle hh;
     char id[SA_ID_BYTES];
+    uint64_t number; /* in the order in which they came */
     struct sa_native *native;
     enum state state;
     struct sa_child_handle child;
@@ -30,6 +31,8 @@ struct sandbox {
     int64_t oom_known;      /* of them when it was adopted */
     uint64_t pid_namespace; /* for the watchdog; 0 without one */
     int64_t watched_bytes, watched_peak, watched_processes;
+    int64_t seen_bytes; /* most memory at any look, since it is counted anew */
+    struct sa_record record;
     int link;     /* the control plane's end, until `created` */
     bool adopted; /* not a child of this node, and its denied calls are answered by nobody */
     uint32_t attach_call; /* waits until it runs; 0: none */
@@ -58,6 +61,7 @@ struct sa_native {
     const struct sa_native_events *events;
     void *owner;
     struct sandbox *sandboxes;
+    uint64_t last_number;
     uint8_t slots[SA_NATIVE_SANDBOXES_MAX]; /* 1: ids in use */
     unsigned next_slot;
     struct sa_child_handle *spares;
@@ -96,7 +100,14 @@ void sa_sandbox_attach_over(struct sandbox *sb, const struct sa_error *why);
 void sa_native_adopt(struct sa_native *native, struct sa_found_list *found);
 
 /* native.c */
+void sa_sandbox_add(struct sandbox *sb);
 struct sandbox *sa_sandbox_running(struct sa_native *native, const char *id, struct sa_error *err);
+
+/* count.c: what it has used since it is whose it is. */
+void sa_sandbox_count(struct sandbox *sb, struct sa_native_stats *stats);
+int sa_sandbox_count_anew(struct sandbox *sb, struct sa_native_stats *stats, struct sa_error *err);
+/* Of those that the kernel killed. */
+int64_t sa_sandbox_oom_counted(const struct sandbox *sb);
 
 /* freeze.c: whoever waits for it to be frozen waits in vain. */
 void sa_sandbox_freeze_over(struct sandbox *sb);

@@ -39,7 +39,7 @@ static void describe_end(const struct sandbox *sb, char *text, size_t size)
     const int status = sb->wait_status;
     if (sb->adopted) /* whose child it is now was told */
         snprintf(text, size, sb->oom_kills > sb->oom_known ? "out of memory" : "ended");
-    else if (sb->oom_kills > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+    else if (sa_sandbox_oom_counted(sb) > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
         snprintf(text, size, "out of memory");
     else if (WIFSIGNALED(status))
         snprintf(text, size, "killed by signal %d", WTERMSIG(status));

@@ -17,7 +17,7 @@ bool sa_memory_look(struct sandbox *sb)
     if (kills <= sb->oom_kills)
         return false;
     sb->oom_kills = kills;
-    sb->native->events->oom(sb->native->owner, sb->id, kills);
+    sb->native->events->oom(sb->native->owner, sb->id, sa_sandbox_oom_counted(sb));
     return true;
 }
 
@@ -34,7 +34,7 @@ void sa_memory_look_again(struct sandbox *sb)
 static void over_limit(struct sandbox *sb)
 {
     sb->oom_kills++;
-    sb->native->events->oom(sb->native->owner, sb->id, sb->oom_kills);
+    sb->native->events->oom(sb->native->owner, sb->id, sa_sandbox_oom_counted(sb));
     sa_sandbox_kill(sb);
 }
 

@@ -30,6 +30,13 @@
 
 /* ---- starting ---- */
 
+void sa_sandbox_add(struct sandbox *sb)
+{
+    struct sa_native *native = sb->native;
+    sb->number = ++native->last_number;
+    HASH_ADD_STR(native->sandboxes, id, sb);
+}
+
 static void on_denied(void *owner, const struct sa_native_denial *denial)
 {
     struct sandbox *sb = owner;
@@ -237,7 +244,7 @@ int sa_native_create(struct sa_native *native, const struct sa_node_spec *spec, 
     memcpy(sb->profile, spec->profile, sizeof sb->profile);
     sb->memory_bytes = spec->memory_bytes;
     sb->link = sb->oom_fd = -1;
-    HASH_ADD_STR(native->sandboxes, id, sb);
+    sa_sandbox_add(sb);
     watch(sb);
     if (confine(sb, spec, profile, &why) < 0)
         sa_sandbox_fail(sb, &why);
@@ -289,17 +296,17 @@ int sa_native_stats(struct sa_native *native, const char *id, struct sa_native_s
     struct sandbox *sb = sa_sandbox_running(native, id, err);
     if (!sb)
         return -1;
-    *stats = (struct sa_native_stats){-1, -1, -1, -1, -1, -1, -1, -1};
-    sa_memory_look(sb);
-    stats->oom_kills = sb->oom_kills;
-    if (sb->pid_namespace) {
-        stats->memory_used = sb->watched_bytes;
-        stats->memory_peak = sb->watched_peak;
-        stats->memory_limit = sb->memory_bytes;
-        stats->processes = sb->watched_processes;
-    }
-    sa_cgroup_stats(native->groups, sb->child.group, stats);
+    sa_sandbox_count(sb, stats);
     return 0;
+}
+
+int sa_native_recount(struct sa_native *native, const char *id, struct sa_native_stats *stats,
+                      struct sa_error *err)
+{
+    struct sandbox *sb = sa_sandbox_running(native, id, err);
+    if (!sb)
+        return -1;
+    return sa_sandbox_count_anew(sb, stats, err);
 }
 
 sa_controls sa_native_controls(const struct sa_native *native)
@@ -317,16 +324,18 @@ size_t sa_native_count(const struct sa_native *native)
     return HASH_COUNT(native->sandboxes);
 }
 
-const char *sa_native_next(const struct sa_native *native, const char *id)
+/* The table keeps them in the order in which they were added. */
+size_t sa_native_list(const struct sa_native *native, const char **ids, size_t most,
+                      uint64_t *place)
 {
-    struct sandbox *sb = native->sandboxes;
-    if (id) {
-        HASH_FIND_STR(native->sandboxes, id, sb);
-        sb = sb ? sb->hh.next : NULL;
+    size_t count = 0;
+    for (const struct sandbox *sb = native->sandboxes; sb && count < most; sb = sb->hh.next) {
+        if (sb->number <= *place || sb->state >= ENDING)
+            continue;
+        ids[count++] = sb->id;
+        *place = sb->number;
     }
-    while (sb && sb->state >= ENDING)
-        sb = sb->hh.next;
-    return sb ? sb->id : NULL;
+    return count;
 }
 
 uid_t sa_native_user(const struct sa_native *native, uid_t user)

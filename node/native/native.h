@@ -112,10 +112,18 @@ int sa_native_create(struct sa_native *native, const struct sa_node_spec *spec, 
  * starts, and `created` or `failed` follows. -1: SA_ENOTFOUND, SA_EUNAVAILABLE. */
 int sa_native_attach(struct sa_native *native, const char *id, uint32_t call, int *link,
                      struct sa_native_facts *facts, struct sa_error *err);
+/* Only the facts. -1: SA_ENOTFOUND. */
+int sa_native_facts(struct sa_native *native, const char *id, struct sa_native_facts *facts,
+                    struct sa_error *err);
 /* False: there is no such sandbox, so nothing is left of it, and no event follows. */
 bool sa_native_destroy(struct sa_native *native, const char *id, uint32_t call);
 int sa_native_stats(struct sa_native *native, const char *id, struct sa_native_stats *stats,
                     struct sa_error *err);
+/* The same, and from now on everything is counted anew; the next node goes on from there, too.
+ * Where the kernel does not forget a peak (version 2 of control groups), what is lower than the
+ * peak before is known only from looks. */
+int sa_native_recount(struct sa_native *native, const char *id, struct sa_native_stats *stats,
+                      struct sa_error *err);
 /* Once nothing in it runs any more, or it cannot be had: `frozen` follows, after a 0. */
 int sa_native_freeze(struct sa_native *native, const char *id, uint32_t call, struct sa_error *err);
 int sa_native_thaw(struct sa_native *native, const char *id, struct sa_error *err);
@@ -125,8 +133,11 @@ int sa_native_thaw(struct sa_native *native, const char *id, struct sa_error *er
 sa_controls sa_native_controls(const struct sa_native *native);
 const char *sa_native_weaker(const struct sa_native *native, enum sa_control control);
 size_t sa_native_count(const struct sa_native *native);
-/* One after the other, from NULL on: those that start or run. NULL: no more. */
-const char *sa_native_next(const struct sa_native *native, const char *id);
+/* Those that start or run, at most `most`, in the order in which they came: behind number *place
+ * (0: from the first on), which is that of the last one then. Their count; fewer than `most`: there
+ * are no more. */
+size_t sa_native_list(const struct sa_native *native, const char **ids, size_t most,
+                      uint64_t *place);
 void sa_native_destroy_all(struct sa_native *native);
 /* How this process, perhaps in a user namespace of its own by now, sees that user of the host. */
 uid_t sa_native_user(const struct sa_native *native, uid_t user);

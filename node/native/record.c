@@ -21,6 +21,10 @@ enum tag {
     TAG_MEMORY,
     TAG_PIDS,
     TAG_CPU,
+    TAG_CPU_BEFORE,
+    TAG_THROTTLED_BEFORE,
+    TAG_PEAK_BEFORE,
+    TAG_OOM_BEFORE,
     TAG_CONTROL, /* repeated: names */
 };
 
@@ -48,6 +52,14 @@ static int64_t *number_of(struct sa_record *r, uint16_t tag, int64_t *low, int64
         return &r->limits.pids;
     case TAG_CPU:
         return &r->limits.cpu_millicores;
+    case TAG_CPU_BEFORE:
+        return &r->before.cpu_us;
+    case TAG_THROTTLED_BEFORE:
+        return &r->before.throttled_us;
+    case TAG_PEAK_BEFORE:
+        return &r->before.memory_peak;
+    case TAG_OOM_BEFORE:
+        return &r->before.oom_kills;
     default:
         return NULL;
     }
@@ -55,8 +67,9 @@ static int64_t *number_of(struct sa_record *r, uint16_t tag, int64_t *low, int64
 
 void sa_record_encode(const struct sa_record *record, struct sa_buf *out)
 {
-    static const uint16_t numbers[] = {TAG_PID,    TAG_START, TAG_UID_BASE, TAG_SLOT,
-                                       TAG_MEMORY, TAG_PIDS,  TAG_CPU};
+    static const uint16_t numbers[] = {
+        TAG_PID, TAG_START,      TAG_UID_BASE,         TAG_SLOT,        TAG_MEMORY,    TAG_PIDS,
+        TAG_CPU, TAG_CPU_BEFORE, TAG_THROTTLED_BEFORE, TAG_PEAK_BEFORE, TAG_OOM_BEFORE};
     struct sa_record copy = *record;
     int64_t low, high;
     sa_fields_add_int(out, TAG_VERSION, VERSION);

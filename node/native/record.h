@@ -22,6 +22,10 @@ struct sa_record {
     char profile[SA_PROFILE_ID_BYTES];
     struct sa_cgroup_limits limits;
     sa_controls in_force;
+    /* What had been counted when it was counted anew for whose it is now. */
+    struct sa_counted {
+        int64_t cpu_us, throttled_us, memory_peak, oom_kills;
+    } before;
 };
 
 void sa_record_encode(const struct sa_record *record, struct sa_buf *out);

@@ -128,3 +128,30 @@ def test_a_pool_that_cleaned_pods_can_be_deleted(api, pool):
     api.request("DELETE", path, 200)
     wait_until("its pods to go", lambda: not pods(api, name))
     assert api.get("/readyz").json()["ready"]
+
+
+def usage(api, sandbox):
+    return api.get(f"/api/v1/sandboxes/{sandbox['id']}/metrics").json()
+
+
+def test_each_use_of_a_pod_is_counted_by_itself(api, pool):
+    """And what the last one took decides about the next."""
+    path = pool(recycle={"enabled": True}, resources={"memory": "128Mi"})
+    name = path.rsplit("/", 1)[1]
+    first = create(api, warm="require", resources={"memory": "128Mi"})
+    run(api, first, "head -c 60M /dev/zero | tail | wc -c; i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done")
+    used = usage(api, first)
+    assert used["memoryPeakBytes"] > 50 << 20 and used["cpuMs"] > 100, used
+    delete(api, first)
+    [kept] = wait_until("it to be ready again", lambda: [
+        pod for pod in pods(api, name).values() if pod["status"].get("uses") == 1 and pod["status"]["phase"] == "Ready"])
+    second = create(api, warm="require", resources={"memory": "128Mi"})
+    pod = kept["metadata"]["name"]
+    assert pods(api, name)[pod]["spec"]["claim"]["sandbox"] == second["id"]
+    now = usage(api, second)
+    assert now["memoryPeakBytes"] < 40 << 20 and now["cpuMs"] < used["cpuMs"] / 2 and now["oomKills"] == 0, now
+    run(api, second, "head -c 55M /dev/zero > /tmp/much; head -c 60M /dev/zero | tail | wc -c")
+    delete(api, second)
+    wait_until("the pod that was nearly full to be replaced", lambda: pod not in pods(api, name))
+    events = api.get(f"{path}/events").json()["items"]
+    assert any("memory" in e["message"] for e in events if e["reason"] == "PodReplaced"), events

@@ -106,16 +106,21 @@ static void answer_failed(uint32_t call, enum sa_code code, const char *path, co
     answer(&packet, -1);
 }
 
-static void answer_link(struct sandbox *sandbox, uint32_t call)
+static void answer_facts(enum sa_node_type type, uint32_t call, int fd)
 {
     struct sa_buf packet = SA_BUF_INIT;
-    int fd = sim_runtime_attach(sandbox->runtime);
-    if (fd < 0)
-        return answer_failed(call, SA_EINTERNAL, "", "no socket");
-    sa_node_message(&packet, SA_NODE_CREATED, call);
+    sa_node_message(&packet, type, call);
     sa_fields_add_text(&packet, SA_NODE_CONTROL, "simulated");
     sa_fields_add_text(&packet, SA_NODE_WEAKER, "seccomp: nothing is real here");
     answer(&packet, fd);
+}
+
+static void answer_link(struct sandbox *sandbox, uint32_t call)
+{
+    int fd = sim_runtime_attach(sandbox->runtime);
+    if (fd < 0)
+        return answer_failed(call, SA_EINTERNAL, "", "no socket");
+    answer_facts(SA_NODE_CREATED, call, fd);
 }
 
 /* ---- sandboxes ---- */
@@ -204,8 +209,12 @@ static void do_to(enum sa_node_type type, uint32_t call, const char *id)
         answer_failed(call, SA_ENOTFOUND, "", "there is no such sandbox");
     } else if (type == SA_NODE_ATTACH) {
         answer_link(sandbox, call);
+    } else if (type == SA_NODE_FACTS) {
+        answer_facts(SA_NODE_FACTS_REPLY, call, -1);
     } else {
-        answer_plain(type == SA_NODE_STATS ? SA_NODE_STATS_REPLY : SA_NODE_DONE, call);
+        answer_plain(type == SA_NODE_STATS || type == SA_NODE_RECOUNT ? SA_NODE_STATS_REPLY
+                                                                      : SA_NODE_DONE,
+                     call);
     }
 }
 
@@ -230,6 +239,8 @@ static void on_packet(void *owner, const char *data, size_t length)
         return answer_plain(SA_NODE_INFO_REPLY, call);
     case SA_NODE_DESTROY:
     case SA_NODE_ATTACH:
+    case SA_NODE_FACTS:
+    case SA_NODE_RECOUNT:
     case SA_NODE_STATS:
     case SA_NODE_FREEZE:
     case SA_NODE_THAW:

@@ -13,7 +13,7 @@ from . import server as servers
 
 # core/nodelink/nodelink.h, core/link/link.h
 CREATE, CREATED, DESTROY, DESTROYED, STATS, STATS_REPLY, DONE, INFO, INFO_REPLY, PROFILE = 1, 2, 4, 5, 6, 7, 10, 11, 12, 13
-LIST, LIST_REPLY, READY = 14, 15, 35
+LIST, LIST_REPLY, ATTACH, FACTS, FACTS_REPLY, RECOUNT, READY = 14, 15, 16, 17, 18, 19, 35
 HELLO, OPEN, DATA, CREDIT, EOF, NOTE, END, CANCEL, PING, PONG, GOAWAY = range(1, 12)
 PAYLOAD_MAX = 128 * 1024
 
@@ -143,7 +143,7 @@ class FakeNode:
             self.reply(DESTROYED, call)
         elif kind == LIST:
             self.reply(LIST_REPLY, call)
-        elif kind == STATS:
+        elif kind in (STATS, RECOUNT):
             self.reply(STATS_REPLY, call)
         return kind
 

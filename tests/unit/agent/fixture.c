@@ -443,6 +443,11 @@ static void on_oom(void *owner, int64_t kills)
     ((struct user *)owner)->oom_kills = kills;
 }
 
+static void on_changed(void *owner)
+{
+    ((struct user *)owner)->changed++;
+}
+
 static void on_denied(void *owner, const char *syscall, const char *program, int64_t count)
 {
     struct user *user = owner;
@@ -453,8 +458,8 @@ static void on_denied(void *owner, const char *syscall, const char *program, int
 
 void use(struct world *w, const char *pod, struct user *user)
 {
-    static const struct sa_agent_user_events events = {on_ready, on_unready, on_lost, on_oom,
-                                                       on_denied};
+    static const struct sa_agent_user_events events = {on_ready, on_unready, on_lost,
+                                                       on_oom,   on_denied,  on_changed};
     *user = (struct user){.user = {.events = &events, .owner = user}};
     sa_agent_use(w->agent, pod, &user->user);
     assert_false(user->is_ready || user->is_lost);

@@ -65,7 +65,7 @@ void patch_pod(struct world *w, const char *name, enum sa_subresource part, cons
 struct user {
     struct sa_agent_user user;
     bool is_ready, is_lost, is_unready, was_denied;
-    unsigned ready, unready, lost;
+    unsigned ready, unready, lost, changed;
     char reason[64], syscall[64];
     struct sa_error why;
     int64_t oom_kills;

@@ -32,6 +32,8 @@ static void keep(struct puppet *p, const char *packet, size_t length)
     while (sa_fields_next(&fields, &f, NULL) > 0)
         if (f.tag == SA_NODE_ID)
             assert_int_equal(sa_field_text_into(&f, r->id, sizeof r->id, NULL), 0);
+        else if (f.tag == SA_NODE_AFTER)
+            assert_int_equal(sa_field_int(&f, &r->after, NULL), 0);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -255,7 +257,18 @@ void puppet_destroyed(struct puppet *p, struct request *request)
     answer(p, request, &out, -1);
 }
 
-void puppet_list(struct puppet *p, const char *names)
+void puppet_facts(struct puppet *p, struct request *request, const char *control,
+                  const char *weaker)
+{
+    sa_autobuf out = SA_BUF_INIT;
+    sa_node_message(&out, SA_NODE_FACTS_REPLY, request->call);
+    sa_fields_add_text(&out, SA_NODE_ID, request->id);
+    sa_fields_add_text(&out, SA_NODE_CONTROL, control);
+    sa_fields_add_text(&out, SA_NODE_WEAKER, weaker);
+    answer(p, request, &out, -1);
+}
+
+void puppet_list_part(struct puppet *p, const char *names, int64_t more)
 {
     sa_autobuf out = SA_BUF_INIT;
     sa_autofree char *copy = sa_strdup(names);
@@ -263,7 +276,14 @@ void puppet_list(struct puppet *p, const char *names)
     sa_node_message(&out, SA_NODE_LIST_REPLY, request->call);
     for (char *rest = copy, *name; (name = strtok_r(rest, " ", &rest));)
         sa_fields_add_text(&out, SA_NODE_ID, name);
+    if (more)
+        sa_fields_add_int(&out, SA_NODE_MORE, more);
     answer(p, request, &out, -1);
+}
+
+void puppet_list(struct puppet *p, const char *names)
+{
+    puppet_list_part(p, names, 0);
     wait_agent(p->w);
 }
 

@@ -13,7 +13,8 @@ struct request {
     enum sa_node_type type;
     uint32_t call;
     char id[SA_ID_BYTES];
-    bool open; /* not answered, and its connection is there */
+    int64_t after; /* of a LIST */
+    bool open;     /* not answered, and its connection is there */
 };
 
 struct puppet {
@@ -49,6 +50,11 @@ void puppet_refuse(struct puppet *p, struct request *request, enum sa_code code,
 void puppet_destroyed(struct puppet *p, struct request *request);
 /* Names, separated by spaces. */
 void puppet_list(struct puppet *p, const char *names);
+/* A part of the list, which goes on behind `more`. */
+void puppet_list_part(struct puppet *p, const char *names, int64_t more);
+/* One control and one that is weaker. */
+void puppet_facts(struct puppet *p, struct request *request, const char *control,
+                  const char *weaker);
 void puppet_exited(struct puppet *p, const char *id);
 
 /* A Pod that is ready over the puppet. Returns our end of its link. */

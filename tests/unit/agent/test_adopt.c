@@ -54,6 +54,75 @@ static void test_start(void **state)
     assert_int_equal(pod_status(p->w, "sb-ran")->conditions.items[0].transition_ms, 1767323045000);
 }
 
+/* A node that has more than one message holds: nothing is compared before all of it is there. */
+static void test_list_in_parts(void **state)
+{
+    struct puppet *p = *state;
+    static struct user first, last;
+    pod_create(p->w, "sb-first", false, DEFAULT_PROFILE);
+    pod_create(p->w, "sb-last", false, DEFAULT_PROFILE);
+    puppet_start_agent(p);
+    use(p->w, "sb-first", &first);
+    use(p->w, "sb-last", &last);
+    assert_int_equal(puppet_wait(p, SA_NODE_LIST, NULL)->after, 0);
+    puppet_list_part(p, "sb-stray sb-first", 7);
+    assert_int_equal(puppet_wait(p, SA_NODE_LIST, NULL)->after, 7);
+    linger(p->w, 50);
+    assert_false(sa_agent_ready(p->w->agent));
+    assert_int_equal(puppet_open(p, SA_NODE_ATTACH) + puppet_open(p, SA_NODE_CREATE), 0);
+    puppet_drop(p); /* in the midst of it: from the start again */
+    assert_int_equal(puppet_wait(p, SA_NODE_LIST, NULL)->after, 0);
+    puppet_list_part(p, "sb-first", 3);
+    assert_int_equal(puppet_wait(p, SA_NODE_LIST, NULL)->after, 3);
+    puppet_list_part(p, "", 4);
+    puppet_list_part(p, "sb-last", 4); /* a place that does not move is the end */
+    wait_agent(p->w);
+    puppet_link(p, puppet_wait(p, SA_NODE_ATTACH, "sb-first"), true);
+    puppet_link(p, puppet_wait(p, SA_NODE_ATTACH, "sb-last"), true);
+    wait_flag(p->w, &first.is_ready, "what came first");
+    wait_flag(p->w, &last.is_ready, "what came last");
+    assert_int_equal(puppet_open(p, SA_NODE_DESTROY) + puppet_open(p, SA_NODE_CREATE), 0);
+}
+
+static bool has_changed(void *user)
+{
+    return ((struct user *)user)->changed > 0;
+}
+
+static bool says_less(void *world)
+{
+    return strcmp(controls_of(world, "sb-stays"), "seccomp") == 0;
+}
+
+/* Its link goes on, but what the next node can do for it is less: that is said. */
+static void test_facts_of_the_next_node(void **state)
+{
+    struct puppet *p = *state;
+    static struct user stays, same;
+    puppet_start_agent(p);
+    puppet_list(p, "");
+    puppet_ready(p, "sb-stays", &stays);
+    puppet_ready(p, "sb-same", &same);
+    puppet_drop(p);
+    puppet_list(p, "sb-stays sb-same");
+    puppet_facts(p, puppet_wait(p, SA_NODE_FACTS, "sb-stays"), "seccomp", "landlock: it is gone");
+    puppet_refuse(p, puppet_wait(p, SA_NODE_FACTS, "sb-same"), SA_ENOTFOUND, "");
+    wait_until(p->w, has_changed, &stays, "the user to be told");
+    const struct sa_agent_facts *facts = sa_agent_facts(p->w->agent, "sb-stays");
+    assert_int_equal(facts->control_count, 1);
+    assert_string_equal(facts->weaker[0], "landlock: it is gone");
+    wait_until(p->w, says_less, p->w, "the Pod to say so");
+    assert_true(stays.is_ready && same.is_ready);
+    assert_int_equal(stays.ready + stays.unready + stays.lost, 1);
+    assert_int_equal(stays.changed, 1);
+    assert_int_equal(same.changed, 0);
+    puppet_drop(p); /* the same node again: nothing is news */
+    puppet_list(p, "sb-stays sb-same");
+    puppet_facts(p, puppet_wait(p, SA_NODE_FACTS, "sb-stays"), "seccomp", "landlock: it is gone");
+    linger(p->w, 50);
+    assert_int_equal(stays.changed, 1);
+}
+
 /* A pod that is ready does not need its node. */
 static void test_away_and_back(void **state)
 {
@@ -211,9 +280,11 @@ static void test_failed_but_there(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {ADOPT(test_start),           ADOPT(test_away_and_back),
-                                       ADOPT(test_away_while_made), ADOPT(test_away_while_removed),
-                                       ADOPT(test_away_twice),      ADOPT(test_both_lost),
-                                       ADOPT(test_frozen),          ADOPT(test_failed_but_there)};
+    const struct CMUnitTest tests[] = {
+        ADOPT(test_start),           ADOPT(test_away_and_back),
+        ADOPT(test_away_while_made), ADOPT(test_away_while_removed),
+        ADOPT(test_away_twice),      ADOPT(test_both_lost),
+        ADOPT(test_frozen),          ADOPT(test_failed_but_there),
+        ADOPT(test_list_in_parts),   ADOPT(test_facts_of_the_next_node)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,7 @@ static const struct sa_record whole = {
     .group = "spare-3",
     .profile = "0123456789abcdef",
     .limits = {.memory_bytes = 128 << 20, .pids = 48, .cpu_millicores = 1000},
+    .before = {.cpu_us = 1, .throttled_us = 2, .memory_peak = 3, .oom_kills = 4},
     .in_force = 1 << SA_C_PIDNS | 1 << SA_C_SECCOMP};
 
 static int decode(const struct sa_buf *body, struct sa_record *record)
@@ -51,6 +52,7 @@ static void test_there_and_back(void **state)
     assert_int_equal(now.uid_base, whole.uid_base);
     assert_int_equal(now.slot, whole.slot);
     assert_memory_equal(&now.limits, &whole.limits, sizeof now.limits);
+    assert_memory_equal(&now.before, &whole.before, sizeof now.before);
     assert_int_equal(now.in_force, whole.in_force);
 }
 
@@ -130,6 +132,7 @@ static void test_out_of_range(void **state)
         {-1, offsetof(struct sa_record, slot)},
         {SA_NATIVE_SANDBOXES_MAX, offsetof(struct sa_record, slot)},
         {-1, offsetof(struct sa_record, limits.memory_bytes)},
+        {-1, offsetof(struct sa_record, before.cpu_us)},
     };
     (void)state;
     for (size_t i = 0; i < SA_COUNT(numbers); i++) {

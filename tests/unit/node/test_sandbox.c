@@ -442,6 +442,53 @@ static void test_stats_and_freezer(void **state)
     close(link);
 }
 
+static int64_t stat_of(const char *id, enum sa_node_type how, enum sa_node_tag tag)
+{
+    struct reply r;
+    node_answer(&node, node_send_id(&node, how, id), &r);
+    assert_int_equal(r.type, SA_NODE_STATS_REPLY);
+    return r.values[tag];
+}
+
+/* Somebody else's next: nothing of before is seen any more, not even by the next node. */
+static void test_counted_anew(void **state)
+{
+    struct sa_node_spec spec;
+    struct reply r;
+    (void)state;
+    if (!privileged()) /* nothing counts but the watchdog, which begins where it is */
+        return;
+    int link = create(&spec, NULL);
+    run(link, NULL, 0, "head -c 60M /dev/zero | tail | wc -c");
+    run(link, NULL, 0, "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done");
+    run(link, NULL, 0, "head -c 400M /dev/zero | tail | wc -c; sleep 1");
+    node_event(&node, SA_NODE_OOM, &r);
+    const int64_t kills = stat_of(spec.id, SA_NODE_STATS, SA_NODE_OOM_KILLS);
+    assert_true(kills >= 1);
+    assert_true(stat_of(spec.id, SA_NODE_STATS, SA_NODE_MEMORY_PEAK) > 50 << 20);
+    const int64_t cpu = stat_of(spec.id, SA_NODE_RECOUNT, SA_NODE_CPU_US);
+    assert_true(cpu > 20000);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(stat_of(spec.id, SA_NODE_STATS, SA_NODE_OOM_KILLS), 0);
+        assert_in_range(stat_of(spec.id, SA_NODE_STATS, SA_NODE_CPU_US), 0, cpu / 2);
+        assert_in_range(stat_of(spec.id, SA_NODE_STATS, SA_NODE_MEMORY_PEAK), 1, 40 << 20);
+        if (i == 0)
+            node_restart(&node);
+    }
+    node_answer(&node, node_send_id(&node, SA_NODE_ATTACH, spec.id), &r);
+    assert_int_equal(r.type, SA_NODE_CREATED);
+    assert_int_equal(r.oom_kills, 0);
+    close(link);
+    link = r.fd;
+    run(link, NULL, 0, "head -c 400M /dev/zero | tail | wc -c; sleep 1");
+    node_event(&node, SA_NODE_OOM, &r);
+    assert_int_equal(r.oom_kills, 1);
+    assert_true(stat_of(spec.id, SA_NODE_RECOUNT, SA_NODE_MEMORY_PEAK) > 50 << 20);
+    node_answer(&node, node_send_id(&node, SA_NODE_RECOUNT, "sb-nobody"), &r);
+    assert_int_equal(r.error.code, SA_ENOTFOUND);
+    close(link);
+}
+
 /* ---- its life ---- */
 
 static int count_processes_of(pid_t parent)
@@ -633,6 +680,7 @@ static const struct CMUnitTest tests[] = {
     WITH_NODE(test_fork_bomb_is_contained),
     WITH_NODE(test_memory_is_capped),
     WITH_NODE(test_stats_and_freezer),
+    WITH_NODE(test_counted_anew),
     WITH_NODE(test_destroy_leaves_nothing),
     WITH_NODE(test_end_of_pid_1_is_told),
     WITH_NODE(test_many_at_once),
