@@ -72,6 +72,8 @@ static void take_state(struct sa_sandbox *s, const struct sa_object *object)
     s->created_ms = sa_object_meta(object)->created_ms;
     s->ready_ms = status->ready_ms ? status->ready_ms : s->created_ms;
     s->expires_ms = status->expires_ms;
+    if (!s->expires_ms && status->ready_ms && !status->paused_ms)
+        s->expires_ms = status->ready_ms + s->spec.timeout_s * 1000;
     s->paused_ms = status->paused_ms;
     s->published = (struct published){.expires_ms = status->expires_ms,
                                       .paused_ms = status->paused_ms,

@@ -41,7 +41,7 @@ static struct sa_json_map annotations(struct sa_sandbox *s, const struct sa_sand
     add(&map, SA_SANDBOX_PROFILE, security->profile);
     add(&map, SA_SANDBOX_GENERATION,
         sa_arena_printf(arena, "%llu", (unsigned long long)security->generation));
-    add(&map, SA_SANDBOX_PERSONAL, s->all->instance);
+    add(&map, SA_SANDBOX_PERSONAL, s->setup.length ? s->all->instance : SA_PERSONAL_DELIVERED);
     if (security->required.count)
         add(&map, SA_SANDBOX_REQUIRED, joined(&security->required, arena));
     if (spec->name)
@@ -109,6 +109,7 @@ static void on_claimed(void *user, const struct sa_error *err, const struct sa_c
         return;
     }
     s->object = true;
+    s->published.delivered = s->setup.length == 0; /* there is nothing to be delivered */
     s->warm = result->warm_pod != NULL;
     s->created_ms = sa_object_meta(result->sandbox)->created_ms; /* as whoever adopts it will say */
     snprintf(s->pod, sizeof s->pod, "%s", s->warm ? sa_object_meta(result->warm_pod)->name : s->id);

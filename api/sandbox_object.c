@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { IMPLIED_MS = 1000 }; /* a timeout that is off by less need not be written */
+
 /* ---- deleting ---- */
 
 static void on_written(void *user, const struct sa_error *err, const struct sa_object *object)
@@ -105,6 +107,15 @@ static void publish_delivered(struct sa_sandbox *s)
     patch(s, SA_SUBRESOURCE_NONE, &json, on_published, s, &s->publishing);
 }
 
+/* Nothing is written as long as the object says about the same: readyAt and the timeout. */
+static bool times_are_told(const struct sa_sandbox *s)
+{
+    const struct published *p = &s->published;
+    const int64_t off_ms = s->expires_ms - (s->ready_ms + s->spec.timeout_s * 1000);
+    const bool implied = !p->expires_ms && llabs(off_ms) < IMPLIED_MS;
+    return (implied || s->expires_ms == p->expires_ms) && s->paused_ms == p->paused_ms;
+}
+
 void sa_sandbox_publish(struct sa_sandbox *s)
 {
     if (!s->object || s->publishing ||
@@ -112,7 +123,7 @@ void sa_sandbox_publish(struct sa_sandbox *s)
         return;
     if (s->delivered && !s->published.delivered)
         publish_delivered(s);
-    else if (s->expires_ms != s->published.expires_ms || s->paused_ms != s->published.paused_ms)
+    else if (!times_are_told(s))
         publish_times(s);
 }
 

@@ -202,7 +202,7 @@ def measure(quick: bool) -> dict:
         step("WebSockets")
         result["websocket"] = websockets(server, processes["agent-api"], rounds, quick)
         step("create + execute + delete, 8 clients")
-        result["rate"] = loadgen("rate", server.host, server.key, 8, seconds)
+        result["rate"] = loadgen("rate", server.host, server.key, "python", 8, seconds)
         step("transfer")
         result["transfer"] = loadgen("transfer", server.host, server.key, 64 if quick else 256)
         step("GET /sandboxes/{id} against nginx")

@@ -4,7 +4,7 @@
  *
  *   sa-loadgen cold HOST KEY RUNTIME ROUNDS BODY   create -> first result, then delete
  *   sa-loadgen spawn ROUNDS COMMAND...             start a process, wait for its end
- *   sa-loadgen rate HOST KEY CLIENTS SECONDS       create + execute true + delete, repeated
+ *   sa-loadgen rate HOST KEY RUNTIME CLIENTS SECONDS  create + execute true + delete, repeated
  *   sa-loadgen exec HOST KEY ROUNDS BODY           execute in one sandbox, repeated
  *   sa-loadgen context HOST KEY LANGUAGE ROUNDS CODE   execute in one warm context, repeated
  *   sa-loadgen transfer HOST KEY MIB               upload, download, and stdout as NDJSON
@@ -195,7 +195,7 @@ static void context_many(const char *host, const char *key, const char *language
 }
 
 struct worker {
-    const char *host, *key;
+    const char *host, *key, *runtime;
     int64_t until_us;
     atomic_long *done;
 };
@@ -204,10 +204,11 @@ static void *work(void *arg)
 {
     struct worker *w = arg;
     struct client *c = malloc(sizeof *c);
-    char id[64];
+    char id[64], body[128];
+    snprintf(body, sizeof body, "{\"runtime\":\"%s\"}", w->runtime);
     client_open(c, w->host, w->key);
     while (sa_monotonic_us() < w->until_us) {
-        create(c, "{\"runtime\":\"python\"}", id);
+        create(c, body, id);
         execute(c, id, run_true);
         destroy(c, id);
         atomic_fetch_add(w->done, 1);
@@ -217,11 +218,11 @@ static void *work(void *arg)
     return NULL;
 }
 
-static void rate(const char *host, const char *key, int clients, int seconds)
+static void rate(const char *host, const char *key, const char *runtime, int clients, int seconds)
 {
     atomic_long done = 0;
     int64_t start = sa_monotonic_us();
-    struct worker w = {host, key, start + (int64_t)seconds * 1000000, &done};
+    struct worker w = {host, key, runtime, start + (int64_t)seconds * 1000000, &done};
     pthread_t *threads = calloc((size_t)clients, sizeof *threads);
     for (int i = 0; i < clients; i++)
         if (pthread_create(&threads[i], NULL, work, &w) != 0)
@@ -301,8 +302,8 @@ int main(int argc, char **argv)
         exec_many(argv[2], argv[3], atoi(argv[4]), argv[5]);
     else if (strcmp(mode, "context") == 0 && argc == 7)
         context_many(argv[2], argv[3], argv[4], atoi(argv[5]), argv[6]);
-    else if (strcmp(mode, "rate") == 0 && argc == 6)
-        rate(argv[2], argv[3], atoi(argv[4]), atoi(argv[5]));
+    else if (strcmp(mode, "rate") == 0 && argc == 7)
+        rate(argv[2], argv[3], argv[4], atoi(argv[5]), atoi(argv[6]));
     else if (strcmp(mode, "transfer") == 0 && argc == 5)
         transfer(argv[2], argv[3], atoi(argv[4]));
     else if (strcmp(mode, "fill") == 0 && argc == 5)

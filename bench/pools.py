@@ -131,7 +131,7 @@ def measure(start_server, loadgen, quick: bool) -> dict:
             result[name], result[name + "Hits"] = hits(
                 server, lambda body=body: loadgen("cold", server.host, server.key, "python", rounds, body))
         result["rate"], result["rateHits"] = hits(
-            server, lambda: loadgen("rate", server.host, server.key, 4, seconds))
+            server, lambda: loadgen("rate", server.host, server.key, "python", 4, seconds))
         drop(server)
         result["refill"] = {runtime: refill(server, runtime, 3 if quick else 7) for runtime in ("bash", "python")}
     finally:

@@ -246,16 +246,28 @@ static void write_ready(struct sa_pool_record *record, const struct sa_object *p
     write_status(record, pod, &status, on_ready);
 }
 
+static void on_reused(void *owner, const struct sa_error *err, const struct sa_object *object)
+{
+    struct sa_pool_record *record = owner;
+    (void)object;
+    sa_failpoint("pool.warm_pod_reused");
+    record->reused = !err;
+    finish(record, err);
+}
+
 /* The claim is still given: nobody can take it yet. */
 static void write_reuse(struct sa_pool_record *record, const struct sa_object *pod)
 {
+    const struct sa_object *object = sa_pool_of_pod(record->controller, pod);
     const struct sa_warm_pod_spec *spec = sa_object_spec(pod);
     struct sa_warm_pod_status status = *(const struct sa_warm_pod_status *)sa_object_status(pod);
-    status.phase = SA_WARM_POD_PENDING;
+    status.phase = record->template_ ? SA_WARM_POD_PENDING : SA_WARM_POD_READY;
     status.reason = status.message = "";
     status.uses++;
     status.last_tenant = record->kept ? spec->claim.tenant : "";
-    write_status(record, pod, &status, on_written);
+    if (object)
+        status.expires_ms = expiry(object, sa_wall_ms());
+    write_status(record, pod, &status, on_reused);
 }
 
 static void on_released(void *owner, const struct sa_error *err, const struct sa_object *object)
@@ -332,13 +344,15 @@ static void delete_pod(struct sa_pool_record *record, const struct sa_object *po
     sa_pool_order_delete(sa_pool_order(record->controller, record, on_deleted), pod);
 }
 
-static void order_recycling(struct sa_pool_record *record, const struct sa_object *pod)
+/* One more that will be free: other pods may not be cleaned for that. */
+static void clean(struct sa_pool_record *record, const struct sa_object *pod)
 {
     struct sa_pool *pool = sa_pool_state_of_pod(record->controller, pod);
-    if (pool)
+    if (pool && !record->recycling)
         pool->free_total++;
     record->recycling = true;
-    write_phase(record, pod, SA_WARM_POD_RECYCLING, "", "");
+    record->clean_ms = sa_wall_ms();
+    sa_pool_clean(record, pod);
 }
 
 static void let_go(struct sa_pool_record *record, const struct sa_object *pod)
@@ -380,10 +394,10 @@ void sa_pool_apply_step(struct sa_pool_record *record, const struct sa_object *p
         look(record, pod);
         return;
     case SA_POOL_STEP_RECYCLE:
-        order_recycling(record, pod);
+        write_phase(record, pod, SA_WARM_POD_RECYCLING, "", "");
         return;
     case SA_POOL_STEP_CLEAN:
-        sa_pool_clean(record, pod);
+        clean(record, pod);
         return;
     case SA_POOL_STEP_REUSE:
         write_reuse(record, pod);

@@ -259,9 +259,14 @@ void sa_pool_job_code(struct sa_pool_job *job, const char *code, int64_t timeout
     run_code(job, code, false, timeout_ms, then);
 }
 
+bool sa_pool_job_has_template(const struct sa_pool_job *job)
+{
+    return strcmp(job->language, "python") == 0;
+}
+
 bool sa_pool_job_warm(struct sa_pool_job *job, sa_pool_next *then)
 {
-    if (strcmp(job->language, "python") != 0)
+    if (!sa_pool_job_has_template(job))
         return false;
     run_code(job, "\n", true, WARM_MOST_MS, then);
     return true;

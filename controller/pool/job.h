@@ -62,6 +62,7 @@ void sa_pool_job_code(struct sa_pool_job *job, const char *code, int64_t timeout
 /* SEAL and RESET: job->fingerprint. */
 void sa_pool_job_ask(struct sa_pool_job *job, enum sa_link_method method, sa_pool_next *then);
 
+bool sa_pool_job_has_template(const struct sa_pool_job *job);
 /* Until the template waits, where the language has one. True: `then` will be called; else there is
  * none, and nothing to wait for. */
 bool sa_pool_job_warm(struct sa_pool_job *job, sa_pool_next *then);

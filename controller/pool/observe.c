@@ -154,7 +154,7 @@ static void follow_claim(struct sa_pool_record *record, const struct sa_object *
     if (strcmp(claim, record->claim) == 0)
         return;
     memcpy(record->claim, claim, sizeof claim);
-    record->seen = record->gone = record->recycling = record->kept = false;
+    record->seen = record->gone = record->recycling = record->kept = record->reused = false;
     sa_pool_job_free(record->job);
     record->work = SA_POOL_WORK_NONE;
 }
@@ -233,7 +233,9 @@ void sa_pool_observe_pod(struct sa_pool_record *record, const struct sa_object *
         .tenant = spec->claim.given ? tenant_of(record, pod) : SA_POOL_TENANT_UNSEEN,
         .work = record->work,
         .quiet = is_quiet(record, status->phase),
+        .reused = record->reused,
         .claim_ms = spec->claim.at_ms,
+        .clean_ms = record->clean_ms,
         .now_ms = sa_wall_ms()};
     observed->had_box = record->had_box || status->pod[0];
     observed->uid_known = spec->claim.uid[0] || record->seen;

@@ -40,6 +40,15 @@ static bool lives(const observed *o)
     return o->box == SA_POOL_BOX_READY;
 }
 
+/* What is over in a moment is not written. */
+static plan tell(const observed *o, enum sa_pool_step step, int64_t since_ms)
+{
+    const int64_t due = since_ms + SA_POOL_TELL_MS;
+    if (o->now_ms >= due || o->now_ms < since_ms) /* a clock that was set back delays nothing */
+        return just(step);
+    return (plan){.step = SA_POOL_STEP_NONE, .again_ms = due};
+}
+
 /* Nobody uses it any more. What was cleaned is given back in two writes: everything else first, the
  * claim last. It is not found before it is Ready, and its sandbox need not wait for that. */
 static plan after_use(const observed *o)
@@ -49,12 +58,13 @@ static plan after_use(const observed *o)
     if (o->work == SA_POOL_WORK_FAILED)
         return just(SA_POOL_STEP_DELETE);
     if (o->work == SA_POOL_WORK_CLEANING)
-        return just(SA_POOL_STEP_NONE);
+        return o->phase == SA_WARM_POD_RECYCLING ? just(SA_POOL_STEP_NONE)
+                                                 : tell(o, SA_POOL_STEP_RECYCLE, o->clean_ms);
     if (o->work == SA_POOL_WORK_CLEANED)
-        return just(o->phase == SA_WARM_POD_PENDING ? SA_POOL_STEP_RELEASE : SA_POOL_STEP_REUSE);
-    if (o->phase == SA_WARM_POD_RECYCLING)
-        return just(SA_POOL_STEP_CLEAN);
-    return o->refused ? because(SA_POOL_STEP_DELETE, o->refused) : just(SA_POOL_STEP_RECYCLE);
+        return just(o->reused ? SA_POOL_STEP_RELEASE : SA_POOL_STEP_REUSE);
+    if (o->refused && o->phase != SA_WARM_POD_RECYCLING)
+        return because(SA_POOL_STEP_DELETE, o->refused);
+    return just(SA_POOL_STEP_CLEAN);
 }
 
 static plan in_use(const observed *o)
@@ -65,7 +75,7 @@ static plan in_use(const observed *o)
         return after_use(o);
     case SA_POOL_TENANT_LIVES:
         if (o->phase == SA_WARM_POD_READY || o->phase == SA_WARM_POD_PENDING)
-            return just(SA_POOL_STEP_ASSIGN);
+            return tell(o, SA_POOL_STEP_ASSIGN, o->claim_ms);
         return just(SA_POOL_STEP_NONE);
     case SA_POOL_TENANT_UNSEEN:
         break;

@@ -2,15 +2,18 @@
  * The next step of one WarmPod, of what was observed: pure.
  *
  *   Pending      its Pod is made; once that is Ready it is prepared (preloads, then the seal); one
- *                that was used, and is clean, has its template started again
- *   Ready        anybody may claim it
- *   Assigned     somebody has
- *   Recycling    its sandbox has ended: it is cleaned, and the rules are asked
+ *                that was used, and is clean, has its template started again, where it has one
+ *   Ready        anybody may claim it, unless somebody has
+ *   Assigned     somebody has, for more than a moment
+ *   Recycling    its sandbox has ended, and cleaning it takes more than a moment
  *   Terminating  it failed, says why, and is deleted after the pool's pause
  *
  * A claim that is given is only ever taken back by RELEASE, after everything of its sandbox has
  * been removed; a WarmPod whose claim went otherwise is not used again. Every write names the
  * version that was observed, so that whoever was faster wins.
+ *
+ * Writes are what a pod costs. Phases that are over within SA_POOL_TELL_MS are not written: the
+ * claim says as much, and no decision depends on them.
  */
 #ifndef SA_CONTROLLER_POOL_POD_PLAN_H
 #define SA_CONTROLLER_POOL_POD_PLAN_H
@@ -50,11 +53,16 @@ struct sa_pool_pod_observed {
     const char *refused; /* why it is not cleaned for another use, a word; NULL: it is */
     bool uid_known;      /* of the claim's Sandbox: it was there */
     bool quiet;          /* the Pod is there and is not ready, for too long */
+    bool reused;         /* what it will be for its next user is written */
     int64_t claim_ms;    /* when it was claimed */
+    int64_t clean_ms;    /* when its cleaning began */
     int64_t now_ms;
 };
 
-enum { SA_POOL_CLAIM_MS = 30 * 1000 /* after which a claim without a Sandbox is looked into */ };
+enum {
+    SA_POOL_CLAIM_MS = 30 * 1000, /* after which a claim without a Sandbox is looked into */
+    SA_POOL_TELL_MS = 50          /* after which people are told of a phase that will pass */
+};
 enum sa_pool_step {
     SA_POOL_STEP_NONE,
     SA_POOL_STEP_MAKE, /* the Pod */
@@ -64,7 +72,7 @@ enum sa_pool_step {
     SA_POOL_STEP_LOOK,    /* for its Sandbox, in the store */
     SA_POOL_STEP_RECYCLE, /* write it */
     SA_POOL_STEP_CLEAN,
-    SA_POOL_STEP_REUSE,   /* write that it is Pending, the claim still given */
+    SA_POOL_STEP_REUSE,   /* write what it will be, the claim still given */
     SA_POOL_STEP_RELEASE, /* take the claim back */
     SA_POOL_STEP_FAIL,    /* write why; the pool deletes it */
     SA_POOL_STEP_DELETE,

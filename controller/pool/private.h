@@ -108,8 +108,11 @@ struct sa_pool_record { /* what this process knows of a WarmPod, by key */
     struct sa_pool_job *job;         /* of PREPARING and CLEANING */
     char claim[SA_POOL_CLAIM_BYTES]; /* which one `work`, `seen` and `gone` are about */
     bool seen, gone;                 /* its Sandbox was in the cache; is not in the store */
-    bool recycling;                  /* ordered, and not in the cache yet */
+    bool recycling;                  /* it is being cleaned, or was */
+    bool template_;                  /* a program waits in it, and must be started again */
     bool kept;                       /* cleaned, for its last tenant only */
+    bool reused;                     /* and what it will be is written */
+    int64_t clean_ms;                /* wall: when its cleaning began */
     bool ended;                      /* `reason` says why it was not used again */
     int64_t released_ms;             /* it was given back then; 0: never */
     char fingerprint[129];

@@ -135,6 +135,7 @@ void sa_pool_clean(struct sa_pool_record *record, const struct sa_object *pod)
         return; /* the agent tells when there is one, or that the pod is lost */
     struct sa_pool_job *job = sa_pool_job_new(record, pod, CLEAN_MOST_MS);
     fill_question(job, pod);
+    record->template_ = sa_pool_job_has_template(job);
     record->work = SA_POOL_WORK_CLEANING;
     sa_pool_job_ask(job, SA_METHOD_RESET, on_reset);
 }

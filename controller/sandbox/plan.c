@@ -370,7 +370,18 @@ static bool pod_is_gone(const world *w, int64_t since_ms, plan *p)
     return !pod && w->pod.fresh;
 }
 
-/* That it goes is told while something is waited for: what can go at once just goes. */
+/* That it goes is told when it takes more than a moment: what can go at once just goes. */
+static void tell_end(const world *w, struct sa_arena *arena, plan *p)
+{
+    const int64_t left = meta(w)->deleted_ms + SA_SANDBOX_TELL_MS - w->now_ms;
+    if (left > 0 && left <= SA_SANDBOX_TELL_MS) { /* a clock that was set back delays nothing */
+        look_again(p, left);
+        return;
+    }
+    sa_sandbox_status_over(w, SA_PHASE_TERMINATING, "Deleted", "", arena, &p->status);
+    step(p, SA_STEP_WRITE_STATUS);
+}
+
 static void plan_deleted(const world *w, struct sa_arena *arena, plan *p)
 {
     if (!sa_object_has_finalizer(w->sandbox.object, SA_FINALIZER_SANDBOX))
@@ -380,8 +391,7 @@ static void plan_deleted(const world *w, struct sa_arena *arena, plan *p)
         step(p, SA_STEP_REMOVE_FINALIZER);
     } else if (p->step == SA_STEP_NOTHING && phase != SA_PHASE_FAILED &&
                phase != SA_PHASE_TERMINATING) {
-        sa_sandbox_status_over(w, SA_PHASE_TERMINATING, "Deleted", "", arena, &p->status);
-        step(p, SA_STEP_WRITE_STATUS);
+        tell_end(w, arena, p);
     }
 }
 

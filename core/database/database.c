@@ -211,7 +211,8 @@ static int connect_to(const char *path, int flags, int busy_timeout_ms, sqlite3 
 {
     static const char settings[] = "PRAGMA foreign_keys=ON; PRAGMA synchronous=NORMAL;"
                                    "PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"
-                                   "PRAGMA cache_size=-1024; PRAGMA journal_size_limit=16777216;";
+                                   "PRAGMA cache_size=-1024; PRAGMA journal_size_limit=16777216; "
+                                   "PRAGMA wal_autocheckpoint=8192;";
     int rc = sqlite3_open_v2(
         path, out, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE,
         NULL);

@@ -17,8 +17,9 @@
 /* Controls that the rules demand for it, beside spec.requiredControls; joined by commas. */
 #define SA_SANDBOX_REQUIRED "secureagent.dev/required-controls"
 /* Its environment is not in the object but in the memory of this API process, which delivers it and
- * then changes the value to SA_PERSONAL_DELIVERED. A sandbox that has not got it when that process
- * is no more (another one leads the controllers) cannot be completed: it has failed, Interrupted.
+ * then changes the value to SA_PERSONAL_DELIVERED (where there is none, it is that from the start).
+ * A sandbox that has not got it when that process is no more (another one leads the controllers)
+ * cannot be completed: it has failed, Interrupted.
  */
 #define SA_SANDBOX_PERSONAL "secureagent.dev/personal"
 #define SA_PERSONAL_DELIVERED "delivered"

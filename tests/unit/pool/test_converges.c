@@ -40,7 +40,7 @@ struct pod { /* as it is, and in the cache as it was */
     bool exists, deleting, claimed, lives, ended, reserved;
     enum sa_warm_pod_phase phase;
     enum sa_pool_box box;
-    int key, template_, made_step, claim;
+    int key, template_, made_step, claim, claim_step;
     unsigned version;
 };
 struct place {
@@ -49,8 +49,8 @@ struct place {
     bool pending_show;
     /* What the controller remembers. */
     unsigned acted;
-    int acted_step, released_step, work_claim, ordered_step, removed_step;
-    bool box_ordered, had_box, recycling;
+    int acted_step, released_step, work_claim, ordered_step, removed_step, clean_step;
+    bool box_ordered, had_box, recycling, reused;
     enum sa_pool_work work;
     int work_step; /* when it is done */
     bool work_fails;
@@ -90,17 +90,22 @@ static bool chance(unsigned percent)
 
 /* ---- truth and cache ---- */
 
-static bool is_free(const struct pod *p)
+static bool is_free(const struct place *place)
 {
-    return p->exists && !p->deleting &&
-           (p->claimed ? p->phase == SA_WARM_POD_RECYCLING : p->phase != SA_WARM_POD_TERMINATING);
+    const struct pod *p = &place->now;
+    if (!p->exists || p->deleting)
+        return false;
+    if (p->claimed)
+        return p->phase == SA_WARM_POD_RECYCLING ||
+               (place->recycling && place->work_claim == p->claim);
+    return p->phase != SA_WARM_POD_TERMINATING;
 }
 
 static int count_free(void)
 {
     int count = 0;
     for (size_t i = 0; i < w->count; i++)
-        count += is_free(&w->places[i].now);
+        count += is_free(&w->places[i]);
     return count;
 }
 
@@ -158,6 +163,7 @@ static void claimer(void)
         place->now.claimed = place->now.lives = true;
         place->now.ended = false;
         place->now.claim = ++w->claims;
+        place->now.claim_step = w->step;
         changed(place);
         return;
     }
@@ -340,6 +346,12 @@ static bool step(struct place *place, enum sa_pool_step what)
     if (what == SA_POOL_STEP_PREPARE || what == SA_POOL_STEP_CLEAN) {
         CHECK(what == SA_POOL_STEP_PREPARE || !p->lives);
         work(place, what == SA_POOL_STEP_CLEAN ? SA_POOL_WORK_CLEANING : SA_POOL_WORK_PREPARING);
+        if (what == SA_POOL_STEP_CLEAN && !stale) {
+            w->free_total += !place->recycling;
+            place->recycling = true;
+            place->clean_step = w->step;
+            check_max();
+        }
         return true;
     }
     if (what == SA_POOL_STEP_LOOK || stale)
@@ -359,14 +371,12 @@ static bool step(struct place *place, enum sa_pool_step what)
         write(place, SA_WARM_POD_ASSIGNED);
         break;
     case SA_POOL_STEP_RECYCLE:
-        place->recycling = true;
-        w->free_total++;
         write(place, SA_WARM_POD_RECYCLING);
-        check_max();
         break;
     case SA_POOL_STEP_REUSE:
         p->reserved = chance(50);
-        write(place, SA_WARM_POD_PENDING);
+        place->reused = true;
+        write(place, chance(50) ? SA_WARM_POD_PENDING : SA_WARM_POD_READY);
         break;
     case SA_POOL_STEP_RELEASE:
         CHECK(!p->lives && place->work == SA_POOL_WORK_CLEANED);
@@ -408,7 +418,7 @@ static bool reconcile_pod(struct place *place)
         return false;
     if (claim != place->work_claim) {
         place->work_claim = claim;
-        place->recycling = false;
+        place->recycling = place->reused = false;
         place->work = SA_POOL_WORK_NONE;
     }
     place->had_box |= p->box != SA_POOL_BOX_NONE;
@@ -423,6 +433,10 @@ static bool reconcile_pod(struct place *place)
                    : p->box,
         .tenant = p->ended ? SA_POOL_TENANT_ENDED : SA_POOL_TENANT_LIVES,
         .work = place->work,
+        .reused = place->reused,
+        .claim_ms = (int64_t)p->claim_step * STEP_MS,
+        .clean_ms = (int64_t)place->clean_step * STEP_MS,
+        .now_ms = (int64_t)w->step * STEP_MS,
         .refused = !w->recycles || p->key != w->key ? "Disabled"
                    : w->free_total < w->max         ? NULL
                                                     : "NotNeeded"};

@@ -33,15 +33,32 @@ static void a_life(void **state)
     NEXT(NONE, PENDING, BOX(READY), WORK(PREPARING));
     NEXT(READY, PENDING, BOX(READY), WORK(PREPARED));
     NEXT(NONE, READY, BOX(READY), WORK(PREPARED));
-    NEXT(ASSIGN, READY, BOX(READY), CLAIM(LIVES));
+    NEXT(ASSIGN, READY, BOX(READY), CLAIM(LIVES), .now_ms = SA_POOL_TELL_MS);
     NEXT(NONE, ASSIGNED, BOX(READY), CLAIM(LIVES));
-    NEXT(RECYCLE, ASSIGNED, BOX(READY), CLAIM(ENDED));
-    NEXT(CLEAN, RECYCLING, BOX(READY), CLAIM(ENDED));
+    NEXT(CLEAN, ASSIGNED, BOX(READY), CLAIM(ENDED));
+    NEXT(RECYCLE, ASSIGNED, BOX(READY), CLAIM(ENDED), WORK(CLEANING), .now_ms = SA_POOL_TELL_MS);
     NEXT(NONE, RECYCLING, BOX(READY), CLAIM(ENDED), WORK(CLEANING));
     NEXT(REUSE, RECYCLING, BOX(READY), CLAIM(ENDED), WORK(CLEANED));
-    NEXT(RELEASE, PENDING, BOX(READY), CLAIM(ENDED), WORK(CLEANED));
+    NEXT(RELEASE, PENDING, BOX(READY), CLAIM(ENDED), WORK(CLEANED), .reused = true);
     NEXT(PREPARE, PENDING, BOX(READY), .had_box = true);
     NEXT(READY, PENDING, BOX(READY), WORK(PREPARED), .had_box = true);
+    NEXT(NONE, READY, BOX(READY));
+}
+
+/* Nothing is written but the claim, what the pod is afterwards, and that the claim is over. */
+static void a_short_use(void **state)
+{
+    (void)state;
+    struct sa_pool_pod_plan plan =
+        NEXT(NONE, READY, BOX(READY), CLAIM(LIVES), .claim_ms = 1000, .now_ms = 1001);
+    assert_int_equal(1000 + SA_POOL_TELL_MS, plan.again_ms);
+    NEXT(ASSIGN, READY, BOX(READY), CLAIM(LIVES), .claim_ms = 1000, .now_ms = 999); /* set back */
+    NEXT(CLEAN, READY, BOX(READY), CLAIM(ENDED), .claim_ms = 1000, .now_ms = 1001);
+    plan = NEXT(NONE, READY, BOX(READY), CLAIM(ENDED), WORK(CLEANING), .clean_ms = 1000,
+                .now_ms = 1001);
+    assert_int_equal(1000 + SA_POOL_TELL_MS, plan.again_ms);
+    NEXT(REUSE, READY, BOX(READY), CLAIM(ENDED), WORK(CLEANED));
+    NEXT(RELEASE, READY, BOX(READY), CLAIM(ENDED), WORK(CLEANED), .reused = true);
     NEXT(NONE, READY, BOX(READY));
 }
 
@@ -89,9 +106,9 @@ static void what_is_not_used_again(void **state)
     /* Its cleaning was begun: there is no way back to being refused. */
     NEXT(CLEAN, RECYCLING, BOX(READY), CLAIM(ENDED), .refused = "NotNeeded");
     /* Claimed and ended before anybody wrote that it was assigned. */
-    NEXT(RECYCLE, READY, BOX(READY), CLAIM(ENDED));
+    NEXT(CLEAN, READY, BOX(READY), CLAIM(ENDED));
     /* Work of another process is not known: it is not given back uncleaned. */
-    NEXT(RECYCLE, READY, BOX(READY), CLAIM(GONE), WORK(NONE));
+    NEXT(CLEAN, READY, BOX(READY), CLAIM(GONE), WORK(NONE));
 }
 
 static void claims_that_were_never_used(void **state)
@@ -105,7 +122,7 @@ static void claims_that_were_never_used(void **state)
     /* It was there, and is not any more. */
     NEXT(LOOK, ASSIGNED, BOX(READY), CLAIM(UNSEEN), .claim_ms = 1000, .now_ms = 2000,
          .uid_known = true);
-    NEXT(RECYCLE, READY, BOX(READY), CLAIM(GONE));
+    NEXT(CLEAN, READY, BOX(READY), CLAIM(GONE));
 }
 
 static void claims_that_somebody_took_away(void **state)
@@ -120,7 +137,7 @@ static void claims_that_somebody_took_away(void **state)
 static void in_every_state(void **state)
 {
     (void)state;
-    for (unsigned bits = 0; bits < 5u * 6 * 4 * 6 * 32; bits++) {
+    for (unsigned bits = 0; bits < 5u * 6 * 4 * 6 * 64; bits++) {
         unsigned b = bits;
         struct sa_pool_pod_observed o = {.phase = (enum sa_warm_pod_phase)(b % 5)};
         o.box = (enum sa_pool_box)((b /= 5) % 6);
@@ -129,6 +146,7 @@ static void in_every_state(void **state)
         b /= 6;
         o.claimed = b & 1, o.deleting = b & 2, o.held = b & 4, o.had_box = b & 8;
         o.refused = b & 16 ? "No" : NULL;
+        o.reused = b & 32;
         const enum sa_pool_step step = sa_pool_pod_plan(&o).step;
         if (o.deleting)
             assert_true(step == SA_POOL_STEP_NONE || step == SA_POOL_STEP_END ||
@@ -146,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_life),
+        cmocka_unit_test(a_short_use),
         cmocka_unit_test(an_end),
         cmocka_unit_test(pods_that_are_not_made),
         cmocka_unit_test(pods_that_die),
