@@ -174,7 +174,9 @@ static int serve(struct arguments *a)
 int main(int argc, char **argv)
 {
     struct arguments a = {
-        .node = {.listener = -1, .user = geteuid(), .native = {.state = "default", .spares = 1}}};
+        .node = {.listener = -1,
+                 .user = geteuid(),
+                 .native = {.state = "default", .spares = 1, .strays_ms = 150 * 1000}}};
     if (!parse(argc, argv, &a)) {
         fputs(usage, stderr);
         return 2;

@@ -30,6 +30,7 @@ struct sa_cgroups {
     struct tree trees[SA_CG_COUNT];
     size_t count;
     int of[SA_CG_COUNT]; /* index into trees, or -1 */
+    uint32_t user;       /* of the host: who this node is to others */
     char name[96];       /* secureagent-<state> */
 };
 
@@ -99,6 +100,11 @@ void sa_cgroup_cpu_quota(int64_t millicores, int64_t *quota_us, int64_t *period_
         *quota_us = 1000;
 }
 
+static const struct sa_cgroup_version *version(const struct tree *tree)
+{
+    return tree->v2 ? &sa_cgroup_v2 : &sa_cgroup_v1;
+}
+
 /* ---- making and removing ---- */
 
 static void kill_all(int tree, const char *id)
@@ -166,38 +172,6 @@ static int remove_leftovers(struct sa_cgroups *g, sa_cgroup_keep *keep, const vo
                                dirty->path);
         usleep(2000);
     }
-}
-
-/* Remove the groups below this folder that hold no process, and then itself; ones that do stay. */
-static void remove_empty(int parent, const char *name)
-{
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-    struct stat st;
-    if (folder && fstat(fd, &st) == 0 && st.st_uid == geteuid())
-        for (struct dirent *entry; (entry = readdir(folder));)
-            if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-                unlinkat(fd, entry->d_name, AT_REMOVEDIR);
-    if (folder)
-        closedir(folder);
-    unlinkat(parent, name, AT_REMOVEDIR);
-}
-
-/* Groups of nodes of other names that were killed: their name may never be used again, so
- * whoever comes next takes them away. The lock says that no such node runs. */
-static void remove_strays(const struct tree *tree)
-{
-    const char prefix[] = "secureagent-";
-    int fd = open(tree->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-    if (!folder)
-        return;
-    for (struct dirent *entry; (entry = readdir(folder));)
-        if (strncmp(entry->d_name, prefix, sizeof prefix - 1) == 0 &&
-            strcmp(entry->d_name, "secureagent-leaf") != 0 &&
-            sa_host_state_free(entry->d_name + sizeof prefix - 1))
-            remove_empty(fd, entry->d_name);
-    closedir(folder);
 }
 
 /* Version 2: let the groups below `path` have the controller. A group that holds processes
@@ -296,6 +270,7 @@ struct sa_cgroups *sa_cgroups_open(struct sa_host *host, const char *state, sa_c
     sa_autobuf mountinfo = SA_BUF_INIT, cgroup = SA_BUF_INIT;
     struct sa_cgroups *g = sa_alloc(sizeof *g);
     snprintf(g->name, sizeof g->name, "secureagent-%s", state);
+    g->user = host->own_uid;
     sa_buf_adds(&mountinfo, "");
     sa_buf_adds(&cgroup, "");
     sa_read_file(AT_FDCWD, "/proc/self/mountinfo", 1 << 22, &mountinfo, NULL);
@@ -307,8 +282,7 @@ struct sa_cgroups *sa_cgroups_open(struct sa_host *host, const char *state, sa_c
         else if (controller_control[c] >= 0)
             host->can |= sa_control_bit((enum sa_control)controller_control[c]);
     }
-    for (size_t i = 0; i < g->count; i++)
-        remove_strays(&g->trees[i]);
+    sa_cgroups_strays(g, false);
     if (remove_leftovers(g, keep, context, err) < 0) {
         sa_cgroups_close(g);
         return NULL;
@@ -330,12 +304,20 @@ void sa_cgroups_close(struct sa_cgroups *g)
     free(g);
 }
 
-/* ---- one sandbox ---- */
-
-static const struct sa_cgroup_version *version(const struct tree *tree)
+bool sa_cgroups_strays(struct sa_cgroups *g, bool thaw)
 {
-    return tree->v2 ? &sa_cgroup_v2 : &sa_cgroup_v1;
+    bool left = false;
+    for (size_t i = 0; i < g->count; i++) {
+        sa_autoclose int parent = openat(g->trees[i].fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        const bool freezes = thaw && g->of[SA_CG_FREEZER] == (int)i;
+        if (parent >= 0 &&
+            sa_strays_remove(parent, g->user, freezes ? version(&g->trees[i]) : NULL))
+            left = true;
+    }
+    return left;
 }
+
+/* ---- one sandbox ---- */
 
 static const struct tree *tree_of(const struct sa_cgroups *g, enum sa_controller c)
 {

@@ -39,6 +39,10 @@ struct sa_cgroup_limits {
 typedef bool sa_cgroup_keep(const char *id, const void *context);
 struct sa_cgroups *sa_cgroups_open(struct sa_host *host, const char *state, sa_cgroup_keep *keep,
                                    const void *context, struct sa_error *err);
+/* Remove what is empty of the groups that nodes of other names left, which do not run any more.
+ * `thaw`: also let go on what is frozen there, so that it notices that nobody has it, and ends.
+ * True: some of it is left. */
+bool sa_cgroups_strays(struct sa_cgroups *groups, bool thaw);
 /* Is there a group called `id` wherever there must be one? */
 bool sa_cgroup_exists(struct sa_cgroups *groups, const char *id);
 /* Removes the node's groups when they are empty. NULL is allowed. */

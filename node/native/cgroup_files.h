@@ -19,6 +19,11 @@ struct sa_cgroup_version {
 };
 extern const struct sa_cgroup_version sa_cgroup_v1, sa_cgroup_v2;
 
+/* Groups of nodes of that user of the host that were killed, of other names, in the folder
+ * `parent`: remove what is empty, and thaw what is not (NULL: do not). True: something runs in
+ * some. (cgroup_strays.c) */
+bool sa_strays_remove(int parent, uint32_t user, const struct sa_cgroup_version *thaw);
+
 /* "memory" and so on. */
 const char *sa_controller_name(enum sa_controller controller);
 

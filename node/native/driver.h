@@ -68,6 +68,7 @@ struct sa_native {
     unsigned spare_count, spare_goal;
     unsigned spare_number; /* counts up, for the names of their groups */
     uv_timer_t watchdog;   /* active while there are sandboxes that need it */
+    uv_timer_t strays;     /* active while other nodes have left something */
     uv_timer_t refill;     /* makes spares when the loop has nothing better to do */
     size_t closing;        /* sandboxes that are gone but have handles to close */
     unsigned timers_closed;

@@ -43,16 +43,16 @@ static int lock_name(const char *name)
     return sa_steal_fd(&fd);
 }
 
-static int lock_state(const char *state)
+static int lock_state(uint32_t user, const char *state)
 {
     char name[128];
-    snprintf(name, sizeof name, "secureagent-node/%u/%s", (unsigned)geteuid(), state);
+    snprintf(name, sizeof name, "secureagent-node/%u/%s", (unsigned)user, state);
     return lock_name(name);
 }
 
-bool sa_host_state_free(const char *state)
+bool sa_host_state_free(uint32_t user, const char *state)
 {
-    sa_autoclose int lock = lock_state(state);
+    sa_autoclose int lock = lock_state(user, state);
     return lock >= 0;
 }
 
@@ -60,7 +60,8 @@ int sa_host_lock_state(struct sa_host *host, const char *state, struct sa_error 
 {
     /* Another node that looks for strays may hold it for an instant: as long as the machine keeps
      * it from going on. */
-    for (int i = 0; i < LOCK_TRIES && (host->state_lock = lock_state(state)) < 0; i++)
+    for (int i = 0; i < LOCK_TRIES && (host->state_lock = lock_state(host->own_uid, state)) < 0;
+         i++)
         usleep(LOCK_WAIT_US);
     if (host->state_lock >= 0)
         return 0;

@@ -63,8 +63,8 @@ struct sa_host {
  * ids. */
 int sa_host_lock_state(struct sa_host *host, const char *state, struct sa_error *err);
 int sa_host_lock_ids(struct sa_host *host, uint32_t given, uint32_t wanted, struct sa_error *err);
-/* True when no node of that name runs as this user (in this network namespace). */
-bool sa_host_state_free(const char *state);
+/* True when no node of that name runs as that user of the host (in this network namespace). */
+bool sa_host_state_free(uint32_t user, const char *state);
 /* Copy the runtime into a sealed memfd. */
 int sa_host_load_runtime(struct sa_host *host, const char *path, struct sa_error *err);
 /* Find out about ids, Landlock, and what of /proc is there to be masked. */

@@ -16,7 +16,7 @@ enum { REMOVE_FIRST_MS = 1, REMOVE_MOST_MS = 100 };
 void sa_native_maybe_stopped(struct sa_native *native)
 {
     if (native->stopping && !native->stopped && !native->sandboxes && native->closing == 0 &&
-        native->timers_closed == 2 && !native->profiles) {
+        native->timers_closed == 3 && !native->profiles) {
         native->stopped = true;
         native->events->stopped(native->owner);
     }

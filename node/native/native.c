@@ -361,6 +361,14 @@ static void on_profiles_closed(void *owner)
     sa_native_maybe_stopped(native);
 }
 
+/* Not at the start: the node that they belong to may come back first. */
+static void on_strays(uv_timer_t *timer)
+{
+    struct sa_native *native = timer->data;
+    if (!sa_cgroups_strays(native->groups, true))
+        uv_timer_stop(timer);
+}
+
 struct sa_native *sa_native_start(uv_loop_t *loop, const struct sa_native_options *options,
                                   const struct sa_native_events *events, void *owner,
                                   struct sa_error *err)
@@ -382,7 +390,10 @@ struct sa_native *sa_native_start(uv_loop_t *loop, const struct sa_native_option
     native->spares = sa_alloc((options->spares + 1) * sizeof *native->spares);
     uv_timer_init(loop, &native->refill);
     uv_timer_init(loop, &native->watchdog);
-    native->refill.data = native->watchdog.data = native;
+    uv_timer_init(loop, &native->strays);
+    native->refill.data = native->watchdog.data = native->strays.data = native;
+    if (sa_cgroups_strays(native->groups, false))
+        uv_timer_start(&native->strays, on_strays, options->strays_ms, options->strays_ms);
     sa_native_adopt(native, &found);
     sa_spares_want(native);
     return native;
@@ -412,6 +423,7 @@ void sa_native_stop(struct sa_native *native)
     sa_native_destroy_all(native);
     uv_close((uv_handle_t *)&native->refill, on_timer_closed);
     uv_close((uv_handle_t *)&native->watchdog, on_timer_closed);
+    uv_close((uv_handle_t *)&native->strays, on_timer_closed);
     sa_profiles_stop(native->profiles, on_profiles_closed);
 }
 

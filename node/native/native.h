@@ -46,6 +46,8 @@ struct sa_native_options {
     const char *packages;     /* a folder that sandboxes see, read-only; NULL: none */
     struct sa_go go;          /* root "": sandboxes have no Go */
     unsigned spares;          /* half-made sandboxes kept ready; they make creating quicker */
+    uint64_t strays_ms;       /* how often to look at what other nodes left, while there is
+                                 something: longer than their sandboxes live alone */
 };
 
 /* Used and limits of a sandbox; -1 where the host cannot tell. */

@@ -1,6 +1,8 @@
 /* What is left when a node or a runtime ends the hard way. */
 #include "harness.h"
 
+#include "native/native.h"
+
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
@@ -140,6 +142,81 @@ static void test_groups_of_another_name(void **state)
     node_finish(&next);
 }
 
+static void on_failed(void *owner, const char *id, uint32_t call, const struct sa_error *why)
+{
+    (void)owner;
+    (void)id;
+    (void)call;
+    (void)why;
+}
+
+/* A driver of another name, which looks at what others left all the time; its pid. */
+static pid_t start_looking(struct node *folder)
+{
+    static const struct sa_native_events events = {.failed = on_failed};
+    char state[64], path[128], state_dir[128];
+    const pid_t pid = fork();
+    if (pid)
+        return pid;
+    snprintf(state, sizeof state, "test-%d-looks", (int)getpid());
+    snprintf(path, sizeof path, "%s/runtime", folder->folder);
+    snprintf(state_dir, sizeof state_dir, "%s/looks", folder->folder);
+    struct sa_error why = {0};
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    const struct sa_native_options options = {
+        .runtime_path = path, .state = state, .state_dir = state_dir, .strays_ms = 50};
+    if (!sa_native_start(&loop, &options, &events, NULL, &why))
+        _exit(1);
+    uv_run(&loop,
+           UV_RUN_DEFAULT); /* nothing keeps it but the timer: it ends when nothing is left */
+    _exit(0);
+}
+
+/* A node that never comes back: what is frozen could not even notice. Whoever comes next lets it
+ * go on, so that it ends when it has been alone for too long; and then takes its groups away. */
+static void test_frozen_sandbox_of_a_node_that_never_returns(void **state)
+{
+    struct node node, other;
+    struct sa_node_spec spec;
+    struct reply r;
+    int status;
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    node_start(&node, 0, SA_TEST_RUNTIME);
+    node_start(&other, 0, SA_TEST_RUNTIME); /* one that runs: what it has stays frozen */
+    spec_default(&spec);
+    const int link = node_create(&node, &spec, NULL);
+    node_answer(&node, node_send_id(&node, SA_NODE_FREEZE, spec.id), &r);
+    assert_int_equal(r.type, SA_NODE_DONE);
+    struct sa_node_spec paused;
+    spec_default(&paused);
+    const int kept = node_create(&other, &paused, NULL);
+    node_answer(&other, node_send_id(&other, SA_NODE_FREEZE, paused.id), &r);
+    assert_int_equal(r.type, SA_NODE_DONE);
+    kill(node.pid, SIGKILL);
+    waitpid(node.pid, NULL, 0);
+    const pid_t looks = start_looking(&node);
+    expect(link, "echo goes on", "goes on\n");
+    assert_int_equal(waitpid(looks, &status, WNOHANG), 0); /* it has to look again */
+    node_answer(&other, node_send_id(&other, SA_NODE_FACTS, paused.id), &r);
+    assert_int_equal(r.values[SA_NODE_FROZEN], 1);
+    assert_int_equal(write(link, "!end\n", 5), 5); /* as PID 1 does when it is an orphan */
+    assert_int_equal(waitpid(looks, &status, 0), looks);
+    assert_int_equal(status, 0);
+    assert_int_equal(cgroups_of(node.state, spec.id), 0);
+    node_answer(&other, node_send_id(&other, SA_NODE_FACTS, paused.id), &r);
+    assert_int_equal(r.values[SA_NODE_FROZEN], 1);
+    node_destroy(&other, paused.id);
+    close(link);
+    close(kept);
+    node_finish(&other);
+    node_start_named(&other, 0, SA_TEST_RUNTIME, node.state); /* takes the last folder along */
+    node_finish(&other);
+    node_forget(&node);
+}
+
 static void test_terminated_node(void **state)
 {
     struct node node;
@@ -197,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_killed_node_unprivileged),
         cmocka_unit_test(test_groups_of_another_name),
         cmocka_unit_test(test_killed_node_with_a_frozen_sandbox),
+        cmocka_unit_test(test_frozen_sandbox_of_a_node_that_never_returns),
         cmocka_unit_test(test_terminated_node),
         cmocka_unit_test(test_second_node_of_a_name),
         cmocka_unit_test(test_runtime_that_is_no_program),

@@ -5,6 +5,8 @@
  */
 #include "harness.h"
 
+#include "profiles.h"
+
 #include "base/cleanup.h"
 #include "base/fdio.h"
 #include "native/cgroup.h"
@@ -195,11 +197,87 @@ static void test_version_2(void **state)
     close(lock);
 }
 
+static void again(struct node *node)
+{
+    struct sa_profile profile;
+    struct reply r;
+    node_restart(node);
+    profile_default(&profile);
+    node_profile(node, &profile, &r);
+    assert_int_equal(r.type, SA_NODE_DONE);
+    sa_profile_deinit(&profile);
+}
+
+static int attach(struct node *node, const char *id, bool frozen)
+{
+    struct reply r;
+    node_answer(node, node_send_id(node, SA_NODE_ATTACH, id), &r);
+    assert_int_equal(r.type, SA_NODE_CREATED);
+    assert_int_equal(r.values[SA_NODE_FROZEN], frozen);
+    return r.fd;
+}
+
+/* Groups of version 2 keep the name of the spare that they were made for: the next node finds them
+ * by their records, and gives no name twice. */
+static void test_version_2_is_taken_over(void **state)
+{
+    enum { BOXES = 4 };
+    struct delegated d;
+    struct node node;
+    struct sa_node_spec specs[BOXES + 1];
+    struct reply r;
+    char path[256];
+    bool v2;
+    (void)state;
+    if (geteuid() != 0 || !leave_version_1()) {
+        print_message("skipped: no cgroup2 hierarchy to delegate\n");
+        skip();
+    }
+    assert_true(locate(SA_CG_FREEZER, path, sizeof path, &v2));
+    int lock = lock_slice();
+    delegate(&d, path);
+    node_start(&node, NOBODY, SA_TEST_RUNTIME);
+    for (int i = 0; i < BOXES; i++) {
+        spec_default(&specs[i]);
+        close(node_create(&node, &specs[i], NULL));
+        usleep(20000); /* time for the next spare */
+    }
+    node_answer(&node, node_send_id(&node, SA_NODE_FREEZE, specs[1].id), &r);
+    assert_int_equal(r.type, SA_NODE_DONE);
+    for (int round = 0; round < 2; round++) {
+        again(&node);
+        node_answer(&node, node_send(&node, SA_NODE_LIST, NULL), &r);
+        assert_int_equal(r.ids, BOXES);
+        for (int i = 0; i < BOXES; i++) {
+            const int link = attach(&node, specs[i].id, i == 1);
+            if (i != 1)
+                expect(link, "echo taken over", "taken over\n");
+            close(link);
+        }
+        spec_default(&specs[BOXES]);
+        const int link = node_create(&node, &specs[BOXES], NULL);
+        expect(link, "echo new", "new\n");
+        node_destroy(&node, specs[BOXES].id);
+        close(link);
+    }
+    const int link = attach(&node, specs[1].id, true);
+    node_answer(&node, node_send_id(&node, SA_NODE_THAW, specs[1].id), &r);
+    assert_int_equal(r.type, SA_NODE_DONE);
+    expect(link, "echo goes on", "goes on\n");
+    close(link);
+    for (int i = 0; i < BOXES; i++)
+        node_destroy(&node, specs[i].id);
+    node_finish(&node);
+    give_back(&d);
+    close(lock);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_version_1),
-        cmocka_unit_test(test_version_2), /* last: it leaves version 1 behind */
+        cmocka_unit_test(test_version_2), /* it leaves version 1 behind */
+        cmocka_unit_test(test_version_2_is_taken_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
