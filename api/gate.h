@@ -48,7 +48,7 @@ struct sa_gate *sa_gate_packages(const struct sa_gate_who *who, const struct sa_
 struct sa_gate_admission {
     const char *operation;        /* "CREATE", "UPDATE", "DELETE" */
     const char *kind;             /* NULL: "Sandbox" */
-    const char *object, *old;     /* model/admission.h; `old` or NULL */
+    const char *object, *old;     /* kinds/admission.h; `old` or NULL */
     struct sa_arena *arena;       /* for what is put into: */
     struct sa_sandbox_spec *spec; /* what `object` says after all changes; NULL: of no interest */
     struct sa_buf *result;        /* gets `object` after all changes; NULL: of no interest */

@@ -2,7 +2,7 @@
 #include "api/gate_private.h"
 
 #include "base/cleanup.h"
-#include "model/admission.h"
+#include "kinds/admission.h"
 
 #include <ctype.h>
 #include <stdio.h>

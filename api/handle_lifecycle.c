@@ -3,7 +3,7 @@
 #include "api/lookup.h"
 
 #include "base/cleanup.h"
-#include "model/admission.h"
+#include "kinds/admission.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,12 +2,13 @@
 #include "api/gate.h"
 #include "api/idempotency.h"
 #include "api/lookup.h"
+#include "api/terms.h"
 #include "security/rules.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "kinds/admission.h"
 #include "log/log.h"
-#include "model/admission.h"
 #include "policy/policy.h"
 
 #include <stdio.h>
@@ -24,8 +25,9 @@ struct creation {
     struct sa_http_request *request;
     const char *body;
     size_t length;
-    struct sa_sandbox_spec asked, spec; /* the latter as the rules made it */
-    uint64_t generation;                /* of the rules that admitted it */
+    struct sa_sandbox_spec asked, spec; /* the latter as the rules and its profile made it */
+    struct sa_posture posture;
+    uint64_t generation; /* of the rules that admitted it */
     int tries;
     struct sa_security_call *security; /* being asked */
     struct sa_gate *gate;              /* being asked */
@@ -159,16 +161,21 @@ static void create(struct creation *c)
 {
     struct sa_error error;
     struct sa_security *security = sa_sandboxes_security(c->app->sandboxes);
-    const struct sa_security_ask ask = {.level = sa_security_level_name(c->spec.level),
-                                        .runtime = c->spec.runtime,
-                                        .overrides = c->spec.security_context,
-                                        .tenant = c->principal->name,
-                                        .user = c->principal->name,
-                                        .role = sa_role_name(c->principal->role)};
-    if (sa_sandbox_check_create(c->app->sandboxes, &c->spec, &error) < 0) {
+    if (sa_terms(&c->app->caches, sa_http_request_arena(c->request), &c->spec, &c->posture,
+                 &error) < 0 ||
+        sa_sandbox_check_create(c->app->sandboxes, &c->spec, &error) < 0) {
         refuse_error(c, &error);
         return;
     }
+    const struct sa_posture *p = &c->posture;
+    const struct sa_security_ask ask = {.level = sa_security_level_name(p->level),
+                                        .runtime = c->spec.runtime,
+                                        .profile = c->spec.profile[0] ? c->spec.profile : NULL,
+                                        .overrides =
+                                            p->security_context[0] ? p->security_context : NULL,
+                                        .tenant = c->principal->name,
+                                        .user = c->principal->name,
+                                        .role = sa_role_name(c->principal->role)};
     const struct sa_security_answer *known = sa_security_known(security, &ask);
     if (known) {
         if (!crossed(c, known->generation))

@@ -187,13 +187,27 @@ static void on_ended(void *user, const struct sa_error *error, struct sa_fields 
 static const struct sa_call_events call_events = {
     .data = on_data, .note = on_note, .writable = on_writable, .eof = on_eof, .ended = on_ended};
 
+static int check_ingress(const struct sa_sandbox *sandbox, int port, struct sa_error *err)
+{
+    const struct sa_ingress *ingress = &sa_sandbox_spec(sandbox)->network.ingress;
+    bool open = ingress->enabled && !ingress->ports.count;
+    for (size_t i = 0; ingress->enabled && i < ingress->ports.count; i++)
+        open |= ingress->ports.items[i] == port;
+    if (open)
+        return 0;
+    return sa_error_set(err, SA_EFORBIDDEN,
+                        "the networkAccess.ingress of this sandbox does not let port %d through",
+                        port);
+}
+
 struct sa_port_conn *sa_port_conn_open(struct sa_ports *ports, struct sa_sandbox *sandbox, int port,
                                        bool reuse, const struct sa_port_conn_events *events,
                                        void *user, struct sa_error *err)
 {
     struct port_key key = {.port = port};
     strncpy(key.sandbox, sa_sandbox_id(sandbox), sizeof key.sandbox - 1);
-    struct sa_runtime_conn *link = sa_sandbox_conn(sandbox, err);
+    struct sa_runtime_conn *link =
+        check_ingress(sandbox, port, err) < 0 ? NULL : sa_sandbox_conn(sandbox, err);
     if (!link)
         return NULL;
     struct kept *k = reuse ? find(ports, &key) : NULL;

@@ -70,7 +70,7 @@ int sa_resource_body_read(const char *json, size_t length, struct sa_arena *aren
 int sa_resource_body_check(const struct sa_resource_ask *ask, const char *json, size_t length,
                            const struct sa_object *old, bool whole, bool lenient,
                            struct sa_buf *out, struct sa_error *err);
-/* {metadata, spec}, as rules see it (model/admission.h). */
+/* {metadata, spec}, as rules see it (kinds/admission.h). */
 int sa_resource_review(const char *json, size_t length, struct sa_buf *out, struct sa_error *err);
 /* Labels, annotations and spec of the review that came back, put into the object. */
 int sa_resource_reviewed(const char *json, size_t length, const struct sa_buf *review,

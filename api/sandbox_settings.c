@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "kinds/common.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,30 @@ static struct sa_json_map copy_map(struct sa_arena *arena, const struct sa_json_
         to.items[i].value = sa_arena_strdup(arena, from->items[i].value);
     }
     return to;
+}
+
+static struct sa_json_strings copy_list(struct sa_arena *arena, const struct sa_json_strings *from)
+{
+    struct sa_json_strings to = {.count = from->count};
+    to.items = sa_arena_alloc(arena, (from->count + 1) * sizeof *to.items);
+    for (size_t i = 0; i < from->count; i++)
+        to.items[i] = sa_arena_strdup(arena, from->items[i]);
+    return to;
+}
+
+/* What it may connect to, and a volume, nobody asks a session for. */
+static void copy_access(struct sa_sandbox *s, const struct sa_sandbox_spec *from)
+{
+    const struct sa_port_list *ports = &from->network.ingress.ports;
+    struct sa_network_access *network = &s->spec.network;
+    const size_t bytes = ports->count * sizeof *ports->items;
+    network->egress.items = NULL;
+    network->egress.count = 0;
+    network->ingress.ports.items = sa_arena_alloc(s->arena, bytes + 1);
+    if (bytes)
+        memcpy(network->ingress.ports.items, ports->items, bytes);
+    s->spec.filesystem = sa_filesystem_defaults;
+    s->spec.storage = (struct sa_sandbox_storage){.name = ""};
 }
 
 /* `from` may point into what is replaced. */
@@ -42,15 +67,16 @@ static void copy_settings(struct sa_sandbox *s, const struct sa_sandbox_spec *fr
 void sa_sandbox_copy_spec(struct sa_sandbox *s, const struct sa_sandbox_spec *spec)
 {
     struct sa_arena *a = s->arena;
-    size_t imports = spec->imports.count;
     s->spec = *spec;
     s->spec.name = spec->name ? sa_arena_strdup(a, spec->name) : NULL;
     s->spec.env = (struct sa_json_map){0}; /* delivered, and not kept: it may hold secrets */
     s->spec.required_controls = (struct sa_json_strings){0};
     s->spec.security_context = NULL;
-    s->spec.imports.items = sa_arena_alloc(a, (imports + 1) * sizeof *s->spec.imports.items);
-    for (size_t i = 0; i < imports; i++)
-        s->spec.imports.items[i] = sa_arena_strdup(a, spec->imports.items[i]);
+    s->spec.secrets = (struct sa_json_strings){0};
+    s->spec.profile = sa_arena_strdup(a, spec->profile);
+    s->spec.warm_pool = sa_arena_strdup(a, spec->warm_pool);
+    s->spec.imports = copy_list(a, &spec->imports);
+    copy_access(s, spec);
     copy_settings(s, spec);
 }
 

@@ -105,8 +105,8 @@ static int put_shown(struct sa_json_obj *flat, const char *const *names, struct 
 static int look(void *user, struct sa_json_obj *flat, struct sa_error *err)
 {
     static const char *const meta[] = {"labels", "annotations", NULL};
-    static const char *const spec[] = {"runtime",   "securityLevel", "timeout", "resources",
-                                       "lifecycle", "imports",       NULL};
+    static const char *const spec[] = {"runtime",   "securityLevel", "profileRef", "timeout",
+                                       "resources", "lifecycle",     "imports",    NULL};
     struct search *s = user;
     const char *id, *name;
     if (sa_json_get_string(flat, "id", SA_ID_BYTES - 1, &id, err) < 0 ||
@@ -139,7 +139,8 @@ static const struct sa_object *as_it_is(const struct sa_wanted_item *item,
                                         const struct sa_buf *shown, struct sa_error *err)
 {
     static const char bare[] = "{\"metadata\":{\"labels\":null,\"annotations\":null},"
-                               "\"spec\":{\"lifecycle\":null,\"imports\":null}}";
+                               "\"spec\":{\"lifecycle\":null,\"imports\":null,"
+                               "\"profileRef\":null}}";
     sa_autobuf rest = SA_BUF_INIT;
     sa_autobuf now = SA_BUF_INIT;
     if (sa_json_merge_patch(item->json, item->length, bare, sizeof bare - 1, NULL, &rest, err) <

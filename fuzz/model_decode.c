@@ -5,7 +5,7 @@
  */
 #include "model/execute.h"
 #include "model/packages.h"
-#include "model/sandbox.h"
+#include "kinds/sandbox.h"
 
 #include "base/arena.h"
 #include "base/cleanup.h"

@@ -22,19 +22,20 @@ static bool is_kept(const struct sa_object *pod)
 }
 
 static bool may_have(const struct sa_claims *claims, const struct sa_claim_call *call,
-                     const struct sa_object *pod)
+                     const char *pool, const struct sa_object *pod)
 {
     const struct sa_warm_pod_spec *spec = sa_object_spec(pod);
     const struct sa_warm_pod_status *status = sa_object_status(pod);
     if (strcmp(sa_object_meta(pod)->namespace_, call->namespace_) != 0 ||
-        (call->pool && strcmp(spec->pool, call->pool) != 0))
+        (pool && strcmp(spec->pool, pool) != 0))
         return false;
     if (is_kept(pod) && strcmp(status->last_tenant, call->tenant) != 0)
         return false;
     return !sa_held_has(claims->held, pod) && (!call->fits || call->fits(call->user, pod));
 }
 
-const struct sa_object *sa_claim_choose(struct sa_claims *claims, const struct sa_claim_call *call)
+static const struct sa_object *choose(struct sa_claims *claims, const struct sa_claim_call *call,
+                                      const char *pool)
 {
     const struct sa_informer_found ready =
         sa_informer_find(claims->caches->warm_pods, SA_BY_KEY, call->key);
@@ -42,7 +43,7 @@ const struct sa_object *sa_claim_choose(struct sa_claims *claims, const struct s
     size_t start = ready.count ? next_random(claims) % ready.count : 0, further = 0;
     for (size_t i = 0; i < ready.count && further <= LOOK_FURTHER; i++) {
         const struct sa_object *pod = ready.items[(start + i) % ready.count];
-        if (may_have(claims, call, pod)) {
+        if (may_have(claims, call, pool, pod)) {
             if (is_kept(pod))
                 return pod;
             if (!found)
@@ -50,5 +51,13 @@ const struct sa_object *sa_claim_choose(struct sa_claims *claims, const struct s
         }
         further += found != NULL;
     }
+    return found;
+}
+
+const struct sa_object *sa_claim_choose(struct sa_claims *claims, const struct sa_claim_call *call)
+{
+    const struct sa_object *found = choose(claims, call, call->pool);
+    if (!found && call->pool && call->warm == SA_WARM_PREFER)
+        found = choose(claims, call, NULL);
     return found;
 }

@@ -44,8 +44,8 @@ struct sa_claim_ask { /* texts for the time of the call */
     const char *name;   /* of the Sandbox */
     const char *tenant; /* a pod that another tenant used and that is kept for it is passed over */
     const char *key;    /* sa_pool_key() */
-    const char *pool;   /* only from this WarmPool; NULL: any */
-    enum sa_warm warm;
+    const char *pool;   /* from this WarmPool; NULL: any */
+    enum sa_warm warm;  /* PREFER: from any other, rather than from none */
     /* The Sandbox as it is to be created, whole; its annotations get SA_SANDBOX_CLAIM,
      * SA_SANDBOX_WARM_POD and (but for `warm: never`) SA_SANDBOX_POOL_KEY, its finalizers
      * SA_FINALIZER_SANDBOX. */

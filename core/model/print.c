@@ -28,6 +28,24 @@ static void put_resources(struct sa_json_w *w, const struct sa_resources *r)
     sa_json_w_end_object(w);
 }
 
+/* Where it is not as it is by default. */
+static void put_ingress(struct sa_json_w *w, const struct sa_ingress *ingress)
+{
+    if (ingress->enabled && !ingress->ports.count)
+        return;
+    sa_json_put_object(w, "networkAccess");
+    sa_json_put_object(w, "ingress");
+    sa_json_put_bool(w, "enabled", ingress->enabled);
+    if (ingress->ports.count) {
+        sa_json_put_array(w, "ports");
+        for (size_t i = 0; i < ingress->ports.count; i++)
+            sa_json_w_int(w, ingress->ports.items[i]);
+        sa_json_w_end_array(w);
+    }
+    sa_json_w_end_object(w);
+    sa_json_w_end_object(w);
+}
+
 void sa_sandbox_fixed_print(const struct sa_sandbox_fixed *fixed, struct sa_buf *out)
 {
     sa_autobuf object = SA_BUF_INIT;
@@ -38,6 +56,9 @@ void sa_sandbox_fixed_print(const struct sa_sandbox_fixed *fixed, struct sa_buf 
     sa_json_put_string(&w, "securityLevel", sa_security_level_name(fixed->spec->level));
     sa_json_put_string(&w, "start", fixed->warm ? "warm" : "cold");
     put_resources(&w, &fixed->spec->resources);
+    if (fixed->spec->profile[0])
+        sa_json_put_string(&w, "profileRef", fixed->spec->profile);
+    put_ingress(&w, &fixed->spec->network.ingress);
     if (fixed->profile) {
         sa_json_put_object(&w, "securityProfile");
         sa_json_put_string(&w, "digest", fixed->profile);

@@ -1,6 +1,7 @@
 /*
- * The Sandbox resource as the API takes and shows it: decoding with defaults and validation, and
- * printing. Field names and limits are those of api/openapi/.
+ * The Sandbox resource as the API takes and shows it: limits, what may be changed of it, and
+ * printing. A create is decoded by kinds/sandbox.h. Field names and limits are those of
+ * api/openapi/.
  */
 #ifndef SA_MODEL_SANDBOX_H
 #define SA_MODEL_SANDBOX_H
@@ -61,9 +62,42 @@ struct sa_lifecycle {
     bool resume_on_use;
 };
 
+struct sa_port_list {
+    int64_t *items;
+    size_t count;
+};
+/* What sandboxes may connect to; nothing by default. */
+struct sa_egress_rule {
+    const char *domain;        /* "pypi.org", "*.example.com", "*" */
+    struct sa_port_list ports; /* none: 443 and 80 */
+};
+/* Ports inside that the API lets through. */
+struct sa_ingress {
+    bool enabled;              /* true by default */
+    struct sa_port_list ports; /* none: any */
+};
+struct sa_network_access {
+    struct {
+        struct sa_egress_rule *items;
+        size_t count;
+    } egress;
+    struct sa_ingress ingress;
+};
+struct sa_filesystem {
+    bool read_only_root;                   /* true by default */
+    struct sa_json_strings writable_paths; /* /tmp and /workspace by default */
+};
+struct sa_sandbox_storage {
+    bool persistent;
+    int64_t volume_bytes; /* 1Gi by default */
+    const char *name;     /* of the volume; "": the sandbox's */
+};
+
 struct sa_sandbox_spec { /* strings belong to the arena */
     const char *name;    /* NULL: named by its id */
     const char *runtime;
+    const char *profile;   /* name of a SandboxProfile, or "" */
+    const char *warm_pool; /* name of the WarmPool that is preferred, or "" */
     enum sa_security_level level;
     enum sa_warm warm;
     int64_t timeout_s;
@@ -71,12 +105,12 @@ struct sa_sandbox_spec { /* strings belong to the arena */
     struct sa_lifecycle lifecycle;
     struct sa_json_map env, labels, annotations;
     struct sa_json_strings required_controls, imports;
+    struct sa_json_strings secrets; /* secretsRef: names */
+    struct sa_network_access network;
+    struct sa_filesystem filesystem;
+    struct sa_sandbox_storage storage;
     const char *security_context; /* JSON, of SA_LEVEL_CUSTOM; NULL: none given */
 };
-
-/* Decode the body of a create, filling defaults. SA_EINVALID with the path of the field. */
-int sa_sandbox_spec_decode(const char *body, size_t length, struct sa_arena *arena,
-                           struct sa_sandbox_spec *spec, struct sa_error *err);
 
 /* Apply a merge patch (RFC 7396) of labels, annotations, timeout and lifecycle to `now`; the
  * result's strings are of `now` or the arena. *timeout_given: the timeout begins anew. */

@@ -78,7 +78,7 @@ def test_package_managers_do_not_wait_for_a_network(api):
     ({"runtime": "python", "securityLevel": "high"}, 503, "unavailable", "securityLevel"),
     ({"runtime": "python", "securityLevel": "custom", "securityContext": {"runtimeClass": "gvisor"}}, 503, "unavailable",
      "securityLevel"),
-    ({"runtime": "python", "securityContext": {}}, 400, "invalid_request", "securityContext"),
+    ({"runtime": "python", "securityContext": {"uid": 4242}}, 400, "invalid_request", "securityContext"),
     ({"runtime": "python", "securityLevel": "custom", "securityContext": []}, 400, "invalid_request", "securityContext"),
     ({"runtime": "python", "securityLevel": "custom", "securityContext": {"a": "x" * 17000}}, 400, "invalid_request",
      "securityContext"),

@@ -155,3 +155,32 @@ def test_each_use_of_a_pod_is_counted_by_itself(api, pool):
     wait_until("the pod that was nearly full to be replaced", lambda: pod not in pods(api, name))
     events = api.get(f"{path}/events").json()["items"]
     assert any("memory" in e["message"] for e in events if e["reason"] == "PodReplaced"), events
+
+
+def test_the_pool_that_is_named_is_preferred(api, pool):
+    """Of two pools with the same pods the named one gives; one that has none is helped out."""
+    full, other, empty = (path.rsplit("/", 1)[1] for path in (pool(), pool(), pool(minSize=0)))
+
+    def taken_from(**more):
+        sandbox = create(api, **more)
+        try:
+            assert sandbox["start"] == "warm"
+            (claimed,) = [p for n in (full, other, empty) for p in pods(api, n).values()
+                          if p["spec"].get("claim", {}).get("sandbox") == sandbox["id"]]
+            return claimed["spec"]["pool"]
+        finally:
+            delete(api, sandbox)
+    assert taken_from(warmPool=empty) in (full, other)
+    for name in (full, other):
+        pool.wait(POOLS + "/" + name, lambda s: s.get("available", 0) >= 1)
+        assert taken_from(warmPool=name, warm="require") == name
+
+
+def test_a_pool_that_does_not_fit(api, pool):
+    name = pool().rsplit("/", 1)[1]
+    for more, what in [({"resources": {"memory": "65Mi"}}, "resources"), ({"runtime": "python"}, "runtime"),
+                       ({"securityLevel": "high"}, "securityLevel")]:
+        error = api.error("POST", "/api/v1/sandboxes", 400, "invalid_request", "warmPool", json={**SPEC, "warmPool": name, **more})
+        assert f"another {what}" in error["message"]
+    api.error("POST", "/api/v1/sandboxes", 400, "invalid_request", "warmPool", json={**SPEC, "warmPool": "nowhere"})
+    api.error("POST", "/api/v1/sandboxes", 400, "invalid_request", "warmPool", json={**SPEC, "warmPool": name, "warm": "never"})

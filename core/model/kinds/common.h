@@ -25,25 +25,6 @@ enum {
     SA_PACKAGES_OF_POOL_MAX = 128
 };
 
-/* What sandboxes may connect to; nothing by default. */
-struct sa_egress_rule {
-    const char *domain;        /* "pypi.org", "*.example.com", "*" */
-    SA_LIST_OF(int64_t) ports; /* none: 443 and 80 */
-};
-/* Ports inside that the API lets through. */
-struct sa_ingress {
-    bool enabled;              /* true by default */
-    SA_LIST_OF(int64_t) ports; /* none: any */
-};
-struct sa_network_access {
-    SA_LIST_OF(struct sa_egress_rule) egress;
-    struct sa_ingress ingress;
-};
-struct sa_filesystem {
-    bool read_only_root;                   /* true by default */
-    struct sa_json_strings writable_paths; /* /tmp and /workspace by default */
-};
-
 extern const struct sa_filesystem sa_filesystem_defaults;
 extern const struct sa_schema sa_schema_resources;      /* struct sa_resources */
 extern const struct sa_schema sa_schema_lifecycle;      /* struct sa_lifecycle */

@@ -1,56 +1,130 @@
 /* The Sandbox and the body of a create: the same thing in two shapes. */
 #include "kinds/sandbox.h"
 
+#include "model/settings.h"
 #include "json/quantity.h"
 
-static const struct sa_sandbox_wanted defaults = {
-    .profile = "",
-    .security_context = "",
-    .storage = {.volume_bytes = INT64_C(1) << 30, .name = ""},
-    .warm_pool = ""};
+static const char *const runtimes[] = {"python", "node", "bash", "go", NULL};
 
 void sa_sandbox_of_flat(const struct sa_sandbox_spec *flat, struct sa_sandbox_wanted *spec)
 {
-    *spec = defaults;
-    spec->runtime = flat->runtime;
-    spec->level = flat->level;
-    spec->security_context = flat->security_context ? flat->security_context : "";
-    spec->timeout_s = flat->timeout_s;
-    spec->resources = flat->resources;
-    spec->network.ingress.enabled = true;
-    spec->filesystem = sa_filesystem_defaults;
-    spec->env = flat->env;
-    spec->warm = flat->warm;
-    spec->lifecycle = flat->lifecycle;
-    spec->imports = flat->imports;
-    spec->required_controls = flat->required_controls;
+    *spec = (struct sa_sandbox_wanted){.runtime = flat->runtime,
+                                       .level = flat->level,
+                                       .profile = flat->profile,
+                                       .security_context =
+                                           flat->security_context ? flat->security_context : "",
+                                       .timeout_s = flat->timeout_s,
+                                       .resources = flat->resources,
+                                       .network = flat->network,
+                                       .filesystem = flat->filesystem,
+                                       .storage = flat->storage,
+                                       .env = flat->env,
+                                       .secrets = flat->secrets,
+                                       .warm = flat->warm,
+                                       .warm_pool = flat->warm_pool,
+                                       .lifecycle = flat->lifecycle,
+                                       .imports = flat->imports,
+                                       .required_controls = flat->required_controls};
+}
+
+static void flatten(const struct sa_sandbox_wanted *spec, struct sa_sandbox_spec *flat)
+{
+    *flat = (struct sa_sandbox_spec){.runtime = spec->runtime,
+                                     .level = spec->level,
+                                     .profile = spec->profile,
+                                     .warm = spec->warm,
+                                     .warm_pool = spec->warm_pool,
+                                     .timeout_s = spec->timeout_s,
+                                     .resources = spec->resources,
+                                     .lifecycle = spec->lifecycle,
+                                     .env = spec->env,
+                                     .required_controls = spec->required_controls,
+                                     .imports = spec->imports,
+                                     .secrets = spec->secrets,
+                                     .network = spec->network,
+                                     .filesystem = spec->filesystem,
+                                     .storage = spec->storage,
+                                     .security_context =
+                                         spec->security_context[0] ? spec->security_context : NULL};
+}
+
+/* Files are kept in memory. */
+static int check_files(const struct sa_resources *r, const char *path, struct sa_error *err)
+{
+    char most[SA_QUANTITY_BYTES];
+    if (r->storage_bytes <= r->memory_bytes / 2)
+        return 0;
+    sa_quantity_bytes_print(r->memory_bytes / 2, most);
+    return sa_error_at(err, SA_EINVALID, path, "%s: " SA_STORAGE_EXPECTED, path, most);
 }
 
 int sa_sandbox_to_flat(const struct sa_object_meta *meta, const struct sa_sandbox_wanted *spec,
                        struct sa_sandbox_spec *flat, struct sa_error *err)
 {
-    char most[SA_QUANTITY_BYTES];
-    if (spec->resources.storage_bytes > spec->resources.memory_bytes / 2) {
-        sa_quantity_bytes_print(spec->resources.memory_bytes / 2, most);
-        return sa_error_at(err, SA_EINVALID, "spec.resources.ephemeralStorage",
-                           "spec.resources.ephemeralStorage: " SA_STORAGE_EXPECTED, most);
-    }
-    *flat = (struct sa_sandbox_spec){.name = meta->name[0] ? meta->name : NULL,
-                                     .runtime = spec->runtime,
-                                     .level = spec->level,
-                                     .warm = spec->warm,
-                                     .timeout_s = spec->timeout_s,
-                                     .resources = spec->resources,
-                                     .lifecycle = spec->lifecycle,
-                                     .env = spec->env,
-                                     .labels = meta->labels,
-                                     .annotations = meta->annotations,
-                                     .required_controls = spec->required_controls,
-                                     .imports = spec->imports,
-                                     .security_context =
-                                         spec->security_context[0] ? spec->security_context : NULL};
+    if (check_files(&spec->resources, "spec.resources.ephemeralStorage", err) < 0)
+        return -1;
+    flatten(spec, flat);
+    flat->name = meta->name[0] ? meta->name : NULL;
+    flat->labels = meta->labels;
+    flat->annotations = meta->annotations;
     return 0;
 }
+
+/* ---- the body of a create ---- */
+
+struct metadata {
+    const char *name;
+    struct sa_json_map labels, annotations;
+};
+
+static int decode_metadata(struct sa_json_obj *root, struct metadata *meta, struct sa_error *err)
+{
+    if (sa_json_opt_string(root, "name", 63, &meta->name, NULL, err) < 0 ||
+        sa_json_opt_map(root, "labels", SA_LABELS_MAX_COUNT, SA_LABEL_MAX_BYTES, &meta->labels,
+                        NULL, err) < 0 ||
+        sa_labels_check(root, &meta->labels, err) < 0 ||
+        sa_annotations_decode(root, &meta->annotations, err) < 0)
+        return -1;
+    if (meta->name && !sa_name_valid(meta->name))
+        return sa_json_fail(root, "name", err,
+                            "expected 1-63 of a-z, 0-9 and '-', beginning and ending with a "
+                            "letter or digit");
+    return 0;
+}
+
+static int decode(struct sa_json_obj *root, struct sa_arena *arena, struct sa_sandbox_spec *flat,
+                  struct sa_error *err)
+{
+    struct metadata meta = {0};
+    const void *spec;
+    int runtime;
+    if (sa_json_get_enum(root, "runtime", runtimes, &runtime, err) < 0 ||
+        decode_metadata(root, &meta, err) < 0 ||
+        sa_schema_decode(&sa_schema_sandbox, root, false, arena, &spec, err) < 0)
+        return -1;
+    flatten(spec, flat);
+    flat->runtime = runtimes[runtime];
+    flat->name = meta.name;
+    flat->labels = meta.labels;
+    flat->annotations = meta.annotations;
+    return check_files(&flat->resources, "resources.ephemeralStorage", err);
+}
+
+int sa_sandbox_spec_decode(const char *body, size_t length, struct sa_arena *arena,
+                           struct sa_sandbox_spec *spec, struct sa_error *err)
+{
+    struct sa_json_obj root;
+    struct sa_json_doc *doc = sa_json_parse(body, length, NULL, err);
+    if (!doc)
+        return -1;
+    int rc = sa_json_root(doc, arena, &root, err);
+    if (rc == 0)
+        rc = decode(&root, arena, spec, err);
+    sa_json_free(doc);
+    return rc;
+}
+
+/* ---- the object ---- */
 
 static void put_map(struct sa_json_w *w, const char *name, const struct sa_json_map *map)
 {

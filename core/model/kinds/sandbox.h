@@ -13,12 +13,6 @@
 #include "model/lifecycle.h"
 #include "objects/conditions.h"
 
-struct sa_sandbox_storage {
-    bool persistent;
-    int64_t volume_bytes; /* 1Gi by default */
-    const char *name;     /* of the volume; "": the sandbox's */
-};
-
 struct sa_sandbox_wanted { /* spec */
     const char *runtime;   /* name of a RuntimeEnvironment */
     enum sa_security_level level;
@@ -32,7 +26,7 @@ struct sa_sandbox_wanted { /* spec */
     struct sa_json_map env;
     struct sa_json_strings secrets; /* secretsRef: names, delivered as environment */
     enum sa_warm warm;
-    const char *warm_pool; /* only from this pool; "": from any that fits */
+    const char *warm_pool; /* from this pool where it can be; "": from any that fits */
     struct sa_lifecycle lifecycle;
     struct sa_json_strings imports, required_controls;
 };
@@ -61,11 +55,14 @@ extern const struct sa_kind sa_kind_sandbox;
 extern const struct sa_schema sa_schema_sandbox, sa_schema_sandbox_status;
 extern const struct sa_kind_field sa_selectable_sandbox[];
 
+/* Decode the body of a create, filling defaults. SA_EINVALID with the path of the field. */
+int sa_sandbox_spec_decode(const char *body, size_t length, struct sa_arena *arena,
+                           struct sa_sandbox_spec *spec, struct sa_error *err);
 /* From the flat form: shares its strings. */
 void sa_sandbox_of_flat(const struct sa_sandbox_spec *flat, struct sa_sandbox_wanted *spec);
-/* And back, with the metadata; shares strings and lists of both. What the flat form has no name for
- * (networkAccess, filesystem ...) is not in it. SA_EINVALID (spec.resources.ephemeralStorage) when
- * more files are asked for than memory holds: the flat form is what runs with files in memory. */
+/* And back, with the metadata; shares strings and lists of both. SA_EINVALID
+ * (spec.resources.ephemeralStorage) when more files are asked for than memory holds: the flat form
+ * is what runs with files in memory. */
 int sa_sandbox_to_flat(const struct sa_object_meta *meta, const struct sa_sandbox_wanted *spec,
                        struct sa_sandbox_spec *flat, struct sa_error *err);
 /* The whole object {apiVersion, kind, metadata, spec} that a create is; named by flat->name, or

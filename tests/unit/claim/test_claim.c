@@ -98,6 +98,8 @@ static void test_what_does_not_fit(void **state)
     make_pod(w, "wp-2", "");
     struct outcome o = claim(w, "sb-1", HOW(.pool = "p", .fits = not_the_first));
     assert_string_equal(o.pod, "wp-2");
+    o = claim(w, "sb-2", HOW(.pool = "other")); /* rather from another than from none */
+    assert_string_equal(o.pod, "wp-1");
 }
 
 static void test_kept_for_a_tenant(void **state)

@@ -1,6 +1,6 @@
 /* What a Sandbox looks like as JSON: while it lives, and from its record. The text is parsed back
  * with core/json, so that it is known to be JSON. */
-#include "model/sandbox.h"
+#include "kinds/sandbox.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Merge patches of a sandbox's settings. */
-#include "model/sandbox.h"
+#include "kinds/sandbox.h"
 
 #include "base/arena.h"
 

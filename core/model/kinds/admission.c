@@ -1,4 +1,4 @@
-#include "model/admission.h"
+#include "kinds/admission.h"
 
 #include "base/cleanup.h"
 #include "model/settings.h"
@@ -7,9 +7,10 @@
 #include <string.h>
 
 static const char *const metadata_names[] = {"name", "labels", "annotations"};
-static const char *const spec_names[] = {"runtime", "securityLevel",    "timeout",
-                                         "warm",    "resources",        "lifecycle",
-                                         "imports", "requiredControls", "securityContext"};
+static const char *const spec_names[] = {
+    "runtime",    "securityLevel", "profileRef", "timeout",    "warm",
+    "warmPool",   "resources",     "lifecycle",  "imports",    "requiredControls",
+    "filesystem", "networkAccess", "storage",    "secretsRef", "securityContext"};
 
 static bool is_empty(const char *json, size_t length)
 {
@@ -42,7 +43,7 @@ static int copy_members(struct sa_json_obj *from, const char *const *names, size
 static int copy_env(struct sa_json_obj *from, struct sa_json_w *w, struct sa_error *err)
 {
     struct sa_json_map env = {0};
-    if (sa_json_opt_map(from, "env", SA_ENV_MAX, 16384, &env, NULL, err) < 0)
+    if (sa_json_opt_map(from, "env", SA_ENV_MAX, SA_ENV_VALUE_MAX_BYTES, &env, NULL, err) < 0)
         return -1;
     if (!env.count)
         return 0;
@@ -136,6 +137,8 @@ void sa_admission_of_spec(const struct sa_sandbox_spec *spec, const char *id, st
     sa_json_put_object(&w, "spec");
     sa_json_put_string(&w, "runtime", spec->runtime);
     sa_json_put_string(&w, "securityLevel", sa_security_level_name(spec->level));
+    if (spec->profile[0])
+        sa_json_put_string(&w, "profileRef", spec->profile);
     sa_json_put_int(&w, "timeout", spec->timeout_s);
     put_resources(&w, &spec->resources);
     put_lifecycle(&w, &spec->lifecycle);

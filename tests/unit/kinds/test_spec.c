@@ -1,6 +1,6 @@
 /* Decoding the body of a create: defaults, every field at and beyond its limits, and the path
  * and words of each refusal. */
-#include "model/sandbox.h"
+#include "kinds/sandbox.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -161,7 +161,7 @@ static void test_refused(void **state)
         {"\"env\":[]", "env", "object"},
         {"\"env\":{\"A\":1}", "env.A", "string"},
         {"\"env\":{\"\":\"1\"}", "env.", "name"},
-        {"\"env\":{\"A=B\":\"1\"}", "env", "'='"},
+        {"\"env\":{\"A=B\":\"1\"}", "env.A=B", "'='"},
         {"\"labels\":{\"a=b\":\"1\"}", "labels", "selectors"},
         {"\"labels\":{\"a b\":\"1\"}", "labels", "selectors"},
         {"\"labels\":{\"a\":{}}", "labels.a", "string"},

@@ -8,10 +8,10 @@
  * SA_ADMISSION_SECRET, and so stand for what the client gave when they come back. Empty lists and
  * objects are left out: in Lua they are the same thing.
  */
-#ifndef SA_MODEL_ADMISSION_H
-#define SA_MODEL_ADMISSION_H
+#ifndef SA_KINDS_ADMISSION_H
+#define SA_KINDS_ADMISSION_H
 
-#include "model/sandbox.h"
+#include "kinds/sandbox.h"
 
 #define SA_ADMISSION_SECRET "***"
 

@@ -1,5 +1,5 @@
 /* Sandboxes as admission rules see them, there and back. */
-#include "model/admission.h"
+#include "kinds/admission.h"
 
 #include "base/cleanup.h"
 

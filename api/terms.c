@@ -1,0 +1,211 @@
+#include "api/terms.h"
+
+#include "base/cleanup.h"
+#include "kinds/names.h"
+#include "kinds/warm_pool.h"
+#include "json/merge.h"
+#include "json/write.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct sa_sandbox_spec spec;
+
+/* ---- what this node has not got ---- */
+
+static int unavailable(struct sa_error *err, const char *field, const char *control,
+                       const char *why)
+{
+    return sa_error_at(err, SA_ECONTROL, field,
+                       "%s: the control %s is not available on this node: %s", field, control, why);
+}
+
+static int check_available(const spec *s, struct sa_error *err)
+{
+    if (s->network.egress.count)
+        return unavailable(err, "networkAccess.egress", "egress.gateway",
+                           "nothing connects out of its sandboxes; leave it out");
+    if (!s->filesystem.read_only_root)
+        return unavailable(err, "filesystem.readOnlyRoot", "filesystem.root",
+                           "the root of its sandboxes is always read-only; leave it out");
+    if (s->storage.persistent)
+        return unavailable(err, "storage.persistent", "storage.volumes",
+                           "it has no volumes that stay; leave it out");
+    if (s->secrets.count)
+        return unavailable(err, "secretsRef", "secrets.store",
+                           "no secrets are kept here; give their values in env");
+    if (s->resources.cpu_pinning)
+        return unavailable(err, "resources.cpuPinning", "cpu.pinning",
+                           "it gives nobody processors of their own; leave it out");
+    return 0;
+}
+
+/* ---- which folders can be written ---- */
+
+static bool has(const struct sa_json_strings *list, const char *text)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], text) == 0)
+            return true;
+    return false;
+}
+
+static bool is_default(const struct sa_filesystem *f)
+{
+    const struct sa_json_strings *usual = &sa_filesystem_defaults.writable_paths;
+    for (size_t i = 0; i < usual->count; i++)
+        if (!has(&f->writable_paths, usual->items[i]))
+            return false;
+    return f->writable_paths.count == usual->count;
+}
+
+/* They are part of the security context, which only the level custom lets anybody choose. */
+static int choose_folders(const struct sa_filesystem *f, struct sa_arena *arena,
+                          struct sa_posture *posture, struct sa_error *err)
+{
+    static const char field[] = "filesystem.writablePaths";
+    const char *context = posture->security_context[0] ? posture->security_context : "{}";
+    sa_autobuf patch = SA_BUF_INIT, merged = SA_BUF_INIT;
+    struct sa_json_w w = sa_json_w_start(&patch);
+    if (posture->level != SA_LEVEL_CUSTOM)
+        return unavailable(err, field, "writablePaths",
+                           "which folders can be written is the rules' to say, but for the "
+                           "securityLevel custom");
+    if (strstr(context, "\"writablePaths\""))
+        return sa_error_at(err, SA_EINVALID, field,
+                           "%s: expected here or in securityContext, not in both", field);
+    sa_json_w_begin_object(&w);
+    sa_json_put_array(&w, "writablePaths");
+    for (size_t i = 0; i < f->writable_paths.count; i++)
+        sa_json_w_string(&w, f->writable_paths.items[i]);
+    sa_json_w_end_array(&w);
+    sa_json_w_end_object(&w);
+    if (sa_json_merge_patch(context, strlen(context), patch.data, patch.length, NULL, &merged,
+                            err) < 0)
+        return -1;
+    posture->security_context = sa_arena_strndup(arena, merged.data, merged.length);
+    return 0;
+}
+
+/* ---- its profile ---- */
+
+static int join_ingress(const struct sa_ingress *demanded, struct sa_ingress *own,
+                        struct sa_error *err)
+{
+    static const char field[] = "networkAccess.ingress.ports";
+    own->enabled = own->enabled && demanded->enabled;
+    if (!own->ports.count)
+        own->ports = demanded->ports;
+    for (size_t i = 0; demanded->ports.count && i < own->ports.count; i++) {
+        size_t k = 0;
+        while (k < demanded->ports.count && demanded->ports.items[k] != own->ports.items[i])
+            k++;
+        if (k == demanded->ports.count)
+            return sa_error_at(err, SA_EINVALID, field, "%s: its profile does not let %lld through",
+                               field, (long long)own->ports.items[i]);
+    }
+    return 0;
+}
+
+/* Of the object's path ("spec.timeout") the one of the body is left. */
+static int flat_error(struct sa_error *err)
+{
+    static const char before[] = "spec.";
+    const size_t n = sizeof before - 1;
+    if (strncmp(err->path, before, n) == 0)
+        memmove(err->path, err->path + n, strlen(err->path + n) + 1);
+    if (strncmp(err->message, before, n) == 0)
+        memmove(err->message, err->message + n, strlen(err->message + n) + 1);
+    err->code = SA_EINVALID;
+    return -1;
+}
+
+static int join_profile(const struct sa_profile_spec *profile, struct sa_arena *arena, spec *s,
+                        struct sa_posture *posture, struct sa_error *err)
+{
+    struct sa_sandbox_wanted wanted;
+    struct sa_error why;
+    sa_sandbox_of_flat(s, &wanted);
+    if (sa_posture_of_sandbox(&wanted, profile, arena, posture, &why) < 0) {
+        flat_error(&why);
+        return sa_error_at(err, why.code, why.path, "%s", why.message);
+    }
+    s->required_controls = posture->required_controls;
+    if (!profile)
+        return 0;
+    if (posture->runtime_class[0] && strcmp(posture->runtime_class, "native") != 0)
+        return sa_error_at(err, SA_ECONTROL, "profileRef",
+                           "profileRef: the profile wants the runtime class \"%.63s\", which is "
+                           "not available on this node: it has only \"native\"",
+                           posture->runtime_class);
+    if (profile->network.egress.count)
+        return unavailable(err, "profileRef", "egress.gateway",
+                           "the profile has networkAccess.egress, and nothing connects out of "
+                           "sandboxes here");
+    if (!profile->filesystem.read_only_root)
+        return unavailable(err, "profileRef", "filesystem.root",
+                           "the profile has filesystem.readOnlyRoot false, and the root of its "
+                           "sandboxes is always read-only");
+    return join_ingress(&profile->network.ingress, &s->network.ingress, err);
+}
+
+static int find_profile(const struct sa_caches *caches, const spec *s,
+                        const struct sa_profile_spec **profile, struct sa_error *err)
+{
+    *profile = NULL;
+    if (!s->profile[0])
+        return 0;
+    const struct sa_object *object = sa_informer_get(caches->profiles, s->profile);
+    if (!object)
+        return sa_error_at(err, SA_EINVALID, "profileRef",
+                           "profileRef: there is no SandboxProfile \"%.63s\"", s->profile);
+    *profile = sa_object_spec(object);
+    return 0;
+}
+
+/* ---- its pool ---- */
+
+static bool same_resources(const struct sa_resources *a, const struct sa_resources *b)
+{
+    return a->cpu_millicores == b->cpu_millicores && a->memory_bytes == b->memory_bytes &&
+           a->storage_bytes == b->storage_bytes && a->pids == b->pids &&
+           a->cpu_pinning == b->cpu_pinning;
+}
+
+/* One that can never be had from it is a mistake, however much the pool matters. */
+static int check_pool(const struct sa_caches *caches, const spec *s, struct sa_error *err)
+{
+    char key[SA_OBJECT_NAME_MAX + sizeof SA_NAMESPACE_DEFAULT + 1];
+    if (!s->warm_pool[0])
+        return 0;
+    snprintf(key, sizeof key, "%s/%s", SA_NAMESPACE_DEFAULT, s->warm_pool);
+    const struct sa_object *object = sa_informer_get(caches->warm_pools, key);
+    if (!object)
+        return sa_error_at(err, SA_EINVALID, "warmPool", "warmPool: there is no WarmPool \"%.63s\"",
+                           s->warm_pool);
+    const struct sa_warm_pool_spec *pool = sa_object_spec(object);
+    const char *other = strcmp(pool->runtime, s->runtime) != 0             ? "runtime"
+                        : pool->level != s->level                          ? "securityLevel"
+                        : strcmp(pool->profile, s->profile) != 0           ? "profile"
+                        : !same_resources(&pool->resources, &s->resources) ? "resources"
+                                                                           : NULL;
+    if (!other)
+        return 0;
+    return sa_error_at(
+        err, SA_EINVALID, "warmPool",
+        "warmPool: the pods of \"%.63s\" have another %s than is asked for; runtime, "
+        "securityLevel, profile and resources must be the same",
+        s->warm_pool, other);
+}
+
+int sa_terms(const struct sa_caches *caches, struct sa_arena *arena, spec *s,
+             struct sa_posture *posture, struct sa_error *err)
+{
+    const struct sa_profile_spec *profile;
+    if (check_available(s, err) < 0 || find_profile(caches, s, &profile, err) < 0 ||
+        join_profile(profile, arena, s, posture, err) < 0 || check_pool(caches, s, err) < 0)
+        return -1;
+    const bool own = !profile || !is_default(&s->filesystem);
+    const struct sa_filesystem *folders = own ? &s->filesystem : &profile->filesystem;
+    return is_default(folders) ? 0 : choose_folders(folders, arena, posture, err);
+}
