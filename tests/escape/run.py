@@ -26,7 +26,7 @@ from tests.helpers import pods  # noqa: E402
 from tests.helpers import server as servers  # noqa: E402
 from tests.helpers.client import Api  # noqa: E402
 from tests.escape import (cases_files, cases_namespaces, cases_proc, cases_resources,  # noqa: E402, F401
-                          cases_policies, cases_recycling, cases_syscalls, harness)
+                          cases_door, cases_policies, cases_recycling, cases_syscalls, harness)
 
 USER = "secureagent-escape"
 

@@ -129,7 +129,7 @@ class Node:
 
 class Stream:
     def __init__(self):
-        self.out, self.ended, self.noted, self.result = {1: b"", 2: b""}, False, False, None
+        self.out, self.ended, self.noted, self.result = {1: b"", 2: b"", 3: b""}, False, False, None
         self.unread = False  # give no credit back
 
 
