@@ -81,20 +81,12 @@ static void handle_get(struct sa_app *app, struct sa_http_request *request,
 
 /* ---- lists ---- */
 
-static size_t bytes_of(const struct sa_object *object)
-{
-    size_t spec, status;
-    sa_object_spec_json(object, &spec);
-    sa_object_status_json(object, &status);
-    return spec + status;
-}
-
 /* How many of the page fit an answer; at least one. */
 static size_t fitting(const struct sa_objects_page *page)
 {
     size_t bytes = 0, n = 0;
     while (n < page->count && (n == 0 || bytes < PAGE_BYTES))
-        bytes += bytes_of(page->items[n++]);
+        bytes += sa_object_bytes(page->items[n++]);
     return n;
 }
 

@@ -7,8 +7,13 @@
  * "cold": COUNT sandboxes are created, 256 in flight, until all are Running. "life": one more after
  * the other, ROUNDS times, from its creation until it runs, and from its deletion until it is gone,
  * beside all those. "resync": the controller begins anew and looks at everything; no turn of the
- * loop may take long meanwhile. "residentKB" is everything: store, caches and controller, without
- * the program itself; "controllerKB" what the controller alone has allocated.
+ * loop may take long meanwhile.
+ *
+ * Objects are as agent-api and the agent of a node write them, with all their annotations, controls
+ * and conditions, and every third sandbox differs from all others in its spec. "residentKB" is
+ * everything: objects with their pods and events, what has changed of late, caches and controller,
+ * without the program itself; "allocatedKB" what of it malloc() has given out; "controllerKB" what
+ * the controller alone has.
  */
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -29,6 +34,7 @@
 #include <unistd.h>
 
 enum { IN_FLIGHT = 256, NAME_BYTES = 32 };
+#define NAME "sb-o7lputrkevue%08d"
 
 static struct {
     uv_loop_t *loop;
@@ -57,7 +63,25 @@ static long resident_kb(void)
     return strtol(second, NULL, 10) * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
+static size_t allocated(void)
+{
+    return mallinfo2().uordblks + mallinfo2().hblkhd;
+}
+
+static size_t object_count(void)
+{
+    struct sa_embedded_stats stats;
+    sa_embedded_stats(bench.objects, &stats);
+    return stats.objects;
+}
+
 /* ---- the node ---- */
+
+#define CONTROLS                                                                                   \
+    "userns,userns.range,userns.limits,mountns,pidns,netns,ipcns,utsns,cgroupns,rootfs.readonly,"  \
+    "rootfs.private,proc.masked,tmpfs.size,tmpfs.inodes,capabilities,no_new_privs,seccomp,"        \
+    "seccomp.notify,landlock,landlock.scope,cgroup.memory,cgroup.pids,cgroup.cpu,cgroup.freezer"
+#define DIGEST "b223ea566f882e0f4d042e7e2bfc73fe017933d2c0b71fa21c82d7969e643b44"
 
 static void patch_pod(const struct sa_object *pod, enum sa_subresource subresource,
                       const char *json)
@@ -72,6 +96,22 @@ static void patch_pod(const struct sa_object *pod, enum sa_subresource subresour
                      NULL, NULL);
 }
 
+static void run_pod(const struct sa_object *pod)
+{
+    static const char form[] =
+        "{\"status\":{\"phase\":\"Running\",\"startTime\":\"%s\",\"containerStatuses\":[{"
+        "\"name\":\"sandbox\",\"ready\":true,\"started\":true,\"containerID\":\"%s\",\"state\":{"
+        "\"running\":{\"startedAt\":\"%s\"}}}],\"conditions\":[{\"type\":\"Ready\","
+        "\"status\":\"True\",\"observedGeneration\":1,\"reason\":\"RuntimeReady\",\"message\":\"\","
+        "\"lastTransitionTime\":\"%s\"}],\"observedGeneration\":1}}";
+    char now[SA_RFC3339_BYTES];
+    sa_rfc3339(sa_wall_ms(), now);
+    sa_autofree char *json = sa_printf(form, now, sa_object_meta(pod)->name, now, now);
+    patch_pod(pod, SA_SUBRESOURCE_NONE,
+              "{\"metadata\":{\"annotations\":{\"" SA_POD_CONTROLS "\":\"" CONTROLS "\"}}}");
+    patch_pod(pod, SA_SUBRESOURCE_STATUS, json);
+}
+
 static void on_pod(struct sa_informer_handler *handler, const struct sa_object *before,
                    const struct sa_object *now)
 {
@@ -81,10 +121,7 @@ static void on_pod(struct sa_informer_handler *handler, const struct sa_object *
     if (now && sa_object_meta(now)->deleted_ms)
         patch_pod(now, SA_SUBRESOURCE_NONE, "{\"metadata\":{\"finalizers\":[]}}");
     else if (now && status->phase == SA_POD_PENDING)
-        patch_pod(now, SA_SUBRESOURCE_STATUS,
-                  "{\"status\":{\"phase\":\"Running\",\"conditions\":[{\"type\":\"Ready\","
-                  "\"status\":\"True\",\"reason\":\"Hello\","
-                  "\"lastTransitionTime\":\"2026-01-01T00:00:00Z\"}]}}");
+        run_pod(now);
 }
 
 static bool runs(const struct sa_object *sandbox)
@@ -113,22 +150,23 @@ static void on_created(void *user, const struct sa_error *err, const struct sa_o
 
 static void create(int number)
 {
-    char json[512];
-    const int length = snprintf(
-        json, sizeof json,
-        "{\"metadata\":{\"name\":\"sb-%06d\",\"labels\":{\"team\":\"t%d\"},\"finalizers\":["
+    static const char form[] =
+        "{\"metadata\":{\"name\":\"" NAME "\",\"labels\":{\"team\":\"t%d\"},\"finalizers\":["
         "\"" SA_FINALIZER_SANDBOX "\"],\"annotations\":{\"" SA_SANDBOX_OWNER
-        "\":\"key-1\",\"" SA_SANDBOX_TENANT "\":\"t\",\"" SA_SANDBOX_PROFILE "\":\"%064d\"}},"
-        "\"spec\":{\"runtime\":\"python\",\"timeout\":3600}}",
-        number, number % 10, 0);
-    sa_objects_create(bench.objects, &sa_kind_sandbox, json, (size_t)length, false, on_created,
-                      NULL);
+        "\":\"key-gstyknrtkbsemxyb7igl\",\"" SA_SANDBOX_TENANT "\":\"t\",\"" SA_SANDBOX_PROFILE
+        "\":\"" DIGEST "\",\"" SA_SANDBOX_GENERATION "\":\"1\",\"" SA_SANDBOX_PERSONAL
+        "\":\"" SA_PERSONAL_DELIVERED "\",\"" SA_SANDBOX_CLAIM
+        "\":\"claim-je75mnpk5zp5%08d\",\"" SA_SANDBOX_POOL_KEY "\":\"" DIGEST "\"}},"
+        "\"spec\":{\"runtime\":\"python\",\"timeout\":%d}}";
+    const int timeout_s = number % 3 ? 3600 : 3601 + number;
+    sa_autofree char *json = sa_printf(form, number, number % 10, number, timeout_s);
+    sa_objects_create(bench.objects, &sa_kind_sandbox, json, strlen(json), false, on_created, NULL);
 }
 
 static void delete (int number)
 {
     char name[NAME_BYTES];
-    snprintf(name, sizeof name, "sb-%06d", number);
+    snprintf(name, sizeof name, NAME, number);
     sa_objects_delete(bench.objects, &sa_kind_sandbox, &(struct sa_objects_delete){.name = name},
                       NULL, NULL);
 }
@@ -179,11 +217,6 @@ static void life(int count, int rounds)
     print_figures("endUs", end, rounds);
     free(start);
     free(end);
-}
-
-static size_t allocated(void)
-{
-    return mallinfo2().uordblks + mallinfo2().hblkhd;
 }
 
 static void resync(void)
@@ -265,12 +298,15 @@ int main(int argc, char **argv)
     const int count = number(argv[2]);
     begin(strcmp(argv[1], "-") == 0 ? NULL : argv[1]);
     const long before_kb = resident_kb();
+    const size_t before = allocated();
     printf("{");
     cold(count);
-    const long after_kb = resident_kb();
     life(count, number(argv[3]));
+    const long after_kb = resident_kb();
+    const size_t allocated_kb = (allocated() - before) / 1024, objects = object_count();
     resync();
-    printf("\"sandboxes\":%d,\"residentKB\":%ld}\n", count, after_kb - before_kb);
+    printf("\"sandboxes\":%d,\"objects\":%zu,\"residentKB\":%ld,\"allocatedKB\":%zu}\n", count,
+           objects, after_kb - before_kb, allocated_kb);
     end();
     return 0;
 }

@@ -76,6 +76,7 @@ static void put_conditions(const struct sa_object *pod, const struct sa_warm_pod
     static const char *const waits = "its pod is being made and prepared";
     const struct sa_warm_pod_status *before = sa_object_status(pod);
     struct sa_conditions conditions = before->conditions;
+    struct sa_arena *arena = sa_arena_new_sized(256);
     const bool ready = status->phase == SA_WARM_POD_READY;
     const struct sa_condition condition = {
         .type = "Ready",
@@ -85,9 +86,10 @@ static void put_conditions(const struct sa_object *pod, const struct sa_warm_pod
                    : status->phase == SA_WARM_POD_PENDING ? waits
                                                           : "",
         .observed_generation = sa_object_meta(pod)->generation};
-    sa_conditions_set(&conditions, &condition, sa_wall_ms());
+    sa_conditions_set(&conditions, &condition, sa_wall_ms(), arena);
     sa_json_w_key(w, "conditions");
     sa_conditions_print(&conditions, w);
+    sa_arena_free(arena);
 }
 
 void sa_pool_print_pod_status(const struct sa_object *pod, const struct sa_warm_pod_status *status,

@@ -87,38 +87,42 @@ static void set_gauges(const struct sa_pool *pool)
 
 /* ---- conditions ---- */
 
-static bool set(struct sa_conditions *conditions, const struct sa_object *object, const char *type,
-                bool truth, const char *reason, const char *message)
+struct setting { /* of the conditions of a pool */
+    const struct sa_object *object;
+    struct sa_arena *arena;
+    struct sa_conditions *conditions;
+};
+
+static bool set(const struct setting *to, const char *type, bool truth, const char *reason,
+                const char *message)
 {
     const struct sa_condition condition = {.type = type,
                                            .status = truth ? SA_TRUE : SA_FALSE,
                                            .reason = reason,
                                            .message = message,
                                            .observed_generation =
-                                               sa_object_meta(object)->generation};
-    return sa_conditions_set(conditions, &condition, sa_wall_ms());
+                                               sa_object_meta(to->object)->generation};
+    return sa_conditions_set(to->conditions, &condition, sa_wall_ms(), to->arena);
 }
 
-static bool set_degraded(const struct sa_pool *pool, const struct sa_object *object,
-                         struct sa_conditions *conditions)
+static bool set_degraded(const struct sa_pool *pool, const struct setting *to)
 {
     if (!pool->make.known && pool->make.reason[0])
-        return set(conditions, object, "Degraded", true, pool->make.reason, pool->make.message);
+        return set(to, "Degraded", true, pool->make.reason, pool->make.message);
     if (pool->failed_ms && (pool->failures || sa_monotonic_ms() - pool->failed_ms < DEGRADED_MS))
-        return set(conditions, object, "Degraded", true, pool->reason, pool->message);
-    return set(conditions, object, "Degraded", false, "AsExpected", "");
+        return set(to, "Degraded", true, pool->reason, pool->message);
+    return set(to, "Degraded", false, "AsExpected", "");
 }
 
-static bool set_conditions(const struct sa_pool *pool, const struct sa_object *object,
-                           struct sa_conditions *conditions)
+static bool set_conditions(const struct sa_pool *pool, const struct setting *to)
 {
     bool changed, ready = pool->counts.of[SA_POOL_POD_READY] > 0 || pool->wanted == 0;
-    changed = set(conditions, object, "Ready", ready, ready ? "PodsReady" : "NoPodReady",
+    changed = set(to, "Ready", ready, ready ? "PodsReady" : "NoPodReady",
                   ready ? "" : "the next claim is a cold start");
-    changed |= set(conditions, object, "Progressing", pool->progressing,
+    changed |= set(to, "Progressing", pool->progressing,
                    pool->progressing ? "MakingPods" : "Complete", "");
-    changed |= set_degraded(pool, object, conditions);
-    changed |= set(conditions, object, "ScalingActive", !pool->held[0],
+    changed |= set_degraded(pool, to);
+    changed |= set(to, "ScalingActive", !pool->held[0],
                    pool->held[0] ? "RuleFailed" : "RuleDecides", pool->held);
     return changed;
 }
@@ -224,19 +228,16 @@ static void on_written(void *owner, const struct sa_error *err, const struct sa_
     }
 }
 
-/* Its own last write is seen first. */
-void sa_pool_write_status(struct sa_pool *pool, const struct sa_object *object)
+static void write_status(struct sa_pool *pool, const struct sa_object *object,
+                         struct sa_arena *arena)
 {
     const struct sa_warm_pool_status *before = sa_object_status(object);
     const struct sa_object_meta *meta = sa_object_meta(object);
     const int64_t wait_ms = pool->written_ms + WRITE_EACH_MS - sa_monotonic_ms();
     struct sa_warm_pool_status status;
     sa_autobuf json = SA_BUF_INIT;
-    set_gauges(pool);
-    if (pool->writing || strcmp(pool->written, meta->resource_version) == 0)
-        return;
     fill(pool, before, &status);
-    bool changed = set_conditions(pool, object, &status.conditions);
+    bool changed = set_conditions(pool, &(struct setting){object, arena, &status.conditions});
     if (!changed && !differs(before, &status) && before->observed_generation == meta->generation)
         return;
     if (pool->written_ms && wait_ms > 0) {
@@ -248,4 +249,15 @@ void sa_pool_write_status(struct sa_pool *pool, const struct sa_object *object)
     pool->written_ms = sa_monotonic_ms();
     snprintf(pool->written, sizeof pool->written, "%s", meta->resource_version);
     sa_pool_order_patch(sa_pool_order(pool->controller, pool, on_written), object, true, &json);
+}
+
+/* Its own last write is seen first. */
+void sa_pool_write_status(struct sa_pool *pool, const struct sa_object *object)
+{
+    set_gauges(pool);
+    if (pool->writing || strcmp(pool->written, sa_object_meta(object)->resource_version) == 0)
+        return;
+    struct sa_arena *arena = sa_arena_new_sized(1024);
+    write_status(pool, object, arena);
+    sa_arena_free(arena);
 }

@@ -84,7 +84,7 @@ void sa_runtime_status_now(const struct sa_runtime_world *world, struct sa_arena
     *status = *(const struct sa_runtime_status *)sa_object_status(world->runtime);
     status->observed_generation = is.observed_generation =
         sa_object_meta(world->runtime)->generation;
-    sa_conditions_set(&status->conditions, &is, world->now_ms);
+    sa_conditions_set(&status->conditions, &is, world->now_ms, arena);
     nodes[0] = world->node;
     status->nodes = (struct sa_json_strings){nodes, is.status == SA_TRUE};
 }

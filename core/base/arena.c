@@ -17,8 +17,12 @@ struct block {
 
 struct sa_arena {
     struct block *first; /* the one being filled */
-    size_t block_bytes;
+    size_t block_bytes, used;
 };
+
+#define OWN_OFFSET                                                                                 \
+    ((sizeof(struct sa_arena) + alignof(struct block) - 1) / alignof(struct block) *               \
+     alignof(struct block))
 
 static _Noreturn void out_of_memory(void)
 {
@@ -67,10 +71,18 @@ char *sa_printf(const char *fmt, ...)
     return text;
 }
 
+/* Its first block is one piece with it. */
+static struct block *own_block(struct sa_arena *arena)
+{
+    return (struct block *)(void *)((char *)arena + OWN_OFFSET);
+}
+
 struct sa_arena *sa_arena_new_sized(size_t block_bytes)
 {
-    struct sa_arena *arena = sa_alloc(sizeof *arena);
+    struct sa_arena *arena = sa_alloc(OWN_OFFSET + sizeof(struct block) + block_bytes);
     arena->block_bytes = block_bytes;
+    arena->first = own_block(arena);
+    arena->first->size = block_bytes;
     return arena;
 }
 
@@ -85,36 +97,58 @@ void sa_arena_free(struct sa_arena *arena)
         return;
     for (struct block *b = arena->first, *next; b; b = next) {
         next = b->next;
-        free(b);
+        if (b != own_block(arena))
+            free(b);
     }
     free(arena);
 }
 
-void *sa_arena_alloc(struct sa_arena *arena, size_t bytes)
+size_t sa_arena_used(const struct sa_arena *arena)
 {
-    size_t align = alignof(max_align_t);
+    return arena->used;
+}
+
+static struct block *block_for(struct sa_arena *arena, size_t bytes)
+{
+    size_t size = bytes > arena->block_bytes ? bytes : arena->block_bytes;
+    struct block **at = &arena->first;
+    struct block *b = sa_alloc(sizeof *b + size);
+    if (size > arena->block_bytes)
+        at = &arena->first->next; /* full at once: go on filling the first */
+    b->size = size;
+    b->next = *at;
+    *at = b;
+    return b;
+}
+
+static size_t aligned(size_t at, size_t align)
+{
+    return (at + align - 1) & ~(align - 1);
+}
+
+static void *take(struct sa_arena *arena, size_t bytes, size_t align)
+{
     if (bytes > SIZE_MAX / 2)
         out_of_memory();
-    bytes = (bytes + align - 1) / align * align;
     struct block *b = arena->first;
-    if (!b || b->size - b->used < bytes) {
-        size_t size = bytes > arena->block_bytes ? bytes : arena->block_bytes;
-        struct block **at = &arena->first;
-        if (b && size > arena->block_bytes)
-            at = &b->next; /* full at once: go on filling the first */
-        b = sa_alloc(sizeof *b + size);
-        b->size = size;
-        b->next = *at;
-        *at = b;
+    size_t at = aligned(b->used, align);
+    if (at > b->size || b->size - at < bytes) {
+        b = block_for(arena, bytes);
+        at = 0;
     }
-    void *p = b->data + b->used;
-    b->used += bytes;
-    return p;
+    arena->used = aligned(arena->used, align) + bytes;
+    b->used = at + bytes;
+    return b->data + at;
+}
+
+void *sa_arena_alloc(struct sa_arena *arena, size_t bytes)
+{
+    return take(arena, bytes, alignof(max_align_t));
 }
 
 char *sa_arena_strndup(struct sa_arena *arena, const char *text, size_t length)
 {
-    char *copy = sa_arena_alloc(arena, length + 1);
+    char *copy = take(arena, length + 1, 1);
     memcpy(copy, text, length);
     return copy;
 }
@@ -133,7 +167,7 @@ char *sa_arena_printf(struct sa_arena *arena, const char *fmt, ...)
     va_end(ap);
     if (n < 0)
         out_of_memory();
-    char *text = sa_arena_alloc(arena, (size_t)n + 1);
+    char *text = take(arena, (size_t)n + 1, 1);
     vsnprintf(text, (size_t)n + 1, fmt, again);
     va_end(again);
     return text;

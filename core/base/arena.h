@@ -11,9 +11,14 @@
 struct sa_arena;
 
 struct sa_arena *sa_arena_new(void);
-/* For what lives long and is small: memory is taken in blocks of that many bytes. */
+/* For what lives long and is small: memory is taken in blocks of that many bytes, the first of them
+ * with the arena itself. */
 struct sa_arena *sa_arena_new_sized(size_t block_bytes);
 void sa_arena_free(struct sa_arena *arena); /* NULL is allowed */
+
+/* How large the block of another one must be that the same is to fit, asked for in the same order.
+ */
+size_t sa_arena_used(const struct sa_arena *arena);
 
 /* Zeroed, aligned for any type; lives until the arena is freed. */
 void *sa_arena_alloc(struct sa_arena *arena, size_t bytes);

@@ -1,22 +1,33 @@
 /* Times as text; apart from clock.c, so that who only needs the clock does not carry it. */
 #include "base/clock.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+static void put_digits(char *to, int count, int number)
+{
+    for (int i = count - 1; i >= 0; i--, number /= 10)
+        to[i] = (char)('0' + number % 10);
+}
+
+/* Objects are full of times: strftime() and snprintf() took longer than all else of printing. */
 void sa_rfc3339(int64_t wall_ms, char out[SA_RFC3339_BYTES])
 {
     const int64_t first = -62167219200000, last = 253402300799999; /* years 0 to 9999 */
     wall_ms = wall_ms < first ? first : wall_ms > last ? last : wall_ms;
     int64_t ms = wall_ms % 1000 < 0 ? wall_ms % 1000 + 1000 : wall_ms % 1000;
     time_t seconds = (time_t)((wall_ms - ms) / 1000);
+    static const char form[] = "0000-00-00T00:00:00.000Z";
     struct tm tm;
-    char text[17] = "";
     gmtime_r(&seconds, &tm);
-    strftime(text, sizeof text, "-%m-%dT%H:%M:%S", &tm);
-    snprintf(out, SA_RFC3339_BYTES, "%04u%s.%03uZ", (unsigned)(tm.tm_year + 1900) % 10000u, text,
-             (unsigned)ms % 1000u);
+    memcpy(out, form, sizeof form);
+    put_digits(out, 4, tm.tm_year + 1900);
+    put_digits(out + 5, 2, tm.tm_mon + 1);
+    put_digits(out + 8, 2, tm.tm_mday);
+    put_digits(out + 11, 2, tm.tm_hour);
+    put_digits(out + 14, 2, tm.tm_min);
+    put_digits(out + 17, 2, tm.tm_sec);
+    put_digits(out + 20, 3, (int)ms);
 }
 
 /* ".123456" -> 123; where it ends goes to *end. */

@@ -120,6 +120,7 @@ static void put_spec(const struct sa_pod_wanted *wanted, struct sa_json_w *w)
     const struct sa_json_map *own = wanted->env;
     const size_t count = SA_COUNT(defaults) + (own ? own->count : 0);
     const char *name = sa_object_meta(wanted->owner)->name, *hostname = wanted->hostname;
+    const bool named = hostname && sa_name_valid(hostname) && strcmp(hostname, name) != 0;
     struct sa_pod_env *env = sa_alloc(count * sizeof *env);
     memcpy(env, defaults, sizeof defaults);
     for (size_t i = SA_COUNT(defaults); i < count; i++)
@@ -145,9 +146,7 @@ static void put_spec(const struct sa_pod_wanted *wanted, struct sa_json_w *w)
         .node = wanted->node,
         .runtime_class = wanted->posture->runtime_class,
         .service_account = "",
-        .hostname = hostname && sa_name_valid(hostname) ? hostname
-                    : sa_name_valid(name)               ? name
-                                                        : "",
+        .hostname = named ? hostname : "", /* of pods that say none it is the name */
         .restart = SA_POD_RESTART_NEVER,
         .security = {.run_as_user = -1, .run_as_group = -1, .fs_group = -1},
         .containers = {&container, 1}};

@@ -21,27 +21,45 @@ static const char *or_empty(const char *text)
     return text ? text : "";
 }
 
+static bool same(const struct sa_condition *a, const struct sa_condition *b)
+{
+    return a->status == b->status && a->observed_generation == b->observed_generation &&
+           strcmp(or_empty(a->reason), or_empty(b->reason)) == 0 &&
+           strcmp(or_empty(a->message), or_empty(b->message)) == 0;
+}
+
+/* New items with a gap of `gap` before the old one at `i`. */
+static struct sa_condition *renew(struct sa_conditions *conditions, size_t i, size_t gap,
+                                  struct sa_arena *arena)
+{
+    const struct sa_condition *old = conditions->items;
+    struct sa_condition *items =
+        sa_arena_alloc(arena, (conditions->count + gap) * sizeof *conditions->items);
+    if (i > 0)
+        memcpy(items, old, i * sizeof *items);
+    if (i < conditions->count)
+        memcpy(items + i + gap, old + i, (conditions->count - i) * sizeof *items);
+    conditions->items = items;
+    conditions->count += gap;
+    return items + i;
+}
+
 bool sa_conditions_set(struct sa_conditions *conditions, const struct sa_condition *condition,
-                       int64_t now_ms)
+                       int64_t now_ms, struct sa_arena *arena)
 {
     bool found;
     size_t i = search(conditions, condition->type, &found);
-    struct sa_condition *at = &conditions->items[i];
-    if (!found) {
-        if (conditions->count == SA_CONDITIONS_MAX)
-            return false;
-        memmove(at + 1, at, (conditions->count - i) * sizeof *at);
-        conditions->count++;
-        *at = *condition;
-        at->transition_ms = now_ms;
-        return true;
-    }
-    if (at->status == condition->status &&
-        at->observed_generation == condition->observed_generation &&
-        strcmp(or_empty(at->reason), or_empty(condition->reason)) == 0 &&
-        strcmp(or_empty(at->message), or_empty(condition->message)) == 0)
+    int64_t since = now_ms;
+    if (!found && conditions->count == SA_CONDITIONS_MAX)
         return false;
-    int64_t since = at->status == condition->status ? at->transition_ms : now_ms;
+    if (found) {
+        const struct sa_condition *is = &conditions->items[i];
+        if (same(is, condition))
+            return false;
+        if (is->status == condition->status)
+            since = is->transition_ms;
+    }
+    struct sa_condition *at = renew(conditions, i, !found, arena);
     *at = *condition;
     at->transition_ms = since;
     return true;
@@ -87,9 +105,11 @@ int sa_conditions_decode(struct sa_json_obj *status, const char *key,
     struct sa_json_arr list;
     struct sa_json_obj item;
     bool given = false, found;
-    conditions->count = 0;
+    *conditions = (struct sa_conditions){NULL, 0};
     if (sa_json_opt_arr(status, key, SA_CONDITIONS_MAX, &list, &given, err) < 0)
         return -1;
+    if (given && list.count)
+        conditions->items = sa_arena_alloc(status->arena, list.count * sizeof *conditions->items);
     for (size_t i = 0; given && i < list.count; i++) {
         struct sa_condition c;
         if (sa_json_arr_obj(&list, i, &item, err) < 0 || decode_one(&item, &c, err) < 0)
@@ -103,6 +123,21 @@ int sa_conditions_decode(struct sa_json_obj *status, const char *key,
         conditions->count++;
     }
     return 0;
+}
+
+void sa_conditions_copy(const struct sa_conditions *from, struct sa_arena *arena,
+                        struct sa_conditions *to)
+{
+    *to = (struct sa_conditions){NULL, from->count};
+    if (from->count)
+        to->items = sa_arena_alloc(arena, from->count * sizeof *to->items);
+    for (size_t i = 0; i < from->count; i++) {
+        const struct sa_condition *c = &from->items[i];
+        to->items[i] = *c;
+        to->items[i].type = sa_arena_strdup(arena, c->type);
+        to->items[i].reason = sa_arena_strdup(arena, or_empty(c->reason));
+        to->items[i].message = sa_arena_strdup(arena, or_empty(c->message));
+    }
 }
 
 void sa_conditions_print(const struct sa_conditions *conditions, struct sa_json_w *w)

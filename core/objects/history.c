@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHANGE_BYTES = 2048 /* metadata and small parts */, BYTES_MAX = 64 * 1024 * 1024 };
+enum { BYTES_MAX = 16 * 1024 * 1024 };
 
 static struct sa_change *at(const struct sa_history *h, size_t i)
 {
@@ -45,15 +45,10 @@ static void grow(struct sa_history *h)
     h->first = 0;
 }
 
-/* A part is text and struct; what both versions have in common costs nothing more. */
+/* What it keeps alive that nobody else needs: the version before. */
 static size_t bytes_of(const struct sa_object *before, const struct sa_object *after)
 {
-    size_t bytes = CHANGE_BYTES;
-    if (before && (!after || sa_object_spec_part(before) != sa_object_spec_part(after)))
-        bytes += 2 * sa_object_part_bytes(sa_object_spec_part(before));
-    if (before && (!after || sa_object_status_part(before) != sa_object_status_part(after)))
-        bytes += 2 * sa_object_part_bytes(sa_object_status_part(before));
-    return bytes;
+    return sizeof(struct sa_change) + (before ? sa_object_memory(before, after) : 0);
 }
 
 void sa_history_add(struct sa_embedded *store, const struct sa_objects_call *call)

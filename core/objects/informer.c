@@ -72,7 +72,8 @@ static void index_remove(struct sa_informer *informer, size_t i, const char *val
 {
     struct bucket *b;
     HASH_FIND_STR(informer->indexes[i], value, b);
-    for (size_t at = 0; b && at < b->count; at++) {
+    for (size_t at = b ? b->count : 0;
+         at-- > 0;) { /* what is new changes most, and is at the end */
         if (b->items[at] != object)
             continue;
         b->items[at] = b->items[--b->count];

@@ -163,6 +163,11 @@ int sa_object_meta_decode(struct sa_json_obj *meta, bool lenient, struct sa_aren
 
 /* ---- copying ---- */
 
+static const char *copy_text(const char *text, struct sa_arena *arena)
+{
+    return text[0] ? sa_arena_strdup(arena, text) : "";
+}
+
 static void copy_map(const struct sa_json_map *from, struct sa_arena *arena, struct sa_json_map *to)
 {
     to->count = from->count;
@@ -187,19 +192,20 @@ void sa_object_meta_copy(const struct sa_object_meta *from, struct sa_arena *are
                          struct sa_object_meta *to)
 {
     *to = *from;
-    to->namespace_ = sa_arena_strdup(arena, from->namespace_);
-    to->name = sa_arena_strdup(arena, from->name);
-    to->uid = sa_arena_strdup(arena, from->uid);
-    to->resource_version = sa_arena_strdup(arena, from->resource_version);
-    to->generate_name = sa_arena_strdup(arena, from->generate_name);
+    to->namespace_ = copy_text(from->namespace_, arena);
+    to->name = copy_text(from->name, arena);
+    to->uid = copy_text(from->uid, arena);
+    to->resource_version = copy_text(from->resource_version, arena);
+    to->generate_name = copy_text(from->generate_name, arena);
     copy_map(&from->labels, arena, &to->labels);
     copy_map(&from->annotations, arena, &to->annotations);
-    const char **items =
-        sa_arena_alloc(arena, (from->finalizers.count + 1) * sizeof *to->finalizers.items);
-    for (size_t i = 0; i < from->finalizers.count; i++)
+    const size_t count = from->finalizers.count;
+    const char **items = count ? sa_arena_alloc(arena, count * sizeof *to->finalizers.items) : NULL;
+    for (size_t i = 0; i < count; i++)
         items[i] = sa_arena_strdup(arena, from->finalizers.items[i]);
     to->finalizers.items = items;
-    to->owners = sa_arena_alloc(arena, (from->owner_count + 1) * sizeof *to->owners);
+    to->owners =
+        from->owner_count ? sa_arena_alloc(arena, from->owner_count * sizeof *to->owners) : NULL;
     for (size_t i = 0; i < from->owner_count; i++)
         copy_owner(&from->owners[i], arena, &to->owners[i]);
 }
@@ -235,17 +241,21 @@ static bool owners_equal(const struct sa_object_meta *a, const struct sa_object_
     return true;
 }
 
-bool sa_object_meta_equal(const struct sa_object_meta *a, const struct sa_object_meta *b)
+bool sa_object_meta_same_texts(const struct sa_object_meta *a, const struct sa_object_meta *b)
 {
     if (a->finalizers.count != b->finalizers.count)
         return false;
     for (size_t i = 0; i < a->finalizers.count; i++)
         if (strcmp(a->finalizers.items[i], b->finalizers.items[i]) != 0)
             return false;
+    return strcmp(a->uid, b->uid) == 0 && map_equal(&a->labels, &b->labels) &&
+           map_equal(&a->annotations, &b->annotations) && owners_equal(a, b);
+}
+
+bool sa_object_meta_equal(const struct sa_object_meta *a, const struct sa_object_meta *b)
+{
     return a->generation == b->generation && a->deleted_ms == b->deleted_ms &&
-           a->created_ms == b->created_ms && strcmp(a->uid, b->uid) == 0 &&
-           map_equal(&a->labels, &b->labels) && map_equal(&a->annotations, &b->annotations) &&
-           owners_equal(a, b);
+           a->created_ms == b->created_ms && sa_object_meta_same_texts(a, b);
 }
 
 /* ---- printing ---- */

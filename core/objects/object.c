@@ -6,99 +6,22 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Most objects are small, and there are many. */
-enum { PART_BLOCK_BYTES = 512, META_BLOCK_BYTES = 448 };
 enum { RESTORE_BYTES_MAX = 4 * 1024 * 1024 };
 
-struct sa_object_part {
+struct texts { /* of metadata, and the key: of all versions that have the same */
     unsigned references;
-    struct sa_arena *arena; /* of the struct */
-    const void *value;
-    char *json;
-    size_t length;
+    struct sa_arena *arena; /* this struct is in it, too */
+    const char *key;
 };
 
 struct sa_object {
     unsigned references;
-    struct sa_arena *arena; /* of metadata and key */
     const struct sa_kind *kind;
     struct sa_object_meta meta;
-    const char *key;
+    struct texts *texts;
     struct sa_object_part *spec, *status;
+    char version[SA_RESOURCE_VERSION_BYTES];
 };
-
-/* ---- parts ---- */
-
-struct sa_object_part *sa_object_part_ref(struct sa_object_part *part)
-{
-    part->references++;
-    return part;
-}
-
-void sa_object_part_unref(struct sa_object_part *part)
-{
-    if (!part || --part->references)
-        return;
-    sa_arena_free(part->arena);
-    free(part->json);
-    free(part);
-}
-
-bool sa_object_part_equal(const struct sa_object_part *a, const struct sa_object_part *b)
-{
-    return a == b || (a->length == b->length && memcmp(a->json, b->json, a->length) == 0);
-}
-
-const void *sa_object_part_value(const struct sa_object_part *part)
-{
-    return part->value;
-}
-
-size_t sa_object_part_bytes(const struct sa_object_part *part)
-{
-    return part->length;
-}
-
-typedef void print_fn(const void *value, struct sa_json_w *w);
-typedef int decode_fn(struct sa_json_obj *json, bool lenient, struct sa_arena *arena,
-                      const void **value, struct sa_error *err);
-
-/* Takes the arena. */
-static struct sa_object_part *part_new(struct sa_arena *arena, const void *value, print_fn *print)
-{
-    struct sa_object_part *part = sa_alloc(sizeof *part);
-    sa_autobuf text = SA_BUF_INIT;
-    struct sa_json_w w = sa_json_w_start(&text);
-    sa_json_w_begin_object(&w);
-    if (print)
-        print(value, &w);
-    sa_json_w_end_object(&w);
-    *part = (struct sa_object_part){.references = 1,
-                                    .arena = arena,
-                                    .value = value,
-                                    .json = sa_strndup(text.data, text.length),
-                                    .length = text.length};
-    return part;
-}
-
-struct sa_object_part *sa_object_empty_status(const struct sa_kind *kind)
-{
-    return part_new(NULL, kind->empty_status, kind->print_status);
-}
-
-static int part_decode(struct sa_json_obj *json, bool lenient, decode_fn *decode, print_fn *print,
-                       struct sa_object_part **out, struct sa_error *err)
-{
-    struct sa_arena *arena = sa_arena_new_sized(PART_BLOCK_BYTES);
-    const void *value;
-    json->arena = arena;
-    if (decode(json, lenient, arena, &value, err) < 0) {
-        sa_arena_free(arena);
-        return -1;
-    }
-    *out = part_new(arena, value, print);
-    return 0;
-}
 
 /* ---- drafts ---- */
 
@@ -135,7 +58,7 @@ static int decode_status(const struct sa_kind *kind, struct sa_json_obj *json, b
                          struct sa_object_part **out, struct sa_error *err)
 {
     if (kind->decode_status)
-        return part_decode(json, lenient, kind->decode_status, kind->print_status, out, err);
+        return sa_object_part_decode(kind, SA_WANT_STATUS, json, lenient, out, err);
     *out = sa_object_empty_status(kind);
     return 0;
 }
@@ -149,8 +72,8 @@ static int decode_parts(const struct sa_kind *kind, struct sa_json_obj *root, un
         (!kind->flat && !lenient && sa_json_finish(root, err) < 0))
         return -1;
     if ((wanted & SA_WANT_SPEC) &&
-        part_decode(kind->flat ? root : &spec, lenient, kind->decode_spec, kind->print_spec,
-                    &draft->spec, err) < 0)
+        sa_object_part_decode(kind, SA_WANT_SPEC, kind->flat ? root : &spec, lenient, &draft->spec,
+                              err) < 0)
         return -1;
     return wanted & SA_WANT_STATUS ? decode_status(kind, &status, lenient, &draft->status, err) : 0;
 }
@@ -208,18 +131,69 @@ const char *sa_object_key_of(const struct sa_kind *kind, const char *namespace_,
     return key;
 }
 
+/* In a block that just holds them: copied twice, first to see how much that is. */
+static struct texts *texts_new(const struct sa_kind *kind, const struct sa_object_meta *from,
+                               struct sa_object_meta *to)
+{
+    struct sa_arena *arena = sa_arena_new();
+    struct texts *texts;
+    for (int round = 0; round < 2; round++) {
+        texts = sa_arena_alloc(arena, sizeof *texts);
+        sa_object_meta_copy(from, arena, to);
+        texts->key = sa_object_key_of(kind, to->namespace_, to->name, arena);
+        const size_t bytes = sa_arena_used(arena);
+        if (round == 0) {
+            sa_arena_free(arena);
+            arena = sa_arena_new_sized(bytes);
+        }
+    }
+    texts->references = 1;
+    texts->arena = arena;
+    return texts;
+}
+
+static void texts_unref(struct texts *texts)
+{
+    if (--texts->references == 0)
+        sa_arena_free(texts->arena);
+}
+
 struct sa_object *sa_object_make(const struct sa_object_draft *draft)
 {
+    const struct sa_object *before = draft->before;
     struct sa_object *object = sa_alloc(sizeof *object);
+    struct sa_object_meta meta = draft->meta;
     object->references = 1;
-    object->arena = sa_arena_new_sized(META_BLOCK_BYTES);
     object->kind = draft->kind;
-    sa_object_meta_copy(&draft->meta, object->arena, &object->meta);
-    object->key =
-        sa_object_key_of(draft->kind, object->meta.namespace_, object->meta.name, object->arena);
+    memcpy(object->version, meta.resource_version,
+           strnlen(meta.resource_version, sizeof object->version - 1));
+    meta.resource_version = "";
+    if (before && sa_object_meta_same_texts(&before->meta, &meta)) {
+        object->texts = before->texts;
+        object->texts->references++;
+        object->meta = before->meta;
+        object->meta.generation = meta.generation;
+        object->meta.created_ms = meta.created_ms;
+        object->meta.deleted_ms = meta.deleted_ms;
+    } else {
+        object->texts = texts_new(draft->kind, &meta, &object->meta);
+    }
+    object->meta.resource_version = object->version;
     object->spec = sa_object_part_ref(draft->spec);
     object->status = sa_object_part_ref(draft->status);
     return object;
+}
+
+size_t sa_object_memory(const struct sa_object *object, const struct sa_object *other)
+{
+    size_t bytes = sizeof *object;
+    if (!other || other->texts != object->texts)
+        bytes += sa_arena_used(object->texts->arena);
+    if (!other || other->spec != object->spec)
+        bytes += sa_object_part_memory(object->spec);
+    if (!other || other->status != object->status)
+        bytes += sa_object_part_memory(object->status);
+    return bytes;
 }
 
 static struct sa_object *decode(const struct sa_kind *kind, const char *json, size_t length,
@@ -269,7 +243,7 @@ void sa_object_unref(const struct sa_object *object)
         return;
     sa_object_part_unref(object->spec);
     sa_object_part_unref(object->status);
-    sa_arena_free(object->arena);
+    texts_unref(object->texts);
     free(counted(object));
 }
 
@@ -290,24 +264,28 @@ const struct sa_object_meta *sa_object_meta(const struct sa_object *object)
 
 const void *sa_object_spec(const struct sa_object *object)
 {
-    return object->spec->value;
+    return sa_object_part_value(object->spec);
 }
 
 const void *sa_object_status(const struct sa_object *object)
 {
-    return object->status->value;
+    return sa_object_part_value(object->status);
 }
 
 const char *sa_object_spec_json(const struct sa_object *object, size_t *length)
 {
-    *length = object->spec->length;
-    return object->spec->json;
+    *length = sa_object_part_bytes(object->spec);
+    return sa_object_part_json(object->spec);
 }
 
-const char *sa_object_status_json(const struct sa_object *object, size_t *length)
+void sa_object_print_status(const struct sa_object *object, struct sa_json_w *w)
 {
-    *length = object->status->length;
-    return object->status->json;
+    sa_object_part_print(object->status, w);
+}
+
+size_t sa_object_bytes(const struct sa_object *object)
+{
+    return sa_object_part_bytes(object->spec) + sa_object_part_bytes(object->status);
 }
 
 struct sa_object_part *sa_object_spec_part(const struct sa_object *object)
@@ -322,7 +300,7 @@ struct sa_object_part *sa_object_status_part(const struct sa_object *object)
 
 const char *sa_object_key(const struct sa_object *object)
 {
-    return object->key;
+    return object->texts->key;
 }
 
 void sa_object_print(const struct sa_object *object, struct sa_json_w *w)
@@ -333,12 +311,16 @@ void sa_object_print(const struct sa_object *object, struct sa_json_w *w)
     sa_json_put_object(w, "metadata");
     sa_object_meta_print(&object->meta, w);
     sa_json_w_end_object(w);
+    size_t length;
+    const char *spec = sa_object_spec_json(object, &length);
     if (object->kind->flat)
-        sa_json_w_raw_members(w, object->spec->json, object->spec->length);
+        sa_json_w_raw_members(w, spec, length);
     else
-        sa_json_put_raw(w, "spec", object->spec->json, object->spec->length);
-    if (object->kind->decode_status)
-        sa_json_put_raw(w, "status", object->status->json, object->status->length);
+        sa_json_put_raw(w, "spec", spec, length);
+    if (object->kind->decode_status) {
+        sa_json_w_key(w, "status");
+        sa_object_print_status(object, w);
+    }
     sa_json_w_end_object(w);
 }
 

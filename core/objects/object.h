@@ -1,6 +1,6 @@
 /*
- * A resource as everybody reads it: metadata parsed, spec and status both as JSON and as the C
- * struct of its kind. Objects are immutable and shared by reference; whoever keeps one beyond a
+ * A resource as everybody reads it: metadata parsed, spec and status as C structs of
+ * its kind. Objects are immutable and shared by reference; whoever keeps one beyond a
  * callback takes a reference. One thread (the loop's).
  *
  * The conventions are Kubernetes' (API conventions, "Objects"): resourceVersion is opaque and only
@@ -63,6 +63,10 @@ struct sa_kind {
     /* The members of an open object; what is decoded again gives the same struct. */
     void (*print_spec)(const void *spec, struct sa_json_w *w);
     void (*print_status)(const void *status, struct sa_json_w *w);
+    /* Everything that a struct points to anew, in an arena: what objects keep, without the room
+     * that decoding took. NULL: they keep that. */
+    const void *(*copy_spec)(const void *spec, struct sa_arena *arena);
+    const void *(*copy_status)(const void *status, struct sa_arena *arena);
     const void *empty_status; /* of an object that has none yet */
     /* Its spec's members stand beside the metadata, without a "spec" (Event, ConfigMap). */
     bool flat;
@@ -85,9 +89,12 @@ const struct sa_kind *sa_object_kind(const struct sa_object *object);
 const struct sa_object_meta *sa_object_meta(const struct sa_object *object);
 const void *sa_object_spec(const struct sa_object *object);   /* struct of the kind */
 const void *sa_object_status(const struct sa_object *object); /* never NULL */
-/* Compact JSON of the parts, "{...}", kept with the object. */
+/* Compact JSON, "{...}", kept with the object: specs do not change, and many are alike. */
 const char *sa_object_spec_json(const struct sa_object *object, size_t *length);
-const char *sa_object_status_json(const struct sa_object *object, size_t *length);
+/* As one value: of a status only the struct is kept. */
+void sa_object_print_status(const struct sa_object *object, struct sa_json_w *w);
+/* Of JSON of both. */
+size_t sa_object_bytes(const struct sa_object *object);
 /* The whole object. */
 void sa_object_print(const struct sa_object *object, struct sa_json_w *w);
 

@@ -238,6 +238,7 @@ static void commit_update(struct sa_objects_call *call, struct sa_table_of_kind 
         call->object = sa_object_ref(now); /* nothing changes: no new version */
         return;
     }
+    next->before = now;
     bool gone = next->meta.deleted_ms && next->meta.finalizers.count == 0;
     sa_embedded_next_version(call->store, version);
     next->meta.resource_version = version;
@@ -323,6 +324,16 @@ static int patch_status(struct sa_objects_call *call, struct sa_table_of_kind *t
     return 0;
 }
 
+static void print_spec(const struct sa_object *object, struct sa_json_w *w)
+{
+    size_t length;
+    const char *json = sa_object_spec_json(object, &length);
+    if (sa_object_kind(object)->flat)
+        sa_json_w_raw_members(w, json, length);
+    else
+        sa_json_put_raw(w, "spec", json, length);
+}
+
 /* What of the object the patch may change, and what tells one object from another. */
 static void print_patched(const struct sa_object *now, bool status, struct sa_buf *out)
 {
@@ -333,17 +344,16 @@ static void print_patched(const struct sa_object *now, bool status, struct sa_bu
                                             .uid = meta->uid,
                                             .resource_version = meta->resource_version};
     struct sa_json_w w = sa_json_w_start(out);
-    size_t length;
     sa_json_w_begin_object(&w);
     sa_json_put_object(&w, "metadata");
     sa_object_meta_print(status ? &identity : meta, &w);
     sa_json_w_end_object(&w);
-    const char *json =
-        status ? sa_object_status_json(now, &length) : sa_object_spec_json(now, &length);
-    if (sa_object_kind(now)->flat)
-        sa_json_w_raw_members(&w, json, length);
-    else
-        sa_json_put_raw(&w, status ? "status" : "spec", json, length);
+    if (status) {
+        sa_json_w_key(&w, "status");
+        sa_object_print_status(now, &w);
+    } else {
+        print_spec(now, &w);
+    }
     sa_json_w_end_object(&w);
 }
 
@@ -415,6 +425,7 @@ static int delete (struct sa_objects_call *call, struct sa_table_of_kind *table,
         return 0;
     }
     struct sa_object_draft next = {.kind = table->kind,
+                                   .before = now,
                                    .meta = *sa_object_meta(now),
                                    .spec = sa_object_spec_part(now),
                                    .status = sa_object_status_part(now)};

@@ -36,7 +36,8 @@ static enum sa_agent_word word_for(const struct sa_agent_pod *pod)
 /* ---- what is said ---- */
 
 static void put_condition(const struct sa_agent_pod *pod, enum sa_agent_word word,
-                          const struct sa_object_meta *meta, struct sa_pod_status *status)
+                          const struct sa_object_meta *meta, struct sa_arena *arena,
+                          struct sa_pod_status *status)
 {
     struct sa_condition c = {.type = "Ready",
                              .status = word == SA_AGENT_SAYS_READY ? SA_TRUE : SA_FALSE,
@@ -50,7 +51,7 @@ static void put_condition(const struct sa_agent_pod *pod, enum sa_agent_word wor
         c.reason = pod->failure->reason;
         c.message = pod->failure->error.message;
     }
-    sa_conditions_set(&status->conditions, &c, sa_wall_ms());
+    sa_conditions_set(&status->conditions, &c, sa_wall_ms(), arena);
 }
 
 static void put_container(const struct sa_agent_pod *pod, enum sa_agent_word word,
@@ -85,6 +86,7 @@ static void print_status(const struct sa_agent_pod *pod, enum sa_agent_word word
     const struct sa_object_meta *meta = sa_object_meta(object);
     struct sa_pod_status status = *(const struct sa_pod_status *)sa_object_status(object);
     struct sa_pod_container_status container;
+    struct sa_arena *arena = sa_arena_new_sized(256);
     struct sa_json_w w = sa_json_w_start(out);
     status.phase = word == SA_AGENT_SAYS_FAILED ? SA_POD_FAILED : SA_POD_RUNNING;
     if (word == SA_AGENT_SAYS_FAILED) {
@@ -93,7 +95,7 @@ static void print_status(const struct sa_agent_pod *pod, enum sa_agent_word word
     }
     if (!status.start_ms)
         status.start_ms = sa_wall_ms() - (sa_monotonic_us() - pod->seen_us) / 1000;
-    put_condition(pod, word, meta, &status);
+    put_condition(pod, word, meta, arena, &status);
     put_container(pod, word, status.containers.count ? status.containers.items : NULL, &container);
     status.containers.items = &container;
     status.containers.count = 1;
@@ -103,6 +105,7 @@ static void print_status(const struct sa_agent_pod *pod, enum sa_agent_word word
     sa_kind_pod.print_status(&status, &w);
     sa_json_w_end_object(&w);
     sa_json_w_end_object(&w);
+    sa_arena_free(arena);
 }
 
 /* ---- writing ---- */

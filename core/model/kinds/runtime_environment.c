@@ -107,6 +107,8 @@ const struct sa_kind sa_kind_runtime_environment = {.name = "RuntimeEnvironment"
                                                     .decode_status = decode_status,
                                                     .print_spec = print_spec,
                                                     .print_status = print_status,
+                                                    .copy_spec = copy_spec,
+                                                    .copy_status = copy_status,
                                                     .empty_status = &empty,
                                                     .check_update = check_update,
                                                     .fields = fields};

@@ -93,6 +93,9 @@ int sa_schema_decode(const struct sa_schema *schema, struct sa_json_obj *json, b
                      struct sa_arena *arena, const void **value, struct sa_error *err);
 /* Members of an open object. Left out: what is false, 0 or empty and so by default. */
 void sa_schema_print(const struct sa_schema *schema, const void *value, struct sa_json_w *w);
+/* All of it anew, in the arena; texts that are defaults stay what they are. */
+const void *sa_schema_copy(const struct sa_schema *schema, const void *value,
+                           struct sa_arena *arena);
 /* May `next` follow `before`? SA_EINVALID with the path ("spec.runtime"). */
 int sa_schema_check_update(const struct sa_schema *schema, const void *before, const void *next,
                            struct sa_error *err);
@@ -117,6 +120,14 @@ int sa_schema_check_update(const struct sa_schema *schema, const void *before, c
     static void print_status(const void *value, struct sa_json_w *w)                               \
     {                                                                                              \
         sa_schema_print(STATUS, value, w);                                                         \
+    }                                                                                              \
+    static const void *copy_spec(const void *value, struct sa_arena *arena)                        \
+    {                                                                                              \
+        return sa_schema_copy(SPEC, value, arena);                                                 \
+    }                                                                                              \
+    static const void *copy_status(const void *value, struct sa_arena *arena)                      \
+    {                                                                                              \
+        return sa_schema_copy(STATUS, value, arena);                                               \
     }                                                                                              \
     static int check_update(const struct sa_object *before, const void *next,                      \
                             struct sa_error *err)                                                  \

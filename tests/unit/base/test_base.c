@@ -90,6 +90,21 @@ static void arena_memory_is_zeroed_and_apart(void **state)
     sa_arena_free(NULL);
 }
 
+/* A block of as many bytes as were used holds the same again. */
+static void arena_says_what_it_takes(void **state)
+{
+    (void)state;
+    struct sa_arena *arena = sa_arena_new_sized(64);
+    assert_int_equal(sa_arena_used(arena), 0);
+    sa_arena_strdup(arena, "abc");
+    sa_arena_strdup(arena, "d"); /* texts lie side by side */
+    assert_int_equal(sa_arena_used(arena), 6);
+    sa_arena_alloc(arena, 24);
+    sa_arena_alloc(arena, 1000); /* in a block of its own */
+    assert_int_equal(sa_arena_used(arena), 48 + 1000);
+    sa_arena_free(arena);
+}
+
 static void arena_keeps_filling_behind_large_pieces(void **state)
 {
     (void)state;
@@ -217,6 +232,7 @@ int main(void)
         cmocka_unit_test(error_fills_and_wraps),
         cmocka_unit_test(error_is_cut_not_overrun),
         cmocka_unit_test(arena_memory_is_zeroed_and_apart),
+        cmocka_unit_test(arena_says_what_it_takes),
         cmocka_unit_test(arena_keeps_filling_behind_large_pieces),
         cmocka_unit_test(buf_grows_and_ends_with_nul),
         cmocka_unit_test(buf_steal_hands_over),

@@ -8,12 +8,28 @@
 
 #include <cmocka.h>
 
+static struct sa_arena *all; /* of the conditions of one test */
+
+static int begin(void **state)
+{
+    (void)state;
+    all = sa_arena_new();
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    sa_arena_free(all);
+    return 0;
+}
+
 static bool set(struct sa_conditions *c, const char *type, enum sa_truth status, const char *reason,
                 int64_t now_ms)
 {
     return sa_conditions_set(
         c, &(struct sa_condition){.type = type, .status = status, .reason = reason, .message = ""},
-        now_ms);
+        now_ms, all);
 }
 
 static void test_set(void **state)
@@ -33,6 +49,38 @@ static void test_set(void **state)
     assert_string_equal(c.items[0].type, "Assigned"); /* in order */
     assert_int_equal(c.count, 2);
     assert_null(sa_conditions_get(&c, "Read"));
+}
+
+/* What others have is not changed under their hands. */
+static void test_copies_stay(void **state)
+{
+    struct sa_conditions c = {.count = 0};
+    (void)state;
+    assert_true(set(&c, "Ready", SA_FALSE, "Starting", 10));
+    const struct sa_conditions before = c;
+    assert_true(set(&c, "Ready", SA_TRUE, "Done", 20));
+    assert_true(set(&c, "Assigned", SA_TRUE, "Taken", 30));
+    assert_int_equal(before.count, 1);
+    assert_string_equal(before.items[0].reason, "Starting");
+    assert_int_equal(before.items[0].status, SA_FALSE);
+}
+
+static void test_copy(void **state)
+{
+    struct sa_conditions c = {.count = 0}, copy;
+    struct sa_arena *arena = sa_arena_new();
+    char type[] = "Ready", reason[] = "Why";
+    (void)state;
+    sa_conditions_copy(&c, arena, &copy);
+    assert_int_equal(copy.count, 0);
+    set(&c, type, SA_TRUE, reason, 7);
+    sa_conditions_copy(&c, arena, &copy);
+    memset(type, 'x', sizeof type - 1);
+    memset(reason, 'x', sizeof reason - 1);
+    assert_string_equal(copy.items[0].type, "Ready");
+    assert_string_equal(copy.items[0].reason, "Why");
+    assert_int_equal(copy.items[0].transition_ms, 7);
+    sa_arena_free(arena);
 }
 
 static void test_full(void **state)
@@ -111,8 +159,12 @@ static void test_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_set), cmocka_unit_test(test_full),
-                                       cmocka_unit_test(test_back_and_forth),
-                                       cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_set, begin, end),
+        cmocka_unit_test_setup_teardown(test_copies_stay, begin, end),
+        cmocka_unit_test_setup_teardown(test_copy, begin, end),
+        cmocka_unit_test_setup_teardown(test_full, begin, end),
+        cmocka_unit_test_setup_teardown(test_back_and_forth, begin, end),
+        cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
