@@ -99,7 +99,7 @@ void node_start_named(struct node *node, uid_t uid, const char *runtime, const c
 }
 
 /* A test that fails leaves its node behind, which would wait for another control plane. */
-static pid_t started[64];
+static pid_t started[512];
 static size_t started_count;
 
 static void end_all(void)
