@@ -24,8 +24,7 @@ static const struct sa_option options[] = {
      .help = "memory it may use, e.g. 1Gi (default: the server's)"},
     {.name = "cpu", .kind = SA_OPTION_STRING, .value = "CPUS",
      .help = "processors it may use, e.g. 2 or 500m (default: the server's)"},
-    {.name = "warm", .kind = SA_OPTION_STRING, .value = "HOW",
-     .help = "prefer a pod of a warm pool (the default), require one, or never"},
+    SA_SANDBOX_OPTIONS,
     SA_OUTPUT_OPTION,
     SA_CLIENT_OPTIONS,
 };
@@ -69,8 +68,7 @@ static int write_body(struct sa_invocation *in, struct sa_buf *body, struct sa_e
     if (in->arg_count)
         sa_json_put_string(&w, "name", in->args[0]);
     sa_json_put_int(&w, "timeout", sa_config_ms(in->config, "timeout") / 1000);
-    if (sa_config_string(in->config, "warm"))
-        sa_json_put_string(&w, "warm", sa_config_string(in->config, "warm"));
+    sa_sandbox_put_options(in->config, &w);
     sa_json_put_object(&w, "resources");
     if (memory)
         sa_json_put_string(&w, "memory", memory);

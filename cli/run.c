@@ -2,6 +2,7 @@
 #include "client.h"
 #include "command.h"
 #include "run_stream.h"
+#include "sandboxes.h"
 
 #include "base/cleanup.h"
 #include "base/fdio.h"
@@ -53,6 +54,7 @@ static const struct sa_option options[] = {
      .kind = SA_OPTION_STRING,
      .value = "SIZE",
      .help = "memory the sandbox may use, e.g. 256Mi (default: the server's)"},
+    SA_SANDBOX_OPTIONS,
     {.name = "stdin",
      .letter = 'i',
      .kind = SA_OPTION_BOOL,
@@ -212,6 +214,7 @@ static int create(struct run *run, struct sa_error *err)
     sa_json_w_begin_object(&w);
     sa_json_put_string(&w, "runtime", run->runtime);
     sa_json_put_int(&w, "timeout", sandbox_timeout_s(run));
+    sa_sandbox_put_options(run->config, &w);
     if (memory) {
         sa_json_put_object(&w, "resources");
         sa_json_put_string(&w, "memory", memory);

@@ -142,3 +142,16 @@ int sa_sandbox_resolve(struct sa_client *client, const char *text, char id[SA_ID
     memcpy(id, s.id, sizeof s.id);
     return 0;
 }
+
+/* ---- making one ---- */
+
+void sa_sandbox_put_options(const struct sa_config *config, struct sa_json_w *w)
+{
+    static const char *const members[][2] = {{"level", "securityLevel"},
+                                             {"profile", "profileRef"},
+                                             {"warm", "warm"},
+                                             {"pool", "warmPool"}};
+    for (size_t i = 0; i < SA_COUNT(members); i++)
+        if (sa_config_string(config, members[i][0]))
+            sa_json_put_string(w, members[i][1], sa_config_string(config, members[i][0]));
+}

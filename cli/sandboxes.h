@@ -6,6 +6,23 @@
 #include "client.h"
 #include "command.h"
 
+#include "json/write.h"
+
+/* What commands that make a sandbox ask of it beyond their own. */
+/* clang-format off */
+#define SA_SANDBOX_OPTIONS                                                                         \
+    {.name = "level", .kind = SA_OPTION_STRING, .value = "LEVEL",                                  \
+     .help = "how hard the isolation is: standard (the default), high or custom"},                 \
+    {.name = "profile", .kind = SA_OPTION_STRING, .value = "NAME",                                 \
+     .help = "SandboxProfile whose demands it has to meet"},                                       \
+    {.name = "warm", .kind = SA_OPTION_STRING, .value = "HOW",                                     \
+     .help = "prefer a pod of a warm pool (the default), require one, or never"},                  \
+    {.name = "pool", .kind = SA_OPTION_STRING, .value = "NAME",                                    \
+     .help = "WarmPool that it should come from"}
+/* clang-format on */
+/* Those that were given, as members of a create. */
+void sa_sandbox_put_options(const struct sa_config *config, struct sa_json_w *w);
+
 /* The id of the sandbox that `text` names: its id, its name, or an unambiguous beginning of
  * either. SA_ENOTFOUND; SA_ECONFLICT names those it could be. */
 int sa_sandbox_resolve(struct sa_client *client, const char *text, char id[SA_ID_BYTES],

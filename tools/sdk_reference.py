@@ -34,7 +34,9 @@ PARTS = [
     ("Errors", "errors.py", None),
 ]
 # Classes whose methods are those of another, in files of their own.
-BASES = {"Sandbox": [("_sync/running.py", "SandboxRuns"), ("_sync/life.py", "SandboxLife")]}
+CATALOGUE = [("_sync/resources.py", "Catalogue")]
+BASES = {"Sandbox": [("_sync/running.py", "SandboxRuns"), ("_sync/life.py", "SandboxLife")],
+         "WarmPools": CATALOGUE, "Runtimes": CATALOGUE, "Profiles": CATALOGUE}
 SECTIONS = ("Args", "Attributes", "Returns", "Raises", "Example")
 
 
@@ -137,9 +139,21 @@ def classes_of(name: str) -> dict[str, ast.ClassDef]:
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
+class Typed(ast.NodeTransformer):
+    """What T stands for in a class that is made of a generic one."""
+
+    def __init__(self, kind: ast.expr) -> None:
+        self.kind = kind
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+        return self.kind if node.id == "T" else node
+
+
 def with_bases(node: ast.ClassDef) -> ast.ClassDef:
     for module, base in BASES.get(node.name, []):
-        node.body += classes_of(module)[base].body
+        body = classes_of(module)[base].body
+        kinds = [b.slice for b in node.bases if isinstance(b, ast.Subscript) and ast.unparse(b.value) == base]
+        node.body += [Typed(kind).visit(member) for kind in kinds for member in body] or body
     return node
 
 

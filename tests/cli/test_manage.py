@@ -241,7 +241,8 @@ def test_create(cli):
     assert cli("rm", "named-box").returncode == 0
     assert json.loads(cli("create", "-o", "json").stdout)["phase"] == "Running"
     for arguments, word in ((["-l", "a"], b"NAME=VALUE"), (["Bad_Name"], b"name"), (["-r", "cobol"], b"runtime"),
-                            (["a", "b"], b"one argument too many")):
+                            (["a", "b"], b"one argument too many"), (["--profile", "nowhere"], b"SandboxProfile"),
+                            (["--pool", "nowhere"], b"WarmPool"), (["--level", "iron"], b"securityLevel")):
         bad = cli("create", *arguments)
         assert bad.returncode == 64 and word in bad.stderr, bad
     assert cli("rm", "--all").returncode == 0

@@ -17,6 +17,7 @@ from secureagent import (
     PermissionDeniedError,
     PoolStatus,
     Sandbox,
+    UnavailableError,
     WarmPool,
 )  # fmt: skip
 
@@ -135,6 +136,23 @@ def test_a_cold_start(client: Client) -> None:
     with Sandbox.create("bash", warm="never", client=client) as sb:
         assert sb.run_command("echo yes").stdout == "yes\n"
         assert sb.info.start in ("", "cold")
+
+
+def test_what_is_asked_of_a_sandbox(client: Client) -> None:
+    for wrong, path in (
+        ({"profile": "nowhere"}, "profileRef"),
+        ({"warm_pool": "nowhere"}, "warmPool"),
+        ({"security_level": "iron"}, "securityLevel"),
+    ):
+        with pytest.raises(InvalidRequestError) as caught:
+            Sandbox.create(client=client, **wrong)  # type: ignore[arg-type]
+        assert [detail.path for detail in caught.value.details] == [path]
+    with pytest.raises(UnavailableError, match="egress.gateway"):
+        Sandbox.create(client=client, networkAccess={"egress": [{"domain": "pypi.org"}]})
+    with Sandbox.create(
+        client=client, security_level="standard", networkAccess={"ingress": {"ports": [80]}}
+    ) as sandbox:
+        assert sandbox.info.raw["networkAccess"]["ingress"]["ports"] == [80]
 
 
 def test_asyncio(server: tuple[str, str]) -> None:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, AsyncIterator, List, Mapping, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    AsyncIterator,
+    Callable,
+    Generic,
+    List,
+    Mapping,
+    Sequence,
+    TypeVar,
+)
 
 from .._core import resources as operations
+from .._core.answers import Fields
 from .._docs import documented_by
+from .._sync.resources import Catalogue as _Catalogue
 from .._sync.resources import PoolWatcher as _PoolWatcher
 from .._sync.resources import Profiles as _Profiles
 from .._sync.resources import Runtimes as _Runtimes
@@ -17,10 +29,31 @@ if TYPE_CHECKING:
     from .client import AsyncClient
 
 
-@documented_by(_WarmPools)
-class AsyncWarmPools:
-    def __init__(self, client: AsyncClient) -> None:
+T = TypeVar("T")
+
+
+@documented_by(_Catalogue)
+class AsyncCatalogue(Generic[T]):
+    def __init__(self, client: AsyncClient, path: str, decode: Callable[[Fields], T]) -> None:
         self._client = client
+        self._path = path
+        self._decode = decode
+
+    async def get(self, name: str) -> T:
+        return await self._client._driver.run(
+            operations.get(self._client._wire, self._path, name, self._decode)
+        )
+
+    async def list(self, *, labels: Mapping[str, str] | str | None = None) -> List[T]:
+        return await self._client._driver.run(
+            operations.list_all(self._client._wire, self._path, labels, self._decode)
+        )
+
+
+@documented_by(_WarmPools)
+class AsyncWarmPools(AsyncCatalogue[WarmPool]):
+    def __init__(self, client: AsyncClient) -> None:
+        super().__init__(client, operations.POOLS, WarmPool._of)
 
     async def create(
         self,
@@ -59,16 +92,6 @@ class AsyncWarmPools:
         )
         return await self._client._driver.run(
             operations.create_pool(self._client._wire, name, spec, labels, annotations)
-        )
-
-    async def get(self, name: str) -> WarmPool:
-        return await self._client._driver.run(
-            operations.get(self._client._wire, operations.POOLS, name, WarmPool._of)
-        )
-
-    async def list(self, *, labels: Mapping[str, str] | str | None = None) -> List[WarmPool]:
-        return await self._client._driver.run(
-            operations.list_all(self._client._wire, operations.POOLS, labels, WarmPool._of)
         )
 
     async def update(
@@ -153,32 +176,12 @@ class AsyncPoolWatcher(AsyncIterator[PoolEvent]):
 
 
 @documented_by(_Runtimes)
-class AsyncRuntimes:
+class AsyncRuntimes(AsyncCatalogue[Runtime]):
     def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-
-    async def get(self, name: str) -> Runtime:
-        return await self._client._driver.run(
-            operations.get(self._client._wire, operations.RUNTIMES, name, Runtime._of)
-        )
-
-    async def list(self, *, labels: Mapping[str, str] | str | None = None) -> List[Runtime]:
-        return await self._client._driver.run(
-            operations.list_all(self._client._wire, operations.RUNTIMES, labels, Runtime._of)
-        )
+        super().__init__(client, operations.RUNTIMES, Runtime._of)
 
 
 @documented_by(_Profiles)
-class AsyncProfiles:
+class AsyncProfiles(AsyncCatalogue[Profile]):
     def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-
-    async def get(self, name: str) -> Profile:
-        return await self._client._driver.run(
-            operations.get(self._client._wire, operations.PROFILES, name, Profile._of)
-        )
-
-    async def list(self, *, labels: Mapping[str, str] | str | None = None) -> List[Profile]:
-        return await self._client._driver.run(
-            operations.list_all(self._client._wire, operations.PROFILES, labels, Profile._of)
-        )
+        super().__init__(client, operations.PROFILES, Profile._of)

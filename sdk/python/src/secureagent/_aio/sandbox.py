@@ -45,7 +45,10 @@ class AsyncSandbox(AsyncSandboxRuns, AsyncSandboxLife):
         resources: Mapping[str, Any] | None = None,
         lifecycle: Lifecycle | None = None,
         imports: Sequence[str] | None = None,
+        security_level: str | None = None,
+        profile: str | None = None,
         warm: str | None = None,
+        warm_pool: str | None = None,
         client: AsyncClient | None = None,
         url: str | None = None,
         api_key: str | None = None,
@@ -64,7 +67,10 @@ class AsyncSandbox(AsyncSandboxRuns, AsyncSandboxLife):
                     resources=resources,
                     lifecycle=lifecycle,
                     imports=imports,
+                    security_level=security_level,
+                    profile=profile,
                     warm=warm,
+                    warm_pool=warm_pool,
                     more=more,
                 )
             )

@@ -28,7 +28,10 @@ def create(
     resources: Mapping[str, Any] | None = None,
     lifecycle: Lifecycle | None = None,
     imports: Sequence[str] | None = None,
+    security_level: str | None = None,
+    profile: str | None = None,
     warm: str | None = None,
+    warm_pool: str | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> Operation[SandboxInfo]:
     body = without_none(
@@ -42,7 +45,10 @@ def create(
             "resources": dict(resources) if resources else None,
             "lifecycle": lifecycle._json() if lifecycle else None,
             "imports": list(imports) if imports else None,
+            "securityLevel": security_level,
+            "profileRef": profile,
             "warm": warm,
+            "warmPool": warm_pool,
             **(more or {}),
         }
     )

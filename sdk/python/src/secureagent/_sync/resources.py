@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Generic, Iterator, List, Mapping, Sequence, TypeVar
 
 from .._core import resources as operations
+from .._core.answers import Fields
 from ..resources import PoolEvent, PoolStatus, Profile, Runtime, WarmPool
 from .driver import Running
 
@@ -12,14 +13,53 @@ if TYPE_CHECKING:
     from .client import Client
 
 
-class WarmPools:
+T = TypeVar("T")
+
+
+class Catalogue(Generic[T]):
+    """Resources of one kind, to be read."""
+
+    def __init__(self, client: Client, path: str, decode: Callable[[Fields], T]) -> None:
+        self._client = client
+        self._path = path
+        self._decode = decode
+
+    def get(self, name: str) -> T:
+        """The one of that name.
+
+        Raises:
+            NotFoundError: There is none of that name.
+
+        Example:
+            >>> client.warm_pools.get("notebooks").max_size, client.runtimes.get("go").language
+            (20, 'go')
+        """
+        return self._client._driver.run(
+            operations.get(self._client._wire, self._path, name, self._decode)
+        )
+
+    def list(self, *, labels: Mapping[str, str] | str | None = None) -> List[T]:
+        """All of them.
+
+        Args:
+            labels: Only those with these labels, as a mapping or a selector.
+
+        Example:
+            >>> [profile.name for profile in client.profiles.list()]
+        """
+        return self._client._driver.run(
+            operations.list_all(self._client._wire, self._path, labels, self._decode)
+        )
+
+
+class WarmPools(Catalogue[WarmPool]):
     """Pools of pods that are made before anybody asks. Reached as `client.warm_pools`.
 
     Reading them needs any key; making, changing and deleting them that of an operator.
     """
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        super().__init__(client, operations.POOLS, WarmPool._of)
 
     def create(
         self,
@@ -92,33 +132,6 @@ class WarmPools:
         )
         return self._client._driver.run(
             operations.create_pool(self._client._wire, name, spec, labels, annotations)
-        )
-
-    def get(self, name: str) -> WarmPool:
-        """One pool.
-
-        Raises:
-            NotFoundError: There is none of that name.
-
-        Example:
-            >>> client.warm_pools.get("notebooks").max_size
-            20
-        """
-        return self._client._driver.run(
-            operations.get(self._client._wire, operations.POOLS, name, WarmPool._of)
-        )
-
-    def list(self, *, labels: Mapping[str, str] | str | None = None) -> List[WarmPool]:
-        """All pools.
-
-        Args:
-            labels: Only those with these labels, as a mapping or a selector (`team=blue,!old`).
-
-        Example:
-            >>> [pool.name for pool in client.warm_pools.list()]
-        """
-        return self._client._driver.run(
-            operations.list_all(self._client._wire, operations.POOLS, labels, WarmPool._of)
         )
 
     def update(
@@ -271,69 +284,15 @@ class PoolWatcher(Iterator[PoolEvent]):
         self.close()
 
 
-class Runtimes:
+class Runtimes(Catalogue[Runtime]):
     """What sandboxes can have inside. Reached as `client.runtimes`."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def get(self, name: str) -> Runtime:
-        """One runtime.
-
-        Raises:
-            NotFoundError: There is none of that name.
-
-        Example:
-            >>> client.runtimes.get("python").language
-            'python'
-        """
-        return self._client._driver.run(
-            operations.get(self._client._wire, operations.RUNTIMES, name, Runtime._of)
-        )
-
-    def list(self, *, labels: Mapping[str, str] | str | None = None) -> List[Runtime]:
-        """All runtimes.
-
-        Args:
-            labels: Only those with these labels, as a mapping or a selector.
-
-        Example:
-            >>> [runtime.name for runtime in client.runtimes.list()]
-        """
-        return self._client._driver.run(
-            operations.list_all(self._client._wire, operations.RUNTIMES, labels, Runtime._of)
-        )
+        super().__init__(client, operations.RUNTIMES, Runtime._of)
 
 
-class Profiles:
+class Profiles(Catalogue[Profile]):
     """Named security postures. Reached as `client.profiles`."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def get(self, name: str) -> Profile:
-        """One profile.
-
-        Raises:
-            NotFoundError: There is none of that name.
-
-        Example:
-            >>> client.profiles.get("locked-down").security_level
-            'high'
-        """
-        return self._client._driver.run(
-            operations.get(self._client._wire, operations.PROFILES, name, Profile._of)
-        )
-
-    def list(self, *, labels: Mapping[str, str] | str | None = None) -> List[Profile]:
-        """All profiles.
-
-        Args:
-            labels: Only those with these labels, as a mapping or a selector.
-
-        Example:
-            >>> [profile.name for profile in client.profiles.list()]
-        """
-        return self._client._driver.run(
-            operations.list_all(self._client._wire, operations.PROFILES, labels, Profile._of)
-        )
+        super().__init__(client, operations.PROFILES, Profile._of)

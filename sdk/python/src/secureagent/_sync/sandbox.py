@@ -62,7 +62,10 @@ class Sandbox(SandboxRuns, SandboxLife):
         resources: Mapping[str, Any] | None = None,
         lifecycle: Lifecycle | None = None,
         imports: Sequence[str] | None = None,
+        security_level: str | None = None,
+        profile: str | None = None,
         warm: str | None = None,
+        warm_pool: str | None = None,
         client: Client | None = None,
         url: str | None = None,
         api_key: str | None = None,
@@ -81,17 +84,22 @@ class Sandbox(SandboxRuns, SandboxLife):
                 (`{"cpu": "500m", "memory": "1Gi"}`), and `pids`.
             lifecycle: What happens when it is idle or its time is over.
             imports: Python modules that stateless runs have imported already.
+            security_level: `standard` (default), `high` or `custom`.
+            profile: A SandboxProfile; its demands are added to what is asked for here.
             warm: `prefer` (default) takes a warm pod of a pool where one fits, else starts cold;
                 `require` fails where there is none; `never` starts cold. `info.start` tells.
+            warm_pool: The warm pool that it should come from; with `warm="require"` it must.
             client: Connections to share; by default it has its own.
             url: The server; see `Client`.
             api_key: The key; see `Client`.
-            **more: Other members of the request, as the API names them.
+            **more: Other members of the request, as the API names them:
+                `networkAccess={"ingress": {"ports": [8000]}}`.
 
         Raises:
             AuthenticationError: The key is not valid.
             QuotaExceededError: There are too many sandboxes.
-            UnavailableError: There is no warm pod that fits, with `warm="require"`.
+            UnavailableError: There is no warm pod that fits, with `warm="require"`, or the node
+                has no control for something that was asked for.
             PolicyDeniedError: A policy of the operator is against it.
             InvalidRequestError: A member is wrong; `details` says which.
 
@@ -113,7 +121,10 @@ class Sandbox(SandboxRuns, SandboxLife):
                     resources=resources,
                     lifecycle=lifecycle,
                     imports=imports,
+                    security_level=security_level,
+                    profile=profile,
                     warm=warm,
+                    warm_pool=warm_pool,
                     more=more,
                 )
             )
