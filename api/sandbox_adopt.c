@@ -3,6 +3,7 @@
 #include "api/sandbox_private.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "kinds/names.h"
 
 #include <stdio.h>
@@ -108,6 +109,7 @@ static void adopt(struct adoption *adoption)
         struct sa_sandbox *s = sa_sandbox_new(
             all, sa_object_meta(object)->name, &spec,
             &(struct sa_owner){.key_id = owner ? owner : "", .key_name = tenant ? tenant : ""});
+        sa_failpoint("api.adopt");
         take_state(s, object);
         take_environment(s, sa_object_spec(object), scratch);
         sa_sandbox_step(s, SA_EVENT_SUBMITTED);

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "kinds/names.h"
 #include "log/log.h"
 #include "model/settings.h"
@@ -25,6 +26,7 @@ static void on_written(void *user, const struct sa_error *err, const struct sa_o
 
 void sa_sandbox_delete_object(struct sa_sandbox *s)
 {
+    sa_failpoint("api.delete");
     sa_objects_delete(
         s->all->objects, &sa_kind_sandbox,
         &(struct sa_objects_delete){.namespace_ = SA_NAMESPACE_DEFAULT, .name = s->id}, on_written,
@@ -78,6 +80,7 @@ static void on_published(void *user, const struct sa_error *err, const struct sa
     struct sa_sandbox *s = user;
     (void)object;
     s->publishing = NULL;
+    sa_failpoint("api.published");
     if (!err)
         sa_sandbox_publish(s); /* what changed meanwhile */
     settle(s, err);
@@ -222,6 +225,7 @@ static void gone(struct sa_sandboxes *all, const char *id)
     struct sa_sandbox *s = sa_sandbox_find(all, id);
     if (!s || !s->object)
         return;
+    sa_failpoint("api.gone");
     s->object = false;
     sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox was removed");
     if (s->phase == SA_PHASE_TERMINATING)

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "log/log.h"
 
 #include <stdio.h>
@@ -61,6 +62,7 @@ static void on_set_up(void *user, const struct sa_error *error, struct sa_fields
         sa_sandbox_delete(s, "SetupFailed", error->message, NULL, NULL);
         return;
     }
+    sa_failpoint("api.set-up");
     s->delivered = true;
     run(s);
 }
@@ -69,6 +71,7 @@ static void deliver(struct sa_sandbox *s)
 {
     static const struct sa_call_events events = {.ended = on_set_up};
     struct sa_error error;
+    sa_failpoint("api.deliver");
     if (s->setup.length && !s->delivered) {
         bool sent = sa_call_open(s->conn, SA_METHOD_SETUP, &s->setup, &events, s, &error) != NULL;
         explicit_bzero(s->setup.data, s->setup.length);

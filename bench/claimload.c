@@ -196,7 +196,8 @@ static void next_claim(struct client *client)
     }
     snprintf(client->name, sizeof client->name, "sb-%d-%d", load.round, load.begun++);
     client->began_us = sa_monotonic_us();
-    plane_claim(&load.plane, client->name, "bench", SA_WARM_PREFER, on_claimed, client);
+    plane_claim(&load.plane, client->name, "bench", SA_WARM_PREFER, SA_MEMORY_DEFAULT_BYTES >> 20,
+                on_claimed, client);
 }
 
 /* Seconds. */

@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/failpoint.h"
 #include "call.h"
 #include "door.h"
 #include "poller.h"
@@ -332,4 +333,5 @@ void sa_conn_take(int fd)
     watch = (struct sa_watch){.fd = fd, .ready = on_ready};
     if (sa_watch_set(&watch, EPOLLIN) < 0)
         lose(); /* not a socket */
+    sa_failpoint("runtime.link");
 }

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -92,6 +93,7 @@ static void add_result(const struct exec *e, size_t left, struct sa_buf *out)
 static void finish(struct exec *e)
 {
     sa_autobuf result = SA_BUF_INIT;
+    sa_failpoint("runtime.exec.ended");
     add_result(e, sa_proc_count_group(&e->group), &result);
     exec_io_finish(e);
     sa_stream_end(e->call.stream, result.data, result.length);
@@ -288,6 +290,7 @@ static void started(struct exec *e)
     free_request(e);
     if (e->forks)
         sa_template_prepare(); /* the next may come soon */
+    sa_failpoint("runtime.exec.started");
     send_pid(e);
     if (!e->note_due)
         exec_io_start(e);

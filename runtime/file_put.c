@@ -1,5 +1,7 @@
 #include "file_put.h"
 
+#include "base/failpoint.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,6 +43,7 @@ static int link_as(const struct sa_put *put, const char *name)
 
 static int rename_to_name(struct sa_put *put, unsigned flags)
 {
+    sa_failpoint("runtime.file.written");
     if (renameat2(put->folder, put->temp, put->folder, put->name, flags) < 0)
         return -1;
     put->temp[0] = '\0';

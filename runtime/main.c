@@ -16,6 +16,7 @@
  *                           sweeper.c goes by it, ipc.c and world.c look at all that is no file
  */
 #include "base/cleanup.h"
+#include "base/failpoint.h"
 #include "call.h"
 #include "conn.h"
 #include "door.h"
@@ -113,6 +114,7 @@ static void check_descriptors(void)
     if (fcntl(SA_BOOT_BLOCK_FD, F_GETFD) < 0)
         refuse("boot block", "descriptor 4 is not open");
     fill_standard_descriptors();
+    sa_failpoint_take_over();
     sa_ipc_init();
     syscall(SYS_close_range, SA_BOOT_QUEUES_FD + 1u, ~0u, 0);
 }

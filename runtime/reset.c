@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "call.h"
 #include "conn.h"
 #include "ipc.h"
@@ -109,6 +110,10 @@ static void finish(struct reset *r, const struct sa_buf *world)
     add_fingerprint(&out, world);
     sa_fields_add_int(&out, SA_RESET_KILLED, sa_exec_reaped() - r->reaped_before);
     sa_fields_add_int(&out, SA_RESET_REMOVED, r->sweeper.removed);
+    if (r->seals)
+        sa_failpoint("runtime.seal.done");
+    else
+        sa_failpoint("runtime.reset.done");
     if (r->seals && r->had_template)
         sa_template_prepare();
     release(r);
@@ -196,6 +201,8 @@ static void walk(struct sa_task *task)
         fail(r, &error);
     } else if (result > 0) {
         sa_task_stop(task);
+        if (!r->seals)
+            sa_failpoint("runtime.reset.swept");
         r->phase = PHASE_LOOK;
         r->since_us = sa_poller_now_us();
         look_on(r);
@@ -206,6 +213,10 @@ static void begin_walk(struct reset *r)
 {
     struct sa_error error;
     r->phase = PHASE_WALK;
+    if (r->seals)
+        sa_failpoint("runtime.seal.ended");
+    else
+        sa_failpoint("runtime.reset.ended");
     watch_clock();
     if (!r->seals) {
         sa_sweeper_begin(&r->sweeper, &sealed.manifest, clock_was_left_alone());

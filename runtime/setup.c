@@ -2,6 +2,7 @@
 #include "setup.h"
 
 #include "base/cleanup.h"
+#include "base/failpoint.h"
 #include "call.h"
 #include "template.h"
 
@@ -131,9 +132,11 @@ void sa_setup_open(struct sa_stream *stream, const void *body, size_t length)
         sa_stream_end_error(stream, &error);
         return;
     }
+    sa_failpoint("runtime.setup.asked");
     merge();
     setup.done = true;
     if (is_early())
         sa_template_renew();
+    sa_failpoint("runtime.setup.done");
     sa_stream_end(stream, NULL, 0);
 }

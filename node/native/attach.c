@@ -41,6 +41,7 @@ static int attach(struct sandbox *sb, int *link, struct sa_native_facts *facts,
     *link = sa_door_hand_in(sb->native->host.folder, sb->id, err);
     if (*link < 0)
         return -1;
+    sa_failpoint("node.attach");
     sa_memory_look(sb);
     sa_sandbox_facts(sb, facts);
     return 0;

@@ -2,6 +2,7 @@
 #include "native/steps.h"
 
 #include "base/cleanup.h"
+#include "base/failpoint.h"
 #include "base/fdio.h"
 #include "link/methods.h"
 #include "native/landlock.h"
@@ -76,24 +77,35 @@ const char *sa_step_name(uint32_t index)
     return index < SA_COUNT(steps) ? steps[index].name : "?";
 }
 
+/* From 3 on. */
+static int close_all_but(const int *kept, size_t count)
+{
+    for (unsigned from = 3;;) {
+        unsigned next = ~0u;
+        for (size_t i = 0; i < count; i++)
+            if (kept[i] >= 0 && (unsigned)kept[i] >= from && (unsigned)kept[i] < next)
+                next = (unsigned)kept[i];
+        if (next == ~0u)
+            return close_range(from, ~0u, 0);
+        if (next > from && close_range(from, next - 1, 0) < 0)
+            return -1;
+        from = next + 1;
+    }
+}
+
 /* Keep only the setup socket and the runtime: a spare lives long, and must hold nothing of its
  * neighbours. Low numbers are left to what is handed over. */
 static int descriptors(struct sa_child *child)
 {
-    int setup = fcntl(child->setup, F_DUPFD_CLOEXEC, SA_BOOT_QUEUES_FD + 2);
-    int runtime = fcntl(child->runtime, F_DUPFD_CLOEXEC, SA_BOOT_QUEUES_FD + 2);
-    if (setup < 0 || runtime < 0)
+    const int least = SA_FAILPOINT_FD + 1;
+    child->setup = fcntl(child->setup, F_DUPFD_CLOEXEC, least);
+    child->runtime = fcntl(child->runtime, F_DUPFD_CLOEXEC, least);
+    if (child->setup < 0 || child->runtime < 0)
         return -1;
-    /* As they are: two numbers, neither of which is known to be the smaller. */
-    unsigned low = (unsigned)(setup < runtime ? setup : runtime);
-    unsigned high = (unsigned)(setup < runtime ? runtime : setup);
-    child->setup = setup;
-    child->runtime = runtime;
-    if (low > 3 && close_range(3, low - 1, 0) < 0)
-        return -1;
-    if (high > low + 1 && close_range(low + 1, high - 1, 0) < 0)
-        return -1;
-    return close_range(high + 1, ~0u, 0);
+    if (child->failpoints >= 0)
+        child->failpoints = fcntl(child->failpoints, F_DUPFD_CLOEXEC, least);
+    const int kept[] = {child->setup, child->runtime, child->failpoints};
+    return close_all_but(kept, SA_COUNT(kept));
 }
 
 static int session(struct sa_child *child)
@@ -300,6 +312,8 @@ static int run(struct sa_child *child)
     static char name[] = "execution-runtime";
     char *const argv[] = {name, NULL};
     char *const envp[] = {NULL};
+    if (child->failpoints >= 0 && dup2(child->failpoints, SA_FAILPOINT_FD) < 0)
+        return -1;
     return (int)syscall(SYS_execveat, child->runtime, "", argv, envp, AT_EMPTY_PATH);
 }
 
@@ -314,7 +328,8 @@ noreturn void sa_child_main(const struct sa_host *host, int setup, int slot)
                              .base = -1,
                              .queues = -1,
                              .rules = -1,
-                             .listener = -1};
+                             .listener = -1,
+                             .failpoints = sa_failpoint_fd()};
     for (uint32_t i = 0; i < SA_COUNT(steps); i++)
         if (steps[i].run(&child) < 0) {
             report(&child, i, errno, 0);

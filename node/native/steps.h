@@ -50,6 +50,7 @@ struct sa_child {
     int setup, runtime; /* both close-on-exec */
     int slot;
     int door, boot, base, rules, listener, queues;
+    int failpoints;         /* -1: a build without */
     int groups[SA_FDS_MAX]; /* `tasks` of the control groups to join */
     size_t group_count;
     struct sa_order order;

@@ -4,13 +4,15 @@
  *
  *     chaos-plane DATA-DIR NODE-SOCKET CONTROL-SOCKET SEED [LEASE-MS]
  *
- *     N claim NAME TENANT prefer|require|never   ok POD warm|cold     after its first result
+ *     N claim NAME TENANT prefer|require|never MEMORY-MIB
+ *                                                ok POD warm|cold     after its first result
  *     N delete NAME                              ok                   when the object is gone
  *     N owner NAME                               ok OWNER | ok -      what its pod says
  *     N create KIND JSON                         ok
  *     N patch KIND NAME JSON                     ok                   not the status
  *     N status KIND NAME JSON                    ok
  *     N remove KIND NAME                         ok                   at once
+ *     N get KIND NAME                            ok JSON              uncached
  *     N list KIND                                ok JSON              uncached
  *     N reload _                                 ok                   the rules
  *     N metrics _                                ok JSON-STRING
@@ -118,6 +120,18 @@ static void on_object(void *user, const struct sa_error *err, const struct sa_ob
     answer_done(user, err);
 }
 
+static void on_got(void *user, const struct sa_error *err, const struct sa_object *object)
+{
+    sa_autobuf text = SA_BUF_INIT;
+    struct sa_json_w w = sa_json_w_start(&text);
+    if (err) {
+        answer_done(user, err);
+        return;
+    }
+    sa_object_print(object, &w);
+    answer(user, "ok %s", text.data);
+}
+
 static void on_list(void *user, const struct sa_error *err, const struct sa_objects_page *page)
 {
     sa_autobuf text = SA_BUF_INIT;
@@ -209,12 +223,16 @@ static void obey(char *line)
     request->connection = door.connection;
     snprintf(request->number, sizeof request->number, "%s", number);
     if (strcmp(verb, "claim") == 0 && rest) {
-        const char *tenant = strsep(&rest, " ");
-        plane_claim(plane, a, tenant, warm_of(rest ? rest : ""), on_claimed, request);
+        const char *tenant = strsep(&rest, " "), *warm = strsep(&rest, " ");
+        if (!rest)
+            plane_die("bad request", NULL);
+        plane_claim(plane, a, tenant, warm_of(warm), strtol(rest, NULL, 10), on_claimed, request);
     } else if (strcmp(verb, "delete") == 0) {
         plane_delete(plane, a, on_done, request);
     } else if (strcmp(verb, "owner") == 0) {
         plane_owner(plane, a, on_owner, request);
+    } else if (strcmp(verb, "get") == 0 && rest) {
+        sa_objects_get(plane->store, kind_of(a), SA_NAMESPACE_DEFAULT, rest, on_got, request);
     } else if (strcmp(verb, "list") == 0) {
         sa_objects_list(plane->store, kind_of(a), &(struct sa_objects_select){NULL, NULL, NULL}, 0,
                         NULL, on_list, request);

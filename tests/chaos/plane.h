@@ -68,7 +68,7 @@ struct plane_result {
 };
 typedef void (*plane_claim_cb)(void *user, const struct plane_result *result);
 void plane_claim(struct plane *plane, const char *name, const char *tenant, enum sa_warm warm,
-                 plane_claim_cb done, void *user);
+                 int64_t memory_mib, plane_claim_cb done, void *user);
 typedef void (*plane_done_cb)(void *user, const struct sa_error *err);
 /* Answered when the object is gone. Nobody else may wait for it. */
 void plane_delete(struct plane *plane, const char *name, plane_done_cb done, void *user);

@@ -1,52 +1,89 @@
 #!/usr/bin/python3
-"""The same over the real node: clients of `secureagent up` create, execute and delete while agent-api, sandbox-node
-and first processes of sandboxes are killed (kill -9). Each client's program must say whose it is. Then everything is
-looked at: objects, control groups, processes, mounts, files.
+"""The same over the real node: clients of `secureagent up` create, execute, write files and delete while agent-api,
+sandbox-node, sandboxes and the supervisor are killed, at every fail point of node, runtime and API and at random. Each
+client's program must say whose it is. Then everything is looked at: objects, control groups, processes, mounts, files.
 
     tests/chaos/real.py [--claims 2000] [--seed N] [--keep]
 
-SECUREAGENT_BIN says what is tested (build/bin).
+SECUREAGENT_BIN says what is tested (build/clang/bin): a build with fail points.
 """
 import argparse
-import glob
+import collections
 import http.client
 import json
 import os
 import pathlib
-import random
+import shutil
 import signal
-import sqlite3
 import sys
+import tempfile
 import threading
 import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+os.environ.setdefault("SECUREAGENT_BIN", str(pathlib.Path(__file__).resolve().parents[2] / "build/clang/bin"))
+import failpoints
+import real_sweep
 import sweep
+from dice import dice
 from tests.helpers import server as servers
 
 CLIENTS, POOL = 8, "main"
-REST_S = 150  # for all to come to rest
-PROGRAM_S = 16  # between two deaths of programs: with the fifth in a minute the supervisor gives up
-KIND = {"Sandbox": "sandboxes", "WarmPod": "warm_pods", "WarmPool": "warm_pools", "Pod": "pods"}
+REACH_S = 8  # for a fail point to be reached; then another one is tried, and this one later
+TRIES_MAX = 12
+UNCOUNTED_S = 2  # what was made so long before agent-api died may not have been counted
+DEATHS = 2  # of programs in the life of a supervisor, which is patient with so many; then it is killed itself
+REQUIRED, MORE = ("node", "runtime", "api"), ("core", "controller")
+
+
+class Up:
+    """`secureagent up`, one after the other on the same data."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="secureagent-chaos-"))
+        self.folder.chmod(0o711)
+        self.page = failpoints.Page(self.folder / "failpoint")
+        self.data, self.listen, self.servers = self.folder / "data", [], []
+        self.start()
+        self.host, self.key, self.state = urllib.parse.urlsplit(self.server.url).netloc, self.server.key, self.server.state
+        self.listen = ["--listen", self.host]
+
+    @property
+    def server(self):
+        return self.servers[-1]
+
+    def start(self):
+        self.servers.append(servers.start_server(self.data, args=("--log-level", "warn", *self.listen), env=self.page.environment()))
+
+    def replace(self):
+        """Its programs die with it, its sandboxes do not."""
+        self.server.process.kill()
+        self.server.process.wait()
+        self.start()
+
+    def discard(self):
+        for server in self.servers:
+            server.discard()
+        shutil.rmtree(self.folder)
 
 
 class Client:
     """Plain requests that do not mind when the server dies meanwhile."""
 
-    def __init__(self, server):
-        self.host, self.key, self.connection = urllib.parse.urlsplit(server.url).netloc, server.key, None
+    def __init__(self, up):
+        self.up, self.connection = up, None
 
-    def ask(self, method, path, body=None):
-        """(status, JSON or None); (0, None): nobody knows."""
+    def ask(self, method, path, body=None, data=None):
+        """(status, body); (0, None): nobody knows."""
+        kind = "application/json" if data is None else "application/octet-stream"
+        data = json.dumps(body) if body is not None else data
         try:
             if not self.connection:
-                self.connection = http.client.HTTPConnection(self.host, timeout=90)
-            self.connection.request(method, "/api/v1/" + path, None if body is None else json.dumps(body),
-                                    {"X-API-Key": self.key, "Content-Type": "application/json"})
+                self.connection = http.client.HTTPConnection(self.up.host, timeout=90)
+            self.connection.request(method, "/api/v1/" + path, data, {"X-API-Key": self.up.key, "Content-Type": kind})
             answer = self.connection.getresponse()
-            text = answer.read()
-            return answer.status, json.loads(text) if text else None
+            return answer.status, answer.read()
         except (OSError, http.client.HTTPException):
             self.connection = None
             return 0, None
@@ -62,164 +99,192 @@ class Client:
 
 
 class Load:
-    def __init__(self, server, claims, seed):
-        self.server, self.left, self.seed = server, claims, seed
-        self.lock, self.outcomes, self.wrong, self.number = threading.Lock(), {}, [], 0
+    def __init__(self, up, seed):
+        self.up, self.seed, self.over = up, seed, False
+        self.lock, self.outcomes, self.wrong, self.number = threading.Lock(), collections.Counter(), [], 0
+        self.told = {POOL: {"hits": 0, "misses": 0, "maybe hits": 0, "maybe misses": 0}}
+        self.recent, self.deleted = collections.deque(), set()
+
+    @property
+    def decided(self):
+        return self.outcomes["warm"] + self.outcomes["cold"]
 
     def count(self, outcome):
         with self.lock:
-            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+            self.outcomes[outcome] += 1
 
-    def next(self):
+    def tell(self, what):
         with self.lock:
-            self.left -= 1
-            self.number += 1
-            return None if self.left < 0 else f"owner-{self.seed}-{self.number}"
+            self.told[POOL][what] += 1
+            self.recent.append((time.monotonic(), what))
+            while self.recent[0][0] < time.monotonic() - UNCOUNTED_S:
+                self.recent.popleft()
 
-    def one(self, client, owner):
-        status, made = client.ask("POST", "sandboxes", {"runtime": "bash", "env": {"OWNER": owner}, "labels": {"owner": owner}})
+    def maybe(self):
+        with self.lock:
+            self.told[POOL]["maybe hits"] += 1
+            self.told[POOL]["maybe misses"] += 1
+
+    def died(self):
+        with self.lock:
+            for when, what in self.recent:
+                if when > time.monotonic() - UNCOUNTED_S:
+                    self.told[POOL][what] -= 1
+                    self.told[POOL]["maybe " + what] += 1
+            self.recent.clear()
+
+    def create(self, client, owner, warm):
+        status, text = client.ask("POST", "sandboxes", {"runtime": "bash", "env": {"OWNER": owner}, "labels": {"owner": owner}, "warm": warm})
         if status != 201:
             self.count(f"create {status or 'unknown'}")
-            if status in (0, 429, 503):  # nobody is there, or not all of them: another one instead
-                time.sleep(0.1)
-                with self.lock:
-                    self.left += 1
-            return
-        self.count(made.get("start") or "started")
-        box = "sandboxes/" + made["id"]
-        status, ran = client.ask("POST", box + "/execute", {"command": 'printf %s "$OWNER"'})
-        if status == 200 and ran["status"] == "exited" and ran["stdout"] != owner:
-            self.wrong.append(f"I1: {made['id']} of {owner} says {ran['stdout']!r}")
+            if warm != "never":
+                self.maybe()
+            time.sleep(0.05)
+            return None
+        made = json.loads(text)
+        self.count(made["start"])
+        if warm != "never":
+            self.tell("hits" if made["start"] == "warm" else "misses")
+        return made["id"]
+
+    def execute(self, client, name, owner):
+        status, text = client.ask("POST", f"sandboxes/{name}/execute", {"command": 'printf %s "$OWNER"'})
+        ran = json.loads(text) if status == 200 else None
+        if ran and ran["status"] == "exited" and ran["stdout"] != owner:
+            self.wrong.append(f"I1: {name} of {owner} says {ran['stdout']!r}")
         self.count(f"execute {status or 'unknown'}")
-        status, _ = client.sure("DELETE", box)
+
+    def write(self, client, name, owner):
+        """What was there before, or what was written; never another's, and no piece."""
+        file = f"sandboxes/{name}/files/workspace/a"
+        told = [text for text in (b"one", owner.encode()) if client.ask("PUT", file, data=text)[0] in (200, 201, 204)]
+        status, text = client.ask("GET", file)
+        if status == 200 and (text not in (b"one", owner.encode()) or told and text != told[-1] and text != owner.encode()):
+            self.wrong.append(f"I7: {name} of {owner} has {text!r} in a file, {told} was written")
+        self.count(f"file {status or 'unknown'}")
+
+    def one(self, client, number):
+        owner, chance = f"owner-{self.seed}-{number}", dice(self.seed, "claim", number)
+        name = self.create(client, owner, chance.choices(("prefer", "never"), (85, 15))[0])
+        if not name:
+            return
+        self.execute(client, name, owner)
+        if chance.randrange(4) == 0:
+            self.write(client, name, owner)
+        status, _ = client.sure("DELETE", "sandboxes/" + name)
         if status not in (204, 404):
-            self.wrong.append(f"I10: {made['id']} cannot be deleted: {status}")
+            self.wrong.append(f"I10: {name} cannot be deleted: {status}")
+        if status == 204:  # otherwise it had failed: that is remembered for a while
+            self.deleted.add(name)
 
     def run(self):
-        client = Client(self.server)
-        while owner := self.next():
-            self.one(client, owner)
+        client = Client(self.up)
+        while not self.over:
+            with self.lock:
+                self.number += 1
+                number = self.number
+            self.one(client, number)
 
 
-class Killer(threading.Thread):
-    def __init__(self, server, dice):
-        super().__init__()
-        self.server, self.dice, self.over, self.kills = server, dice, False, {}
+class Killer:
+    """At each fail point until each was reached, and at random."""
+
+    def __init__(self, up, load):
+        self.up, self.load, self.dice = up, load, dice(load.seed, "kill", 0)
+        self.client = Client(up)
+        self.required = failpoints.names(*REQUIRED)
+        self.names = sorted({*self.required, *failpoints.names(*MORE)} - {"runtime.written"})
+        self.reached, self.tries, self.kills, self.deaths = collections.Counter(), collections.Counter(), collections.Counter(), 0
+        self.bring = {"node.adopt.": "sandbox-node", "node.attach": "agent-api", "api.adopt": "agent-api", "agent.attach": "agent-api",
+                      "agent.adopt": "agent-api"}
 
     def kill(self, name, pid):
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             return
-        self.kills[name] = self.kills.get(name, 0) + 1
+        self.kills[name] += 1
 
     def sandbox(self):
         """The first process of one of them."""
-        groups = sorted(first_processes(self.server.node_state).items())
+        groups = sorted(real_sweep.first_processes(self.up.state).items())
         if groups:
             self.kill("sandbox", self.dice.choice(groups)[1])
 
     def program(self, name):
         try:
-            self.kill(name, self.server.pid_of(name))
+            pid = self.up.server.pid_of(name)
         except AssertionError:
-            pass  # it is not up again yet
+            return  # it is not up again yet
+        if name == "agent-api":
+            self.load.died()
+        self.kill(name, pid)
+        self.deaths += 1
 
-    def run(self):
-        rested, turn = time.monotonic(), self.dice.randrange(2)
-        while not self.over:
-            time.sleep(self.dice.uniform(0.3, 2))
-            if time.monotonic() < rested:
-                self.sandbox()
-            else:
-                self.program(("agent-api", "sandbox-node")[turn % 2])
-                turn += 1
-                rested = time.monotonic() + PROGRAM_S
+    def recover(self):
+        """All of it is there again; with a new supervisor, when the one that is would lose its patience."""
+        if self.deaths >= DEATHS or self.up.server.process.poll() is not None:
+            self.load.died()
+            self.up.replace()
+            self.kills["supervisor"] += 1
+            self.deaths = 0
+        self.client.sure("GET", "sandboxes?limit=1")
 
+    def at(self, name, nth):
+        page = self.up.page
+        bring = next((program for prefix, program in self.bring.items() if name.startswith(prefix)), None)
+        self.tries[name] += 1
+        page.arm(name, nth)
+        if bring:
+            self.program(bring)
+        until = time.monotonic() + REACH_S
+        while not page.reached() and time.monotonic() < until:
+            time.sleep(0.01)
+        if page.disarm():
+            self.reached[name] += 1
+            if not name.startswith("runtime."):
+                self.load.died()
+                self.deaths += 1
+                time.sleep(0.05)  # until somebody notices
+        self.recover()
 
-# ---- what is there ----
+    def missing(self):
+        return [n for n in self.required if n not in self.reached]
 
-def groups_of(state):
-    """{id: its control group}"""
-    found = {}
-    for folder in glob.glob(f"/sys/fs/cgroup/**/secureagent-{state}/*/", recursive=True):
-        name = pathlib.Path(folder).name
-        if not name.startswith(("spare-", "node", "supervisor")):
-            found.setdefault(name, []).append(folder)
-    return found
+    def nth(self, name):
+        return dice(self.load.seed, name, self.tries[name]).randrange(1, 3 if self.tries[name] or name.startswith(("node.adopt.", "api.adopt")) else 12)
 
-
-def pids_in(folder):
-    pids = []
-    for file in glob.glob(folder + "**/cgroup.procs", recursive=True):
-        try:
-            pids += [int(p) for p in pathlib.Path(file).read_text().split()]
-        except OSError:
-            pass
-    return pids
-
-
-def first_processes(state):
-    """{id: pid of its process 1}"""
-    found = {}
-    for name, folders in groups_of(state).items():
-        pids = sorted(p for folder in folders for p in pids_in(folder))
-        if pids:
-            found[name] = pids[0]
-    return found
-
-
-def read_objects(data_dir):
-    file = next(pathlib.Path(data_dir).rglob("objects.db"))
-    kinds = {name: [] for name in KIND.values()}
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=60) as db:
-        for kind, text in db.execute("SELECT kind, json FROM objects"):
-            if kind in KIND:
-                kinds[KIND[kind]].append(json.loads(text))
-    return sweep.Objects(**kinds)
-
-
-def at_rest(server, load):
-    objects = read_objects(server.data_dir)
-    running = {name: {"owner": ""} for name in first_processes(server.node_state)}
-    found = sweep.all_of(objects, running)
-    found += [f"I10: {name} is there, and was deleted" for name, s in objects.sandboxes.items() if sweep.phase_of(s) not in sweep.ENDED]
-    return found
-
-
-def leftovers(server):
-    """After a stop nothing is left."""
-    yield from (f"I6: left: {folder}" for folder in servers.cgroup_folders(server.node_state))
-    where = str(server.data_dir)
-    for entry in glob.glob("/proc/[0-9]*/environ"):
-        pid = int(entry.split("/")[2])
-        try:
-            words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        if where in words and servers.is_alive(pid):
-            yield f"I6: left: process {pid}: {words!r}"
-    yield from (f"I6: left: mount {line.split()[1]}" for line in open("/proc/mounts") if where in line or f"secureagent-{server.node_state}" in line)
+    def run(self, claims):
+        for number in range(TRIES_MAX):
+            names = self.missing()
+            dice(self.load.seed, "round", number).shuffle(names)
+            for name in names:
+                self.at(name, 1 if self.tries[name] > 1 else self.nth(name))
+        number = 0
+        while self.load.decided < claims:
+            number += 1
+            self.dice = dice(self.load.seed, "kill", number)
+            self.dice.choice((self.sandbox, self.sandbox, lambda: self.program(self.dice.choice(("agent-api", "sandbox-node"))),
+                              lambda: self.at(name := self.dice.choice(self.names), self.nth(name))))()
+            self.recover()
+            time.sleep(self.dice.uniform(0.2, 2))
 
 
 def delete_unknown(client):
     """Creates whose answer was lost."""
     while True:
-        status, page = client.sure("GET", "sandboxes?limit=100")
-        live = [s["id"] for s in page["items"] if s["phase"] not in sweep.ENDED] if status == 200 else []
+        status, text = client.sure("GET", "sandboxes?limit=100")
+        live = [s["id"] for s in json.loads(text)["items"] if s["phase"] not in sweep.ENDED] if status == 200 else []
         if not live:
             return
         for name in live:
             client.sure("DELETE", "sandboxes/" + name)
 
 
-def look(server, load):
-    until = time.monotonic() + REST_S
-    while True:
-        found = at_rest(server, load)
-        if not found or time.monotonic() > until:
-            return found
-        time.sleep(0.5)
+def make_pool(client):
+    return client.sure("POST", "warmpools", {
+        "apiVersion": "secureagent.dev/v1", "kind": "WarmPool", "metadata": {"name": POOL},
+        "spec": {"runtime": "bash", "minSize": 8, "maxSize": 40, "recycle": {"enabled": True, "maxUses": 20}}})
 
 
 def main():
@@ -228,36 +293,40 @@ def main():
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
     parser.add_argument("--keep", action="store_true")
     args = parser.parse_args()
-    dice = random.Random(args.seed)
-    server = servers.start_server(args=("--log-level", "warn"))
-    server.node_state = server.state
-    client = Client(server)
-    status, answer = client.sure("POST", "warmpools", {
-        "apiVersion": "secureagent.dev/v1", "kind": "WarmPool", "metadata": {"name": POOL},
-        "spec": {"runtime": "bash", "minSize": 8, "maxSize": 20, "recycle": {"enabled": True, "maxUses": 20}}})
-    load, killer = Load(server, args.claims, args.seed), Killer(server, dice)
+    up = Up()
+    client = Client(up)
+    status, answer = make_pool(client)
+    load = Load(up, args.seed)
+    killer = Killer(up, load)
     if status not in (200, 201):
         load.wrong.append(f"the pool: {status} {answer}")
     began = time.monotonic()
     clients = [threading.Thread(target=load.run) for _ in range(CLIENTS)]
-    for thread in [*clients, killer]:
+    for thread in clients:
         thread.start()
+    try:
+        killer.run(args.claims)
+    finally:
+        load.over = True
     for thread in clients:
         thread.join()
-    killer.over = True
-    killer.join()
     delete_unknown(client)
     seconds = time.monotonic() - began
-    found = load.wrong + look(server, load)
-    print(f"seed {args.seed}: {args.claims} creates in {seconds:.1f} s: {load.outcomes}, killed {killer.kills}, "
-          f"at rest after {time.monotonic() - began - seconds:.1f} s more", flush=True)
-    server.stop()
-    found += leftovers(server)
+    found = load.wrong + real_sweep.look(up.data, up.state, load.told, load.deleted)
+    print(f"seed {args.seed}: {load.decided} claims decided of {load.number} in {seconds:.1f} s: {dict(load.outcomes)}, killed "
+          f"{dict(killer.kills)}, fail points {dict(killer.reached)}, at rest after {time.monotonic() - began - seconds:.1f} s more", flush=True)
+    up.server.stop()
+    found += real_sweep.leftovers(up.data, up.state)
+    found += [f"the fail point {n} was never reached" for n in killer.missing()]
     for wrong in found[:50]:
         print(f"seed {args.seed}: WRONG: {wrong}")
-    if not (found or args.keep):
-        server.discard()
+    if found or args.keep:
+        print(f"seed {args.seed}: kept {up.folder}; again: tests/chaos/real.py --seed {args.seed} --claims {args.claims}")
+    else:
+        up.discard()
+    print(f"chaos: {load.decided} claims decided, {sum(killer.kills.values()) + sum(killer.reached.values())} kills")
     print(f"chaos: {0 if found else 1} of 1 worlds in order")
+    print(f"chaos: {len(killer.required) - len(killer.missing())} of {len(killer.required)} fail points reached")
     sys.exit(1 if found else 0)
 
 

@@ -1,191 +1,36 @@
 #!/usr/bin/python3
-"""Fault injection: claims, deletions, changes of size and reloads, while the control plane is killed at every
-fail point and at random, the simulated node and its sandboxes die, and watches misbehave. Then everything is
-looked at (sweep.py, docs/invariants.md).
+"""Fault injection over a simulated node: claims, deletions, changes of size and reloads, while the control plane, the
+node and its sandboxes are killed at every fail point and at random, and watches misbehave. Then everything is looked
+at (sweep.py, docs/invariants.md), and every fail point must have been reached.
 
     tests/chaos/run.py [--claims 100000] [--worlds 2] [--seed N] [--bin build/clang/bin] [--keep]
 
-Needs a build with fail points (the preset `clang`). The same seed asks for the same things in the same order
-and kills at the same places; what runs beside what is the machine's.
+`--claims` is how many must have been decided: answered by a sandbox whose program said whose it is. Needs a build with
+fail points (the preset `clang`). The seed decides what is asked for, killed and disturbed, and in what order; how that
+falls together with what the programs do meanwhile is the machine's (docs/invariants.md).
 """
 import argparse
 import asyncio
+import json
 import pathlib
-import random
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
+import failpoints
 import sweep
-from world import Gone, Refused, World, fail_points
+from load import Load
+from trouble import Killer, Trouble, pool
+from world import World
 
-CLIENTS, POOL, OTHER = 32, "main", "other"
-REST_S = 100  # for all to come to rest
-KEEP_ONE_IN = 500
-REACH_S = 6  # for a fail point, or it is not reached
-ANSWER_S = 60
-
-
-class Load:
-    """The clients, what they were told, and what they cannot know."""
-
-    def __init__(self, world, claims, dice):
-        self.world, self.left, self.dice = world, claims, dice
-        self.told = {"hits": 0, "misses": 0, "unknown": 0}
-        self.go_on = True  # beyond the claims, too
-        self.kept, self.violations = set(), []
-        self.outcomes = {}
-        self.number = 0
-
-    def count(self, outcome):
-        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
-
-    async def claim(self, name, warm):
-        """True: it exists. False: it cannot. None: nobody knows."""
-        tenant = f"tenant-{self.dice.randrange(3)}"
-        try:
-            _, how = (await asyncio.wait_for(self.world.call(f"claim {name} {tenant} {warm}"), ANSWER_S)).split()
-        except asyncio.TimeoutError:
-            self.violations.append(f"I11: the claim of {name} is not answered")
-        except Gone:
-            self.count("unknown")
-        except Refused as refused:
-            if "VIOLATION" in refused.message:
-                self.violations.append(f"I1: {refused.message}")
-            if warm == "require" and "no warm pod that fits is ready" in refused.message:
-                self.count("refused")
-                return False
-            self.count("failed")
-        else:
-            self.count(how)
-            if warm != "never":
-                self.told["hits" if how == "warm" else "misses"] += 1
-            return True
-        if warm != "never":
-            self.told["unknown"] += 1
-        return None
-
-    async def delete(self, name):
-        try:
-            await asyncio.wait_for(self.world.sure(f"delete {name}"), ANSWER_S)
-        except asyncio.TimeoutError:
-            self.violations.append(f"I11: the deletion of {name} is not answered")
-        except Refused as refused:
-            if refused.code != "not_found":
-                self.violations.append(f"I10: {name} cannot be deleted: {refused}")
-
-    async def client(self):
-        while self.left > 0 or self.go_on:
-            self.left -= 1
-            self.number += 1
-            name = f"sb-{self.world.seed}-{self.number}"
-            warm = self.dice.choices(("prefer", "require", "never"), (94, 4, 2))[0]
-            exists = await self.claim(name, warm)
-            if exists and self.dice.randrange(KEEP_ONE_IN) == 0:
-                self.kept.add(name)
-            elif exists is not False:
-                await self.delete(name)
-
-    async def run(self):
-        await asyncio.gather(*(self.client() for _ in range(CLIENTS)))
-
-
-class Trouble:
-    """What goes wrong meanwhile, until it is told to stop."""
-
-    def __init__(self, world, load, dice):
-        self.world, self.load, self.dice = world, load, dice
-        self.over = False
-        self.reached, self.kills = {}, 0
-
-    async def quietly(self, line):
-        try:
-            await self.world.call(line)
-        except (Gone, Refused):
-            pass
-
-    async def scale(self):
-        low = self.dice.randrange(5, 30)
-        await self.quietly(f'patch warmpool {POOL} {{"spec":{{"minSize":{low},"maxSize":{low + self.dice.randrange(5, 40)}}}}}')
-
-    async def other_pool(self):
-        if self.dice.randrange(2):
-            await self.quietly(f"remove warmpool {OTHER}")
-        else:
-            await self.quietly("create warmpool " + pool(OTHER, 3, 5, "1Gi"))
-
-    async def remove_one(self):
-        kind = self.dice.choice(("warmpods", "pods"))
-        try:
-            names = sorted(sweep.name_of(o) for o in await self.world.list(kind))
-        except (Gone, Refused):
-            return
-        if names:
-            await self.quietly(f"remove {kind} {self.dice.choice(names)}")
-
-    async def by_hand(self):
-        """A sandbox from a manifest, as `apply` makes it; and one that failed long ago."""
-        name = f"by-hand-{self.dice.randrange(10**6)}"
-        manifest = '{"apiVersion":"secureagent.dev/v1","kind":"Sandbox","metadata":{"name":"%s"},"spec":{"runtime":"python"}}' % name
-        await self.quietly("create sandbox " + manifest)
-        if self.dice.randrange(2):
-            await self.quietly(f'status sandbox {name} {{"status":{{"phase":"Failed","reason":"Old","endedAt":"2020-01-01T00:00:00Z"}}}}')
-        else:
-            await asyncio.sleep(self.dice.uniform(0, 0.05))
-            await self.load.delete(name)
-
-    async def remove_runtime(self):
-        await self.quietly("remove runtime go")
-
-    async def kill_runtime(self):
-        await self.world.ask_node("killany")
-
-    async def kill_node(self):
-        await self.world.kill_node()
-        await self.world.start_node()
-
-    async def reload(self):
-        await self.quietly("reload _")
-
-    async def disturb(self):
-        deeds = ((self.scale, 10), (self.other_pool, 6), (self.remove_one, 3), (self.kill_runtime, 10), (self.reload, 2), (self.by_hand, 25), (self.remove_runtime, 3), (self.kill_node, 1))
-        while not self.over:
-            await asyncio.sleep(self.dice.uniform(0.05, 0.4))
-            deed = self.dice.choices([d for d, _ in deeds], [w for _, w in deeds])[0]
-            self.load.count(deed.__name__)
-            await deed()
-
-    async def at_fail_point(self, name, nth):
-        """The plane runs until it dies there; kill -9 when it does not get there."""
-        await self.world.start_plane(f"{name}:{nth}")
-        try:
-            await asyncio.wait_for(self.world.ended(self.world.plane), REACH_S)
-            self.reached[name] = self.reached.get(name, 0) + 1
-        except asyncio.TimeoutError:
-            await self.world.kill_plane()
-        self.world.up.clear()
-        self.kills += 1
-
-    async def kill_planes(self):
-        """At each fail point in turn, early or late; what was not reached comes again, early. Then at random."""
-        for early in (False, True, True):
-            names = [n for n in fail_points() if n not in self.reached]
-            self.dice.shuffle(names)
-            for name in names:
-                await self.at_fail_point(name, 1 if early else self.dice.randrange(1, 40))
-        self.load.go_on = False
-        while self.load.left > 0:
-            await self.world.start_plane()
-            await asyncio.sleep(self.dice.uniform(0.2, 4))
-            await self.world.kill_plane()
-            self.kills += 1
-
-
-def pool(name, low, high, memory="512Mi"):
-    return (f'{{"apiVersion":"secureagent.dev/v1","kind":"WarmPool","metadata":{{"name":"{name}"}},"spec":{{"runtime":"python",'
-            f'"minSize":{low},"maxSize":{high},"resources":{{"memory":"{memory}"}},"recycle":{{"enabled":true,"maxUses":50}}}}}}')
+CLIENTS = 48
+ROOMY, TIGHT, PASSING = ("roomy", 512), ("tight", 768), ("passing", 1024)
+REST_S = 180  # for all to come to rest
+FOLDERS = ("core", "controller", "node/agent", "tests/chaos")  # where what is in a world has its fail points
+RESULT = "chaos-result "
 
 
 async def look(world, load):
@@ -194,62 +39,89 @@ async def look(world, load):
     while True:
         state = await world.node_state()
         running = {s["id"]: s for s in state["sandboxes"]}
-        found = sweep.all_of(await sweep.read(world), running, load.told, load.kept)
-        found += [f"I1: {v}" for v in state["violations"]]
+        found = sweep.all_of(await sweep.read(world), running, load.told, load.kept, load.deleted)
         if not found or time.monotonic() > until:
             return found
         await asyncio.sleep(0.2)
 
 
-async def in_world(world, args, dice):
+async def suffer(world, load, trouble, killer, claims):
+    """All the time until the claims are decided, and then until every client has got its last answer."""
+    keepers = [asyncio.create_task(t) for t in (world.keep_plane(), world.keep_node())]
+    tasks = [asyncio.create_task(t) for t in (load.run(), trouble.disturb(), trouble.watch_node(), killer.run(claims))]
+    await asyncio.wait([tasks[-1], *keepers], return_when=asyncio.FIRST_COMPLETED)
+    load.over = True
+    for task in (*tasks, *keepers):
+        if task.done():
+            task.result()
+    await asyncio.gather(*tasks)
+    await world.ready()
+
+
+async def in_world(world, args):
     await world.start_node()
     await world.start_plane()
     await world.ready()
-    await world.sure("create warmpool " + pool(POOL, 20, 40))
-    load = Load(world, args.claims, dice)
-    trouble = Trouble(world, load, dice)
-    await world.kill_plane()
-    tasks = [asyncio.create_task(t) for t in (load.run(), trouble.kill_planes(), trouble.disturb())]
+    await world.sure("create warmpool " + pool(ROOMY[0], 20, 150, ROOMY[1]))
+    await world.sure("create warmpool " + pool(TIGHT[0], 8, 8, TIGHT[1]))
+    load = Load(world, CLIENTS, ((*ROOMY, 80, True), (*TIGHT, 14, True), (*PASSING, 6, False)))
+    world.on_death = load.died
+    trouble = Trouble(world, load, ROOMY[0], PASSING)
+    killer = Killer(world, load, trouble, failpoints.names(*FOLDERS))
     began = time.monotonic()
-    # The load ends when the claims are made; those who kill end then, and a plane that lives answers what is left.
-    await tasks[1]
-    trouble.over = True
-    await world.start_plane()
-    await asyncio.gather(*tasks)
-    await world.ready()
+    await suffer(world, load, trouble, killer, args.claims)
     seconds = time.monotonic() - began
-    found = load.violations + [f"I1: {v}" for v in world.violations] + await look(world, load)
+    found = load.violations + await look(world, load) + [f"I1: {v}" for v in world.violations()]
     rest = time.monotonic() - began - seconds
-    print(f"seed {world.seed}: {load.number} claims in {seconds:.1f} s: {load.outcomes}, {trouble.kills} kills, "
-          f"{world.node_starts} nodes, at rest after {rest:.1f} s more", flush=True)
-    found += [f"the fail point {n} was never reached" for n in fail_points() if n not in trouble.reached]
-    return found
+    print(f"seed {world.seed}: {load.decided} claims decided of {load.number} in {seconds:.1f} s: {dict(load.outcomes)}; "
+          f"{killer.kills} killed, {world.plane_starts} planes, {world.node_starts} nodes ({dict(trouble.node_counts())}); "
+          f"{dict(trouble.deeds)}; at rest after {rest:.1f} s more", flush=True)
+    missed = [f"the fail point {n} was never reached" for n in killer.missing()]
+    return {"claims": load.decided, "kills": killer.kills, "reached": len(killer.reached), "missed": len(missed), "wrong": found + missed}
 
 
 async def run_world(args):
     folder = tempfile.mkdtemp(prefix="secureagent-chaos-")
     world = World(folder, args.bin, args.seed)
     try:
-        found = await in_world(world, args, random.Random(args.seed))
+        result = await in_world(world, args)
     finally:
         world.end()
-    for wrong in found[:50]:
+    for wrong in result["wrong"][:50]:
         print(f"seed {args.seed}: WRONG: {wrong}")
-    if found or args.keep:
+    if result["wrong"] or args.keep:
         print(f"seed {args.seed}: kept {folder}; again: tests/chaos/run.py --worlds 1 --seed {args.seed} --claims {args.claims}")
     else:
         shutil.rmtree(folder)
-    return 1 if found else 0
+    print(RESULT + json.dumps(result), flush=True)
+    return 1 if result["wrong"] else 0
+
+
+def one_world(args, number, results):
+    """In a process of its own."""
+    command = [sys.executable, "-B", __file__, "--worlds", "1", "--claims", str(args.claims // args.worlds), "--seed", str(args.seed + number),
+               "--bin", str(args.bin), *(["--keep"] if args.keep else [])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        for line in child.stdout:
+            if line.startswith(RESULT):
+                results[number] = json.loads(line[len(RESULT):])
+            else:
+                print(line, end="", flush=True)
 
 
 def run_worlds(args):
-    """One process each, side by side."""
-    each = args.claims // args.worlds
-    children = [subprocess.Popen([sys.executable, "-B", __file__, "--worlds", "1", "--claims", str(each), "--seed", str(args.seed + i),
-                                  "--bin", str(args.bin), *(["--keep"] if args.keep else [])]) for i in range(args.worlds)]
-    failed = sum(child.wait() != 0 for child in children)
-    print(f"chaos: {args.worlds - failed} of {args.worlds} worlds in order")
-    return 1 if failed else 0
+    results = [None] * args.worlds
+    threads = [threading.Thread(target=one_world, args=(args, i, results)) for i in range(args.worlds)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done = [r for r in results if r]
+    good = sum(not r["wrong"] for r in done)
+    print(f"chaos: {sum(r['claims'] for r in done)} claims decided, {sum(r['kills'] for r in done)} kills")
+    print(f"chaos: {good} of {args.worlds} worlds in order")
+    print(f"chaos: {sum(r['reached'] for r in done)} of {sum(r['reached'] + r['missed'] for r in done)} fail points reached")
+    return 0 if good == args.worlds else 1
 
 
 def main():

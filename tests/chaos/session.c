@@ -15,6 +15,7 @@ struct plane_session {
     UT_hash_handle hh;
     struct plane *plane;
     char name[PLANE_NAME_BYTES], tenant[PLANE_NAME_BYTES], pod[PLANE_NAME_BYTES];
+    int64_t memory_mib;
     enum sa_warm warm;
     bool is_warm;
     enum session_state state;
@@ -239,6 +240,9 @@ static void print_manifest(const struct plane_session *s, const struct sa_securi
     sa_json_put_string(&w, "runtime", "python");
     sa_json_put_int(&w, "timeout", 3600);
     sa_json_put_string(&w, "warm", warm[s->warm]);
+    sa_json_put_object(&w, "resources");
+    sa_json_put_int(&w, "memory", s->memory_mib << 20);
+    sa_json_w_end_object(&w);
     sa_json_w_end_object(&w);
     sa_json_w_end_object(&w);
 }
@@ -247,7 +251,7 @@ static void claim(struct plane_session *s, const struct sa_security_answer *answ
 {
     struct plane *plane = s->plane;
     struct sa_resources resources = {.cpu_millicores = SA_CPU_DEFAULT_MILLICORES,
-                                     .memory_bytes = SA_MEMORY_DEFAULT_BYTES,
+                                     .memory_bytes = s->memory_mib << 20,
                                      .pids = SA_PIDS_DEFAULT};
     char key[SA_POOL_KEY_BYTES];
     sa_autobuf manifest = SA_BUF_INIT;
@@ -282,7 +286,7 @@ static void on_security(void *user, const struct sa_denial *denial,
 }
 
 void plane_claim(struct plane *plane, const char *name, const char *tenant, enum sa_warm warm,
-                 plane_claim_cb done, void *user)
+                 int64_t memory_mib, plane_claim_cb done, void *user)
 {
     const struct sa_security_ask ask = {
         .level = "standard", .runtime = "python", .namespace_ = SA_NAMESPACE_DEFAULT};
@@ -290,7 +294,8 @@ void plane_claim(struct plane *plane, const char *name, const char *tenant, enum
     if (s) /* a name is used again by nobody but who deleted it */
         free_session(s);
     s = sa_alloc(sizeof *s);
-    *s = (struct plane_session){.plane = plane, .warm = warm, .done = done, .done_user = user};
+    *s = (struct plane_session){
+        .plane = plane, .warm = warm, .memory_mib = memory_mib, .done = done, .done_user = user};
     s->user = (struct sa_agent_user){.events = &user_events, .owner = s};
     snprintf(s->name, sizeof s->name, "%s", name);
     snprintf(s->tenant, sizeof s->tenant, "%s", tenant);

@@ -1,6 +1,7 @@
 #include "sim_runtime.h"
 
 #include "base/arena.h"
+#include "base/failpoint.h"
 #include "link/link.h"
 #include "link/methods.h"
 
@@ -29,6 +30,7 @@ struct sim_runtime {
     char fingerprint[65];
     unsigned uses;
     bool sealed;
+    bool doomed; /* it dies before it answers */
     struct sim_conn *conn;
 };
 
@@ -88,10 +90,15 @@ static void setup(struct sim_runtime *r, struct sa_stream *stream, const void *b
     if (!r->world->across_tenants && r->first_tenant[0] && strcmp(r->first_tenant, tenant) != 0)
         sim_violation(r->world, "%s: was used by tenant %s, and is by %s now", r->id,
                       r->first_tenant, tenant);
+    r->doomed |= sa_failpoint_reached("sim.runtime.setup.asked");
+    if (r->doomed)
+        return;
     r->world->setups++;
+    r->world->reused += r->uses > 0;
     snprintf(r->owner, sizeof r->owner, "%s", owner[0] ? owner : "nobody");
     snprintf(r->tenant, sizeof r->tenant, "%s", tenant);
     snprintf(r->first_tenant, sizeof r->first_tenant, "%s", tenant);
+    r->doomed |= sa_failpoint_reached("sim.runtime.setup.done");
     sa_stream_end(stream, "", 0);
 }
 
@@ -111,6 +118,7 @@ static void seal(struct sim_runtime *r, struct sa_stream *stream)
         sim_violation(r->world, "%s: sealed while it is %s's", r->id, r->owner);
     r->world->seals++;
     r->sealed = true;
+    r->doomed |= sa_failpoint_reached("sim.runtime.seal.done");
     end_with_fingerprint(r, stream);
 }
 
@@ -124,8 +132,10 @@ static void reset(struct sim_runtime *r, struct sa_stream *stream)
         world->dirty++;
         refuse(stream, SA_ECONFLICT, "/workspace/x", "/workspace/x: cannot be removed");
     } else {
+        r->doomed |= sa_failpoint_reached("sim.runtime.reset.asked");
         r->uses += r->owner[0] != '\0';
         r->owner[0] = r->tenant[0] = '\0';
+        r->doomed |= sa_failpoint_reached("sim.runtime.reset.done");
         end_with_fingerprint(r, stream);
     }
 }
@@ -137,6 +147,7 @@ static void run_program(struct sim_runtime *r, struct sa_stream *stream)
     sa_fields_add_int(&body, SA_EXEC_PID, PID_OF_PROGRAMS);
     sa_stream_note(stream, body.data, body.length);
     body.length = 0;
+    r->doomed |= sa_failpoint_reached("sim.runtime.exec.started");
     if (r->owner[0])
         sa_stream_write(stream, SA_CHANNEL_OUT, r->owner, strlen(r->owner));
     sa_stream_eof(stream, SA_CHANNEL_OUT);
@@ -147,6 +158,7 @@ static void run_program(struct sim_runtime *r, struct sa_stream *stream)
     sa_fields_add_int(&body, SA_EXEC_LEFT, 0);
     sa_stream_end(stream, body.data, body.length);
     sa_buf_deinit(&body);
+    r->doomed |= sa_failpoint_reached("sim.runtime.exec.ended");
 }
 
 static void on_opened(void *owner, struct sa_stream *stream, uint16_t method, const void *body,
@@ -249,7 +261,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         hang_up(conn);
         return;
     }
-    flush(conn);
+    if (conn->runtime->doomed)
+        conn->runtime->world->died(conn->runtime->id);
+    else
+        flush(conn);
 }
 
 int sim_runtime_attach(struct sim_runtime *runtime)

@@ -22,9 +22,10 @@ struct sim_world { /* what all runtimes share */
     unsigned
         dirty_one_in;    /* of so many resets one finds something that it cannot remove; 0: none */
     bool across_tenants; /* that a pod is used by one after the other is allowed */
-    unsigned setups, seals, resets, dirty, programs;
+    unsigned setups, reused, seals, resets, dirty, programs;
     char *violations[SIM_VIOLATIONS_MAX];
     size_t violation_count;
+    void (*died)(const char *id); /* at a fail point; it frees that runtime */
 };
 unsigned sim_random(struct sim_world *world); /* of the seed */
 void sim_violation(struct sim_world *world, const char *fmt, ...)

@@ -13,6 +13,7 @@
  */
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/failpoint.h"
 #include "base/unix.h"
 #include "loop/loop.h"
 #include "nodelink/nodelink.h"
@@ -150,6 +151,11 @@ static void die(struct sandbox *sandbox)
     sa_peer_send(node.peer, &packet, -1);
 }
 
+static void on_died(const char *id)
+{
+    die(find(id));
+}
+
 static void end_all(void)
 {
     struct sandbox *sandbox, *next;
@@ -165,6 +171,7 @@ static void create(uint32_t call, const struct sa_fields *fields)
     struct sa_error err;
     if (sa_node_spec_decode(fields->next, fields->left, &spec, &err) < 0)
         return answer_failed(call, err.code, err.path, err.message);
+    sa_failpoint("sim.node.create.asked");
     if (find(spec.id)) {
         answer_failed(call, SA_ECONFLICT, "", "there is a sandbox of that id");
     } else {
@@ -173,6 +180,7 @@ static void create(uint32_t call, const struct sa_fields *fields)
         sandbox->runtime = sim_runtime_new(&node.world, spec.id);
         HASH_ADD_STR(node.sandboxes, id, sandbox);
         node.creates++;
+        sa_failpoint("sim.node.create.done");
         answer_link(sandbox, call);
     }
     sa_node_spec_deinit(&spec);
@@ -201,13 +209,16 @@ static void do_to(enum sa_node_type type, uint32_t call, const char *id)
 {
     struct sandbox *sandbox = find(id);
     if (type == SA_NODE_DESTROY) {
+        sa_failpoint("sim.node.destroy.asked");
         if (sandbox)
             end_sandbox(sandbox);
         node.destroys += sandbox != NULL;
+        sa_failpoint("sim.node.destroy.done");
         answer_plain(SA_NODE_DESTROYED, call);
     } else if (!sandbox) {
         answer_failed(call, SA_ENOTFOUND, "", "there is no such sandbox");
     } else if (type == SA_NODE_ATTACH) {
+        sa_failpoint("sim.node.attach");
         answer_link(sandbox, call);
     } else if (type == SA_NODE_FACTS) {
         answer_facts(SA_NODE_FACTS_REPLY, call, -1);
@@ -301,6 +312,7 @@ static void print_state(struct sa_buf *out)
     sa_json_put_int(&w, "destroys", node.destroys);
     sa_json_put_int(&w, "deaths", node.deaths);
     sa_json_put_int(&w, "setups", node.world.setups);
+    sa_json_put_int(&w, "reused", node.world.reused);
     sa_json_put_int(&w, "seals", node.world.seals);
     sa_json_put_int(&w, "resets", node.world.resets);
     sa_json_put_int(&w, "dirty", node.world.dirty);
@@ -412,6 +424,7 @@ int main(int argc, char **argv)
         fail("usage: simnode NODE-SOCKET CONTROL-SOCKET SEED [DIRTY-ONE-IN [across-tenants]]");
     uv_loop_t *loop = sa_loop_new(NULL);
     node.world.loop = loop;
+    node.world.died = on_died;
     node.world.seed = (unsigned)strtoul(argv[3], NULL, 10);
     node.world.dirty_one_in = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
     node.world.across_tenants = argc > 5;

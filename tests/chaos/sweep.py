@@ -141,17 +141,20 @@ def counts_agree(objects):
         low, high = spec.get("minSize", 1), spec.get("maxSize", 10)
         if not low <= status.get("size", 0) <= high:
             yield f"I8: {name} wants {status.get('size')}, out of {low}..{high}"
-        if phases["Ready"] < min(status.get("size", 0), high - phases["Assigned"]) or len(pods) > max(high, phases["Assigned"]):
+        if not status.get("size", 0) <= phases["Ready"] <= high:
             yield f"I8: {name} wants {status.get('size')} of {low}..{high}, has {dict(phases)}"
 
 
 def ratio_is_right(objects, told):
-    """I9: hits and misses are those of the claims; only what was in flight when something died is unknown."""
-    hits = sum(p.get("status", {}).get("hits", 0) for p in objects.warm_pools.values())
-    misses = sum(p.get("status", {}).get("misses", 0) for p in objects.warm_pools.values())
-    for what, counted, sure in (("hits", hits, told["hits"]), ("misses", misses, told["misses"])):
-        if not sure <= counted <= sure + told["unknown"]:
-            yield f"I9: {counted} {what} counted, {sure} told, {told['unknown']} unknown"
+    """I9: hits and misses are those of the claims, a pool's ratio is theirs."""
+    for name, sure in told.items():
+        status = objects.warm_pools[name].get("status", {})
+        hits, misses = status.get("hits", 0), status.get("misses", 0)
+        for what, counted in (("hits", hits), ("misses", misses)):
+            if not sure[what] <= counted <= sure[what] + sure["maybe " + what]:
+                yield f"I9: {name}: {counted} {what} counted, {sure}"
+        if abs(status.get("hitRatio", 0) * (hits + misses) - hits) > 0.001 * (hits + misses):
+            yield f"I9: {name}: the ratio of {hits} hits and {misses} misses is {status.get('hitRatio')}"
 
 
 def nothing_is_lost(objects, kept, deleted):
@@ -159,9 +162,9 @@ def nothing_is_lost(objects, kept, deleted):
     for name in kept:
         if name not in objects.sandboxes:
             yield f"I10: {name} is lost"
-    for name in objects.sandboxes:
+    for name, sandbox in objects.sandboxes.items():
         if name in deleted:
-            yield f"I10: {name} was deleted, and is there"
+            yield f"I10: {name} was deleted, and is there: {sandbox.get('status')}"
 
 
 def all_of(objects, running=None, told=None, kept=(), deleted=()):

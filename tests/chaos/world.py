@@ -3,13 +3,13 @@ import asyncio
 import json
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-START_S = 60
+import failpoints
+
+START_S = 120
 
 
 class Gone(Exception):
@@ -20,15 +20,6 @@ class Refused(Exception):
     def __init__(self, code, message):
         super().__init__(f"{code}: {message}")
         self.code, self.message = code, message
-
-
-def fail_points(folders=("core", "controller", "node/agent")):
-    """The names of all fail points that the plane's program has."""
-    found = set()
-    for folder in folders:
-        for file in (ROOT / folder).rglob("*.c"):
-            found |= set(re.findall(r'sa_failpoint\("([^"]+)"\)', file.read_text()))
-    return sorted(found)
 
 
 class Door(asyncio.Protocol):
@@ -73,50 +64,45 @@ class Door(asyncio.Protocol):
 
 
 class World:
+    """Both programs are started again whenever they end, until `over`."""
+
     def __init__(self, folder, binaries, seed, dirty_one_in=50):
         self.folder, self.bin, self.seed, self.dirty_one_in = pathlib.Path(folder), pathlib.Path(binaries), seed, dirty_one_in
+        self.page = failpoints.Page(self.folder / "failpoint")
         self.door, self.plane, self.node = None, None, None
         self.up = asyncio.Event()
+        self.over = False
+        self.on_death = lambda: None  # of a plane
         self.plane_starts = self.node_starts = 0
-        self.violations = []  # of simulated nodes that are no more
         self.log = open(self.folder / "log", "wb")
 
     # ---- processes ----
 
+    def _start(self, program, *arguments):
+        return subprocess.Popen([self.bin / program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=self.log,
+                                env={**os.environ, **self.page.environment()})
+
     async def _started(self, process):
-        """Its first line: `ready`."""
+        """Its first line: `ready`. False: it was killed before."""
         with process.stdout as stdout:
             line = await asyncio.wait_for(asyncio.to_thread(stdout.readline), START_S)
-        if line != b"ready\n":
-            await self.ended(process)
-            if process.returncode != -signal.SIGKILL:
-                raise RuntimeError(f"{process.args[0]} ended with {process.returncode}")
+        if line != b"ready\n" and await self.ended(process) != -signal.SIGKILL:
+            raise RuntimeError(f"{process.args[0]} ended with {process.returncode}")
         return line == b"ready\n"
 
     async def start_node(self):
         self.node_starts += 1
-        self.node = subprocess.Popen(
-            [self.bin / "simnode", self.folder / "node.sock", self.folder / "sim.sock", str(self.seed + self.node_starts), str(self.dirty_one_in)],
-            stdout=subprocess.PIPE, stderr=self.log)
-        if not await self._started(self.node):
-            raise RuntimeError("simnode did not start")
+        self.node = self._start("simnode", self.folder / "node.sock", self.folder / "sim.sock", self.seed + self.node_starts, self.dirty_one_in)
+        return await self._started(self.node)
 
-    async def start_plane(self, fail_point=None, seed=None):
-        """False: it died at the fail point before it could be talked to."""
+    async def start_plane(self):
         self.plane_starts += 1
-        env = dict(os.environ)
-        env.pop("SA_FAILPOINT", None)
-        if fail_point:
-            env["SA_FAILPOINT"] = fail_point
-        seed = self.seed * 1000 + self.plane_starts if seed is None else seed
-        self.plane = subprocess.Popen(
-            [self.bin / "chaos-plane", self.folder / "data", self.folder / "node.sock", self.folder / "plane.sock", str(seed)],
-            stdout=subprocess.PIPE, stderr=self.log, env=env)
+        self.plane = self._start("chaos-plane", self.folder / "data", self.folder / "node.sock", self.folder / "plane.sock",
+                                 self.seed * 1000 + self.plane_starts)
         if not await self._started(self.plane):
             return False
-        loop = asyncio.get_running_loop()
         try:
-            _, self.door = await loop.create_unix_connection(Door, str(self.folder / "plane.sock"))
+            _, self.door = await asyncio.get_running_loop().create_unix_connection(Door, str(self.folder / "plane.sock"))
         except OSError:
             return False
         self.up.set()
@@ -125,18 +111,24 @@ class World:
     async def ended(self, process):
         return await asyncio.to_thread(process.wait)
 
-    async def kill_plane(self):
-        self.up.clear()
-        self.plane.send_signal(signal.SIGKILL)
-        await self.ended(self.plane)
+    async def keep_plane(self):
+        while not self.over:
+            if await self.ended(self.plane) != -signal.SIGKILL and not self.over:
+                raise RuntimeError(f"the plane ended with {self.plane.returncode}")
+            self.up.clear()
+            self.on_death()
+            if not self.over:
+                await self.start_plane()
 
-    async def kill_node(self):
-        state = await self.node_state()
-        self.violations += state["violations"]
-        self.node.send_signal(signal.SIGKILL)
-        await self.ended(self.node)
+    async def keep_node(self):
+        while not self.over:
+            if await self.ended(self.node) != -signal.SIGKILL and not self.over:
+                raise RuntimeError(f"the node ended with {self.node.returncode}")
+            if not self.over:
+                await self.start_node()
 
     def end(self):
+        self.over = True
         for process in (self.plane, self.node):
             if process and process.poll() is None:
                 process.kill()
@@ -173,11 +165,19 @@ class World:
             await asyncio.sleep(0.02)
 
     async def ask_node(self, line):
-        reader, writer = await asyncio.open_unix_connection(str(self.folder / "sim.sock"), limit=1 << 26)
-        writer.write(line.encode() + b"\n")
-        answer = json.loads(await reader.readline())
-        writer.close()
-        return answer
+        """None: it is not there."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(self.folder / "sim.sock"), limit=1 << 26)
+            writer.write(line.encode() + b"\n")
+            answer = await reader.readline()
+            writer.close()
+            return json.loads(answer)
+        except (OSError, ValueError):
+            return None
 
     async def node_state(self):
         return await self.ask_node("state")
+
+    def violations(self):
+        """Of all nodes so far."""
+        return [line for line in (self.folder / "log").read_text(errors="replace").splitlines() if "VIOLATION" in line]
