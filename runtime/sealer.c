@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -95,20 +96,32 @@ static void free_names(struct names *n)
     free(n->items);
 }
 
-static void collect(DIR *dir, struct names *n)
+static void add_name(struct names *n, const char *name)
 {
-    const struct dirent *d;
-    while ((d = readdir(dir)) && n->count <= SA_MANIFEST_ENTRIES_MAX) {
-        if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
-            continue;
-        if (n->count == n->capacity) {
-            n->capacity = n->capacity ? 2 * n->capacity : 32;
-            n->items = sa_realloc(n->items, n->capacity * sizeof *n->items);
+    if (n->count == n->capacity) {
+        n->capacity = n->capacity ? 2 * n->capacity : 32;
+        n->items = sa_realloc(n->items, n->capacity * sizeof *n->items);
+    }
+    n->items[n->count++] = sa_strdup(name);
+}
+
+/* Without a DIR, which costs five more system calls for each folder. */
+static int collect(int folder, struct names *n)
+{
+    static _Alignas(8) char buffer[16 * 1024];
+    long have = 0;
+    while (n->count <= SA_MANIFEST_ENTRIES_MAX &&
+           (have = syscall(SYS_getdents64, folder, buffer, sizeof buffer)) > 0) {
+        const struct dirent64 *d;
+        for (long at = 0; at < have; at += d->d_reclen) {
+            d = (const struct dirent64 *)(const void *)(buffer + at);
+            if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+                add_name(n, d->d_name);
         }
-        n->items[n->count++] = sa_strdup(d->d_name);
     }
     if (n->count)
         qsort(n->items, n->count, sizeof *n->items, by_bytes);
+    return have < 0 ? -1 : 0;
 }
 
 static int add_children(struct sa_sealer *s, const struct names *names, struct sa_error *err)
@@ -128,15 +141,10 @@ static int enter(struct sa_sealer *s, struct sa_error *err)
 {
     struct names names = {0};
     s->folder = sa_manifest_open(s->manifest, s->at);
-    int copy = s->folder < 0 ? -1 : fcntl(s->folder, F_DUPFD_CLOEXEC, 0);
-    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    if (!dir) {
-        if (copy >= 0)
-            close(copy);
+    if (s->folder < 0 || collect(s->folder, &names) < 0) {
+        free_names(&names);
         return failed(s, s->at, err);
     }
-    collect(dir, &names);
-    closedir(dir);
     int result = add_children(s, &names, err);
     free_names(&names);
     return result;

@@ -12,6 +12,7 @@ import pytest
 
 from tests.helpers import server as servers
 from tests.helpers.client import Api, wait_until
+from tests.helpers.contexts import Context
 from tests.api.test_survival import VICTIMS, kill, own  # noqa: F401
 
 BOXES = "/api/v1/sandboxes"
@@ -42,6 +43,35 @@ def nothing_is_left(server, api):
 def described(api, box, phase):
     return wait_until(f"it to be {phase}", lambda: (
         a := api.request("GET", f"{BOXES}/{box}")).status_code == 200 and a.json()["phase"] == phase and a.json())
+
+
+# ---- another link ----
+
+@pytest.mark.parametrize("victims", VICTIMS, ids=lambda v: "+".join(v))
+def test_everything_works_over_the_next_link(own, victims):  # noqa: F811
+    server, api = own
+    box = api.create("python", timeout=1200, env={"NAME": "kept"})["id"]
+    assert Context(api, box).text("6 * 7") == "42"
+    api.sh(box, "setsid sh -c 'while :; do date +%N > /tmp/alive; sleep 0.05; done' > /dev/null 2>&1 &")
+    kill(server, *victims)
+    with contextlib.closing(Api(server.url, server.key)) as api:
+        wait_until("it to answer", lambda: api.request(
+            "POST", f"{BOXES}/{box}/execute", json={"command": "true"}).status_code == 200)
+        data = os.urandom(300_000)
+        api.put(box, "/workspace/deep/er/file", data)
+        assert api.read(box, "/workspace/deep/er/file") == data
+        assert api.sh(box, "wc -c < /workspace/deep/er/file; echo $NAME") == "300000\nkept\n"
+        answer = api.execute(box, language="python", code="import os; print(os.environ['NAME'])")
+        assert answer["stdout"] == "kept\n"
+        assert Context(api, box).text("6 * 7") == "42"
+        streamed = api.stream(box, command="seq 50000")
+        assert "".join(i.get("data", "") for i in streamed if i["type"] == "stdout") == \
+            "".join(f"{i}\n" for i in range(1, 50001))
+        assert api.execute(box, command="sleep 1000", timeoutMs=200)["status"] == "timeout"
+        before = api.sh(box, "cat /tmp/alive")  # what was left in the background runs on
+        wait_until("it to go on", lambda: api.sh(box, "cat /tmp/alive") not in ("", before))
+        api.delete(box)
+        nothing_is_left(server, api)
 
 
 # ---- frozen ----
