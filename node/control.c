@@ -257,7 +257,9 @@ static void do_stats(struct sa_node *node, uint32_t call, const char *id, bool a
 {
     struct sa_native_stats stats;
     struct sa_error why = {0};
-    if ((anew ? sa_native_recount : sa_native_stats)(node->native, id, &stats, &why) < 0) {
+    const int rc = anew ? sa_native_recount(node->native, id, &stats, &why)
+                        : sa_native_stats(node->native, id, &stats, &why);
+    if (rc < 0) {
         send_failed(node, call, &why);
         return;
     }
