@@ -15,6 +15,7 @@ enum {
     SEEN_MOST_MS = 5 * 1000,  /* until the cache must show what was written */
     LOOK_AGAIN_MS = 5 * 1000, /* at a pod of which something is awaited */
     NOT_NOW_MS = 100,
+    LOOK_EACH_MS = 5,  /* at a pool, whatever happens in it */
     PODS_PER_MS = 100, /* larger pools are looked at less often */
     FAILURES_MOST = 16
 };
@@ -293,7 +294,8 @@ static bool too_soon(const struct sa_pool *pool, int64_t now_ms)
 {
     const struct sa_informer_found found =
         sa_informer_find(pool->controller->options.caches->warm_pods, SA_BY_POOL, pool->key);
-    int64_t wait_ms = pool->observed_ms + (int64_t)(found.count / PODS_PER_MS) - now_ms;
+    int64_t wait_ms =
+        pool->observed_ms + LOOK_EACH_MS + (int64_t)(found.count / PODS_PER_MS) - now_ms;
     if (!pool->observed_ms || wait_ms <= 0)
         return false;
     sa_workqueue_add_after(pool->controller->pool_queue, pool->key, wait_ms);

@@ -37,6 +37,7 @@ static void free_call(struct sa_claim_call *call)
 {
     DL_DELETE(call->claims->calls, call);
     sa_object_unref(call->pod);
+    sa_object_unref(call->wanted);
     free(call->namespace_);
     free(call->name);
     free(call->tenant);
@@ -397,7 +398,7 @@ static struct sa_claim_call *new_call(struct sa_claims *claims, const struct sa_
     return call;
 }
 
-static int check(const struct sa_claim_call *call, struct sa_error *err)
+static int check(struct sa_claim_call *call, struct sa_error *err)
 {
     sa_autobuf key = SA_BUF_INIT;
     sa_buf_printf(&key, "%s/%s", call->namespace_, call->name);

@@ -23,6 +23,7 @@ struct sa_claim_call {
     enum sa_claim_state state;
     char *namespace_, *name, *tenant, *key, *pool, *manifest;
     size_t length;
+    const struct sa_object *wanted; /* the manifest, decoded */
     enum sa_warm warm;
     bool (*fits)(void *user, const struct sa_object *warm_pod);
     sa_claim_cb done; /* NULL: forgotten */
@@ -53,8 +54,8 @@ struct sa_claims {
 /* choose.c. Borrowed from the cache; NULL: none that fits. */
 const struct sa_object *sa_claim_choose(struct sa_claims *claims, const struct sa_claim_call *call);
 
-/* sandbox.c. The manifest is fit to be created; else SA_EINVALID. */
-int sa_claim_check(const struct sa_claim_call *call, struct sa_error *err);
+/* sandbox.c. The manifest is fit to be created; else SA_EINVALID. Sets call->wanted. */
+int sa_claim_check(struct sa_claim_call *call, struct sa_error *err);
 /* What is created: the manifest with what the claim adds to it. */
 int sa_claim_print(const struct sa_claim_call *call, struct sa_buf *out, struct sa_error *err);
 /* It was created by this call. */

@@ -7,12 +7,10 @@
 
 #include <string.h>
 
-int sa_claim_check(const struct sa_claim_call *call, struct sa_error *err)
+int sa_claim_check(struct sa_claim_call *call, struct sa_error *err)
 {
-    struct sa_object *object =
-        sa_object_decode(&sa_kind_sandbox, call->manifest, call->length, false, err);
-    sa_object_unref(object);
-    return object ? 0 : -1;
+    call->wanted = sa_object_decode(&sa_kind_sandbox, call->manifest, call->length, false, err);
+    return call->wanted ? 0 : -1;
 }
 
 static void put_finalizers(const struct sa_object *object, struct sa_json_w *w)
@@ -46,12 +44,8 @@ static void print_additions(const struct sa_claim_call *call, const struct sa_ob
 
 int sa_claim_print(const struct sa_claim_call *call, struct sa_buf *out, struct sa_error *err)
 {
-    const struct sa_object *sa_autounref object =
-        sa_object_decode(&sa_kind_sandbox, call->manifest, call->length, false, err);
     sa_autobuf additions = SA_BUF_INIT;
-    if (!object)
-        return -1;
-    print_additions(call, object, &additions);
+    print_additions(call, call->wanted, &additions);
     return sa_json_merge_patch(call->manifest, call->length, additions.data, additions.length, NULL,
                                out, err);
 }

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/fdio.h"
+#include "database/checkpointer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -211,8 +212,7 @@ static int connect_to(const char *path, int flags, int busy_timeout_ms, sqlite3 
 {
     static const char settings[] = "PRAGMA foreign_keys=ON; PRAGMA synchronous=NORMAL;"
                                    "PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"
-                                   "PRAGMA cache_size=-1024; PRAGMA journal_size_limit=16777216; "
-                                   "PRAGMA wal_autocheckpoint=8192;";
+                                   "PRAGMA cache_size=-1024; PRAGMA journal_size_limit=16777216;";
     int rc = sqlite3_open_v2(
         path, out, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE,
         NULL);
@@ -286,6 +286,17 @@ static int use_wal(sqlite3 *handle, struct sa_error *err)
     return result;
 }
 
+static int start_checkpoints(struct sa_database *db, int busy_timeout_ms, struct sa_error *err)
+{
+    sqlite3 *own = NULL;
+    if (connect_to(db->path, SQLITE_OPEN_READWRITE, busy_timeout_ms, &own, err) < 0) {
+        sqlite3_close(own);
+        return -1;
+    }
+    db->checkpointer = sa_checkpointer_start(db->writer, own, err);
+    return db->checkpointer ? 0 : -1;
+}
+
 static int open_parts(struct sa_database *db, const char *data_dir,
                       const struct sa_database_layout *layout, int busy_timeout_ms,
                       struct sa_error *err)
@@ -305,7 +316,8 @@ static int open_parts(struct sa_database *db, const char *data_dir,
     db->path = sa_printf("%s/%s.db", real, layout->name);
     if (prepare_file(db->path, err) < 0 ||
         connect_to(db->path, SQLITE_OPEN_READWRITE, busy_timeout_ms, &db->writer, err) < 0 ||
-        use_wal(db->writer, err) < 0 || migrate(db->writer, layout, err) < 0)
+        use_wal(db->writer, err) < 0 || migrate(db->writer, layout, err) < 0 ||
+        start_checkpoints(db, busy_timeout_ms, err) < 0)
         return -1;
     if (!layout->reader)
         return 0;
@@ -327,6 +339,7 @@ void sa_database_close(struct sa_database *db)
 {
     /* The last connection to close checkpoints and removes the write-ahead log; a read-only one
      * cannot, so it goes first. */
+    sa_checkpointer_stop(db->checkpointer);
     if (db->reader)
         sqlite3_close(db->reader);
     if (db->writer) {

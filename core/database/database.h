@@ -22,10 +22,12 @@ struct sa_database {
     char *path;
     int lock_fd;
     sqlite3 *writer, *reader;
+    struct sa_checkpointer *checkpointer;
 };
 
 /* Open or create it; errors as of sa_store_open(). DATA_DIR is made (0700) where its parent
- * exists, the file has mode 0600, the journal is a write-ahead log with synchronous=NORMAL. */
+ * exists, the file has mode 0600, the journal is a write-ahead log with synchronous=NORMAL.
+ * A thread of its own brings that into the file (checkpointer.h). */
 int sa_database_open(struct sa_database *db, const char *data_dir,
                      const struct sa_database_layout *layout, int busy_timeout_ms,
                      struct sa_error *err);

@@ -334,9 +334,30 @@ static void print_spec(const struct sa_object *object, struct sa_json_w *w)
         sa_json_put_raw(w, "spec", json, length);
 }
 
-/* What of the object the patch may change, and what tells one object from another. */
-static void print_patched(const struct sa_object *now, bool status, struct sa_buf *out)
+enum patched { PATCHED_METADATA, PATCHED_SPEC, PATCHED_STATUS };
+
+/* Most patches without a subresource are of annotations, finalizers or labels: the spec need be
+ * neither printed nor read for that. */
+static enum patched what_is_patched(const struct sa_objects_patch *patch, struct sa_arena *arena)
 {
+    struct sa_json_doc *doc;
+    struct sa_json_obj root, metadata;
+    enum patched what = PATCHED_SPEC;
+    if (patch->subresource == SA_SUBRESOURCE_STATUS)
+        return PATCHED_STATUS;
+    doc = sa_json_parse(patch->json, patch->length, NULL, NULL);
+    if (doc && sa_json_root(doc, arena, &root, NULL) == 0 &&
+        sa_json_opt_obj(&root, "metadata", &metadata, NULL, NULL) == 0 &&
+        sa_json_finish(&root, NULL) == 0)
+        what = PATCHED_METADATA;
+    sa_json_free(doc);
+    return what;
+}
+
+/* What of the object the patch may change, and what tells one object from another. */
+static void print_patched(const struct sa_object *now, enum patched what, struct sa_buf *out)
+{
+    const bool status = what == PATCHED_STATUS;
     const struct sa_object_meta *meta = sa_object_meta(now);
     const struct sa_object_meta identity = {.namespace_ = meta->namespace_,
                                             .name = meta->name,
@@ -351,7 +372,7 @@ static void print_patched(const struct sa_object *now, bool status, struct sa_bu
     if (status) {
         sa_json_w_key(&w, "status");
         sa_object_print_status(now, &w);
-    } else {
+    } else if (what == PATCHED_SPEC) {
         print_spec(now, &w);
     }
     sa_json_w_end_object(&w);
@@ -366,20 +387,23 @@ static int patch(struct sa_objects_call *call, struct sa_table_of_kind *table,
     sa_autobuf before = SA_BUF_INIT;
     sa_autobuf after = SA_BUF_INIT;
     struct sa_object_draft next;
-    bool status = patch->subresource == SA_SUBRESOURCE_STATUS;
-    if (status && !table->kind->decode_status)
+    const enum patched what = what_is_patched(patch, arena);
+    static const unsigned wanted[] = {
+        [PATCHED_METADATA] = 0, [PATCHED_SPEC] = SA_WANT_SPEC, [PATCHED_STATUS] = SA_WANT_STATUS};
+    if (what == PATCHED_STATUS && !table->kind->decode_status)
         return sa_error_set(err, SA_ENOTFOUND, "%s has no status", table->kind->name);
-    print_patched(now, status, &before);
+    print_patched(now, what, &before);
     if (sa_json_merge_patch(before.data, before.length, patch->json, patch->length, &limits, &after,
                             err) < 0 ||
-        sa_object_draft_decode(table->kind, after.data, after.length,
-                               status ? SA_WANT_STATUS : SA_WANT_SPEC, patch->lenient, arena, &next,
-                               err) < 0)
+        sa_object_draft_decode(table->kind, after.data, after.length, wanted[what], patch->lenient,
+                               arena, &next, err) < 0)
         return -1;
+    if (what == PATCHED_METADATA)
+        next.spec = sa_object_part_ref(sa_object_spec_part(now));
     if (patch->resource_version)
         next.meta.resource_version = patch->resource_version;
-    int rc =
-        status ? patch_status(call, table, now, &next, err) : update(call, table, now, &next, err);
+    int rc = what == PATCHED_STATUS ? patch_status(call, table, now, &next, err)
+                                    : update(call, table, now, &next, err);
     sa_object_draft_deinit(&next);
     return rc;
 }
