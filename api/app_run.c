@@ -97,7 +97,10 @@ void sa_app_stop(struct sa_app_run *run, int exit_status)
     sa_resource_watches_end(app);
     sa_http_server_drain(app->server, DRAIN_MS, on_drained, run);
     sa_ws_stop(app->ws, DRAIN_MS / 2, on_ws_stopped, run);
-    sa_sandboxes_stop(app->sandboxes, "ServerStopped", DRAIN_MS, on_sandboxes_stopped, run);
+    /* Without controllers nobody removes them now: the node does when it ends, and whoever is
+     * started next finds that they were deleted. */
+    sa_sandboxes_stop(app->sandboxes, "ServerStopped", run->running_controllers ? DRAIN_MS : 0,
+                      on_sandboxes_stopped, run);
 }
 
 static void on_prune(uv_timer_t *timer)

@@ -245,8 +245,10 @@ static void on_made_record(void *user, const struct sa_error *err,
     }
     if (strcmp(record->phase, "Failed") == 0) {
         struct sa_error error;
-        sa_error_set(&error, SA_EUNAVAILABLE, "the sandbox of this Idempotency-Key failed: %s",
-                     record->message);
+        const char *field = strcmp(record->reason, "NoWarmPod") == 0 ? "warm" : "";
+        sa_error_at(&error, SA_EUNAVAILABLE, field,
+                    "%s. This Idempotency-Key leads to that failure: try again with a new one",
+                    record->message);
         sa_http_respond_error(c->request, &error);
         return;
     }

@@ -42,40 +42,6 @@ static struct change *change_of(const struct changes *changes, const struct sa_j
     return bsearch(&wanted, changes->items, changes->count, sizeof wanted, by_key);
 }
 
-static void write_value(struct sa_json_w *w, const struct sa_json_value *value);
-
-static void write_collection(struct sa_json_w *w, const struct sa_json_value *value, bool object)
-{
-    object ? sa_json_w_begin_object(w) : sa_json_w_begin_array(w);
-    for (const struct sa_json_value *v = sa_json_first(value); v; v = sa_json_next(v)) {
-        if (object)
-            sa_json_w_key(w, sa_json_value_key(v));
-        write_value(w, v);
-    }
-    object ? sa_json_w_end_object(w) : sa_json_w_end_array(w);
-}
-
-static void write_value(struct sa_json_w *w, const struct sa_json_value *value)
-{
-    switch (sa_json_value_type(value)) {
-    case SA_JSON_BOOL:
-        sa_json_w_bool(w, sa_json_value_bool(value));
-        break;
-    case SA_JSON_NUMBER:
-        sa_json_w_double(w, sa_json_value_number(value));
-        break;
-    case SA_JSON_STRING:
-        sa_json_w_string(w, sa_json_value_text(value));
-        break;
-    case SA_JSON_ARRAY:
-    case SA_JSON_OBJECT:
-        write_collection(w, value, sa_json_value_type(value) == SA_JSON_OBJECT);
-        break;
-    default:
-        sa_json_w_null(w);
-    }
-}
-
 static void merge(struct sa_json_w *w, const struct sa_json_value *target,
                   const struct sa_json_value *patch);
 
@@ -88,7 +54,7 @@ static void keep_or_change(struct sa_json_w *w, const struct sa_json_value *memb
     if (change && sa_json_value_type(change->value) == SA_JSON_NULL)
         return;
     sa_json_w_key(w, sa_json_value_key(member));
-    change ? merge(w, member, change->value) : write_value(w, member);
+    change ? merge(w, member, change->value) : sa_json_w_value(w, member, NULL);
 }
 
 /* RFC 7396, section 2: `target` NULL or no object counts as an empty one. */
@@ -96,7 +62,7 @@ static void merge(struct sa_json_w *w, const struct sa_json_value *target,
                   const struct sa_json_value *patch)
 {
     if (sa_json_value_type(patch) != SA_JSON_OBJECT) {
-        write_value(w, patch);
+        sa_json_w_value(w, patch, NULL);
         return;
     }
     struct changes changes = sorted(patch);

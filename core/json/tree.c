@@ -70,7 +70,34 @@ bool sa_json_value_bool(const struct sa_json_value *value)
     return cJSON_IsTrue(node_of(value));
 }
 
-/* Recursion is as deep as the document, which the parser bounds. Written without the writer's
+/* Recursion is as deep as the document, which the parser bounds. */
+void sa_json_w_value(struct sa_json_w *w, const struct sa_json_value *value,
+                     bool (*leave_out)(const struct sa_json_value *member))
+{
+    const enum sa_json_type type = sa_json_value_type(value);
+    const bool object = type == SA_JSON_OBJECT;
+    if (type == SA_JSON_BOOL)
+        sa_json_w_bool(w, sa_json_value_bool(value));
+    else if (type == SA_JSON_NUMBER)
+        sa_json_w_double(w, sa_json_value_number(value));
+    else if (type == SA_JSON_STRING)
+        sa_json_w_string(w, sa_json_value_text(value));
+    else if (type == SA_JSON_NULL)
+        sa_json_w_null(w);
+    if (!object && type != SA_JSON_ARRAY)
+        return;
+    object ? sa_json_w_begin_object(w) : sa_json_w_begin_array(w);
+    for (const struct sa_json_value *v = sa_json_first(value); v; v = sa_json_next(v)) {
+        if (object && leave_out && leave_out(v))
+            continue;
+        if (object)
+            sa_json_w_key(w, sa_json_value_key(v));
+        sa_json_w_value(w, v, leave_out);
+    }
+    object ? sa_json_w_end_object(w) : sa_json_w_end_array(w);
+}
+
+/* Written without the writer's
  * checks: its depth is less than a document's may be. */
 static void render(const cJSON *node, struct sa_buf *out)
 {
@@ -90,14 +117,7 @@ static void render(const cJSON *node, struct sa_buf *out)
         return;
     }
     struct sa_json_w w = sa_json_w_start(out);
-    if (cJSON_IsString(node))
-        sa_json_w_string(&w, node->valuestring);
-    else if (cJSON_IsNumber(node))
-        sa_json_w_double(&w, node->valuedouble);
-    else if (cJSON_IsBool(node))
-        sa_json_w_bool(&w, cJSON_IsTrue(node));
-    else
-        sa_json_w_null(&w);
+    sa_json_w_value(&w, value_of(node), NULL);
 }
 
 void sa_json_value_print(const struct sa_json_value *value, struct sa_buf *out)

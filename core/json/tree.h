@@ -20,6 +20,10 @@ const char *sa_json_value_text(const struct sa_json_value *value); /* of a strin
 double sa_json_value_number(const struct sa_json_value *value);    /* of a number */
 bool sa_json_value_bool(const struct sa_json_value *value);        /* of a boolean */
 
+/* Write it, without the members of objects that `leave_out` (NULL: none) is true of. */
+struct sa_json_w;
+void sa_json_w_value(struct sa_json_w *w, const struct sa_json_value *value,
+                     bool (*leave_out)(const struct sa_json_value *member));
 /* Append it as compact text. */
 void sa_json_value_print(const struct sa_json_value *value, struct sa_buf *out);
 

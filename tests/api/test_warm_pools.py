@@ -184,3 +184,13 @@ def test_a_pool_that_does_not_fit(api, pool):
         assert f"another {what}" in error["message"]
     api.error("POST", "/api/v1/sandboxes", 400, "invalid_request", "warmPool", json={**SPEC, "warmPool": "nowhere"})
     api.error("POST", "/api/v1/sandboxes", 400, "invalid_request", "warmPool", json={**SPEC, "warmPool": name, "warm": "never"})
+
+
+def test_what_must_be_warm_and_cannot_with_a_key(api):
+    """Asked again with the same key, the answer says where it is wrong, and that a new key helps."""
+    def ask():
+        return api.error("POST", "/api/v1/sandboxes", 503, "unavailable", "warm", headers={"Idempotency-Key": "warm-or-not"},
+                         json={"runtime": "bash", "resources": {"memory": "77Mi"}, "warm": "require"})["message"]
+    first = ask()
+    assert "Idempotency-Key" not in first
+    assert ask() == first + ". This Idempotency-Key leads to that failure: try again with a new one"
