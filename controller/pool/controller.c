@@ -151,9 +151,24 @@ void sa_pool_wake_pod(const struct sa_pool_record *record)
 
 /* ---- what the agent tells of a pod ---- */
 
+/* Of an earlier node: what is denied in it is told to nobody. */
+static bool is_unheard(const struct sa_pool_record *record)
+{
+    static const char control[] = "seccomp.notify:";
+    const struct sa_agent_facts *facts =
+        sa_agent_facts(record->controller->options.agent, record->name);
+    for (size_t i = 0; facts && i < facts->weaker_count; i++)
+        if (strncmp(facts->weaker[i], control, sizeof control - 1) == 0)
+            return true;
+    return false;
+}
+
 static void on_ready(void *owner)
 {
-    sa_pool_wake_pod(owner);
+    struct sa_pool_record *record = owner;
+    if (is_unheard(record))
+        record->watched = false;
+    sa_pool_wake_pod(record);
 }
 
 static void on_lost(void *owner, const char *reason, const struct sa_error *why)
@@ -179,8 +194,7 @@ static void on_denied(void *owner, const char *syscall, const char *program, int
     record->denials += count;
 }
 
-/* What happened until another node had it was told to nobody, and what it tries from now on is
- * not, either. */
+/* What happened until another node had it was told to nobody. */
 static void on_changed(void *owner)
 {
     struct sa_pool_record *record = owner;

@@ -201,3 +201,35 @@ def test_creates_and_deletes_that_were_under_way(own, victim):  # noqa: F811
         api.close()
         with contextlib.closing(Api(server.url, server.key)) as api:
             nothing_is_left(server, api)
+
+
+# ---- pools ----
+
+def test_a_pod_of_an_earlier_node_is_not_used_again(own):  # noqa: F811
+    """What was denied in it was told to nobody: it cannot be judged."""
+    server, api = own
+    spec = {"runtime": "bash", "resources": {"memory": "64Mi"}}
+    api.post("/api/v1/warmpools", {"metadata": {"name": "p"}, "spec": {**spec, "maxSize": 1, "recycle": {"enabled": True}}}, status=201)
+
+    def pods():
+        items = api.get("/api/v1/warmpods?limit=500").json()["items"]
+        return {pod["metadata"]["name"]: pod["status"] for pod in items if pod["status"]["phase"] == "Ready"}
+    [first] = wait_until("a pod", pods)
+    for victims in (["sandbox-node"], ["agent-api"]):  # its link goes on; and it is found by the next control plane
+        kill(server, *victims)
+        api = Api(server.url, server.key)
+        box = wait_until("it to be claimed", lambda: (
+            a := api.request("POST", BOXES, json={**spec, "warm": "require"})).status_code == 201 and a.json())
+        api.delete(box["id"])
+        wait_until("another pod", lambda: (now := pods()) and first not in now)
+        [first] = pods()
+        api.close()
+        api = Api(server.url, server.key)
+        if victims == ["sandbox-node"]:
+            kill(server, "sandbox-node")  # the next one is old, too, when the control plane dies
+            api.close()
+            api = Api(server.url, server.key)
+            wait_until("it to be there", lambda: first in pods())
+    reasons = [e["message"] for e in api.get("/api/v1/warmpools/p/events").json()["items"] if e["reason"] == "PodReplaced"]
+    assert len(reasons) == 2 and all("NotWatched" in reason for reason in reasons), reasons
+    api.close()
