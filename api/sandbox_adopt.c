@@ -11,7 +11,7 @@
 #include <string.h>
 
 struct adoption {
-    struct adoption *prev, *next;
+    UT_hash_handle hh; /* by the object's name */
     struct sa_sandboxes *all;
     const struct sa_object *object;
     struct sa_store_read *read;
@@ -134,7 +134,7 @@ void sa_sandbox_resume_adopted(struct sa_sandbox *s)
 
 static void adoption_free(struct adoption *adoption)
 {
-    DL_DELETE(adoption->all->adoptions, adoption);
+    HASH_DEL(adoption->all->adoptions, adoption); // NOLINT(clang-analyzer-*)
     sa_object_unref(adoption->object);
     free(adoption);
 }
@@ -168,15 +168,13 @@ void sa_sandbox_adopt(struct sa_sandboxes *all, const struct sa_object *object)
 {
     const char *id = sa_object_meta(object)->name;
     struct adoption *adoption;
-    DL_FOREACH (all->adoptions, adoption)
-        if (strcmp(sa_object_meta(adoption->object)->name, id) == 0)
-            return;
-    if (!sa_sandbox_adoptable(all, object))
+    HASH_FIND_STR(all->adoptions, id, adoption);
+    if (adoption || !sa_sandbox_adoptable(all, object))
         return;
     adoption = sa_alloc(sizeof *adoption);
     adoption->all = all;
     adoption->object = sa_object_ref(object);
-    DL_APPEND(all->adoptions, adoption);
+    HASH_ADD_KEYPTR(hh, all->adoptions, id, strlen(id), adoption);
     if (!read_events(adoption, 0)) { /* too many reads at once: without its past */
         adopt(adoption);
         adoption_free(adoption);

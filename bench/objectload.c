@@ -165,6 +165,7 @@ static void create(int64_t *began_us)
     static char filling[401];
     char json[1024];
     memset(filling, 'x', sizeof filling - 1);
+    filling[snprintf(filling, sizeof filling, "%d", bench.begun)] = '-'; /* no two are alike */
     int n = snprintf(json, sizeof json,
                      "{\"metadata\":{\"name\":\"load-%06d\",\"labels\":{\"pool\":\"p%d\"}},"
                      "\"spec\":{\"runtime\":\"python\",\"filling\":\"%s\"}}",

@@ -3,9 +3,9 @@
  * the limits that the documents give, and of a package nothing gets through that its manager would
  * take for an option, an address or a path.
  */
+#include "kinds/sandbox.h"
 #include "model/execute.h"
 #include "model/packages.h"
-#include "kinds/sandbox.h"
 
 #include "base/arena.h"
 #include "base/cleanup.h"

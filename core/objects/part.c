@@ -214,7 +214,7 @@ int sa_object_part_decode(const struct sa_kind *kind, enum sa_object_wanted whic
     const bool spec = which == SA_WANT_SPEC;
     const bool copied = spec ? kind->copy_spec : kind->copy_status;
     struct sa_arena *scratch = copied ? sa_arena_new() : sa_arena_new_sized(PART_BLOCK_BYTES);
-    const void *value;
+    const void *value = NULL;
     json->arena = scratch;
     if ((spec ? kind->decode_spec : kind->decode_status)(json, lenient, scratch, &value, err) < 0) {
         sa_arena_free(scratch);

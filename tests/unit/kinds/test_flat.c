@@ -1,6 +1,6 @@
 /* The body of a create and the Sandbox: there, and back, and as admission rules see it. */
-#include "kinds/sandbox.h"
 #include "kinds/admission.h"
+#include "kinds/sandbox.h"
 
 #include "base/cleanup.h"
 
