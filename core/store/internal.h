@@ -185,7 +185,7 @@ struct sa_store {
     pthread_t writer, reader;
     sqlite3_stmt *statements[SA_STATEMENT_COUNT]; /* writer's thread */
     /* reader's thread */
-    sqlite3_stmt *get_sandbox, *get_execution, *get_output, *get_idempotency;
+    sqlite3_stmt *get_sandbox, *get_execution, *get_output, *get_idempotency, *page_events;
 
     pthread_mutex_t lock; /* everything from here to the next line */
     pthread_cond_t work, read_work, progress;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* A page stops at so much text, however few its records are: what one answer may cost. */
-enum { PAGE_BYTES = 4 * 1024 * 1024 };
+enum { PAGE_BYTES = 4 * 1024 * 1024, FIRST_RECORDS = 8 };
 
 struct binds { /* texts and numbers, in the order of the question marks */
     struct {
@@ -185,18 +185,31 @@ static void make_cursor(struct sa_store_read *read)
     read->next = sa_arena_printf(read->arena, "%" PRIx64 ".%s", (uint64_t)time_ms, id);
 }
 
+/* Room for one more: most pages are nearly empty, however many records they may have. */
+static void grow(struct sa_store_read *read, size_t *capacity)
+{
+    if (read->count < *capacity)
+        return;
+    const void *items = read->items;
+    *capacity = *capacity ? 2 * *capacity : FIRST_RECORDS;
+    read->items = sa_arena_alloc(read->arena, *capacity * read->table->record_bytes);
+    if (read->count)
+        memcpy(read->items, items, read->count * read->table->record_bytes);
+}
+
 /* One row more than the limit is asked for, to know whether the page is the last. */
 static int collect(struct sa_store *store, struct sa_store_read *read, sqlite3_stmt *stmt,
                    struct sa_error *err)
 {
-    size_t bytes = 0;
+    size_t bytes = 0, capacity = 0;
     int rc;
-    read->items = sa_arena_alloc(read->arena, read->limit * read->table->record_bytes);
+    grow(read, &capacity);
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         if (read->count == read->limit || bytes > PAGE_BYTES) {
             read->more = true;
             break;
         }
+        grow(read, &capacity);
         bytes += sa_table_read(read->table, stmt, read->arena, item(read, read->count));
         read->count++;
     }
@@ -220,11 +233,17 @@ int sa_query_page(struct sa_store *store, struct sa_store_read *read, struct sa_
         events_sql(read, &sql, &binds);
     sa_buf_adds(&sql, " LIMIT ?");
     bind_number(&binds, (int64_t)read->limit + 1);
-    sqlite3_stmt *stmt = NULL;
-    if (!sa_database_prepare(store->db.reader, &stmt, sql.data, err))
+    /* That of events is always the same, and asked once for each sandbox after a start. */
+    const bool kept = read->table == &sa_table_events;
+    sqlite3_stmt *once = NULL;
+    sqlite3_stmt *stmt =
+        sa_database_prepare(store->db.reader, kept ? &store->page_events : &once, sql.data, err);
+    if (!stmt)
         return -1;
     bind_all(stmt, &binds);
     int result = collect(store, read, stmt, err);
-    sqlite3_finalize(stmt);
+    sqlite3_reset(stmt);
+    sqlite3_clear_bindings(stmt);
+    sqlite3_finalize(once);
     return result;
 }

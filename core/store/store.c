@@ -114,6 +114,7 @@ static void store_free(struct sa_store *store)
     for (int i = 0; i < SA_STATEMENT_COUNT; i++)
         sqlite3_finalize(store->statements[i]);
     sqlite3_finalize(store->get_sandbox);
+    sqlite3_finalize(store->page_events);
     sqlite3_finalize(store->get_execution);
     sqlite3_finalize(store->get_output);
     sqlite3_finalize(store->get_idempotency);
