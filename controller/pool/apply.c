@@ -13,7 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { JITTER_PERCENT = 10 }; /* of a pod's time, so that those made together end apart */
+enum {
+    JITTER_PERCENT = 10, /* of a pod's time, so that those made together end apart */
+    MADE_AT_ONCE = 8     /* in one look at a pool: others want the loop, too */
+};
 
 /* ---- a pool: making and deleting pods ---- */
 
@@ -81,8 +84,10 @@ void sa_pool_apply(struct sa_pool *pool, const struct sa_object *object,
 {
     for (size_t i = 0; i < plan->delete_count; i++)
         remove_one(pool, pods[plan->deletes[i].pod]);
-    for (size_t i = 0; i < plan->creates; i++)
+    for (size_t i = 0; i < plan->creates && i < MADE_AT_ONCE; i++)
         make_one(pool, object);
+    if (plan->creates > MADE_AT_ONCE)
+        sa_pool_wake(pool);
 }
 
 /* ---- a pod: one write at a time ---- */

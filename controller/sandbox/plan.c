@@ -335,12 +335,23 @@ static bool about_to_run(const world *w, const struct sa_object *pod, plan *p)
     return true;
 }
 
+/* A warm one is usable at once, is being used now, and perhaps over in a moment. */
+static bool just_begun(const world *w, plan *p)
+{
+    const int64_t left = meta(w)->created_ms + SA_SANDBOX_TELL_MS - w->now_ms;
+    if (!sa_sandbox_claimed(w->sandbox.object) || status(w)->phase != SA_PHASE_PENDING ||
+        left <= 0 || left > SA_SANDBOX_TELL_MS)
+        return false;
+    look_again(p, left);
+    return true;
+}
+
 static void plan_live(const world *w, struct sa_arena *arena, plan *p)
 {
     if (overdue(w, arena, p) || interrupted(w, arena, p))
         return;
     const struct sa_object *pod = find_pod(w, arena, p);
-    if (!pod || pod_ended(w, pod, arena, p) || about_to_run(w, pod, p))
+    if (!pod || pod_ended(w, pod, arena, p) || just_begun(w, p) || about_to_run(w, pod, p))
         return;
     sa_sandbox_status_now(w, arena, &p->status);
     if (is_told(w, p))

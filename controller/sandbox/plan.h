@@ -23,7 +23,7 @@ enum {
     SA_SANDBOX_OVERDUE_MS = 30 * 1000,     /* after its timeout: nobody else ends it */
     SA_SANDBOX_INTERRUPTED_MS = 60 * 1000, /* for another process to deliver the environment */
     SA_SANDBOX_DOUBT_MS = 5 * 1000,        /* of waiting, after which caches are not believed */
-    SA_SANDBOX_TELL_MS = 50,               /* after which people are told that it is going */
+    SA_SANDBOX_TELL_MS = 50,               /* after which people are told of what may pass */
     SA_SANDBOX_SOON_MS = 1000              /* for what cannot be had now, or will be in a moment */
 };
 

@@ -16,7 +16,8 @@ enum {
     WORKERS_DEFAULT = 4,
     FIRST_MS = 5,
     MAX_MS = 60 * 1000,
-    KEYS_A_TURN = 64 /* of the loop, which others want to turn, too */
+    KEYS_A_TURN = 64, /* of the loop, which others want to turn, too: */
+    TURN_US = 250     /* requests go before what follows from them */
 };
 
 struct group;
@@ -203,16 +204,18 @@ static struct item *take(struct sa_workqueue *queue)
 static void on_turn(uv_idle_t *idle)
 {
     struct sa_workqueue *queue = idle->data;
-    for (unsigned keys = 0;
-         keys < KEYS_A_TURN && !queue->closing && queue->working < queue->options.workers; keys++) {
+    const int64_t began_us = sa_monotonic_us();
+    int64_t now_us = began_us;
+    for (unsigned keys = 0; keys < KEYS_A_TURN && now_us - began_us < TURN_US && !queue->closing &&
+                            queue->working < queue->options.workers;
+         keys++, now_us = sa_monotonic_us()) {
         struct item *item = take(queue);
         if (!item)
             break;
         item->working = true;
         queue->working++;
         if (queue->latency)
-            sa_histogram_observe(queue->latency,
-                                 (double)(sa_monotonic_us() - item->added_us) / 1e6);
+            sa_histogram_observe(queue->latency, (double)(now_us - item->added_us) / 1e6);
         queue->options.work(queue->options.owner, item->key);
     }
     if (!queue->closing && (!queue->ring || queue->working >= queue->options.workers))

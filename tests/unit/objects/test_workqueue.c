@@ -75,7 +75,7 @@ static int teardown(void **state)
 
 static void turn(struct world *w)
 {
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 50; i++)
         uv_run(w->loop, UV_RUN_NOWAIT);
 }
 
