@@ -142,7 +142,7 @@ void sa_sandbox_publish_forget(struct sa_sandbox *s)
         sa_objects_forget(s->all->objects, s->publishing);
     s->publishing = NULL;
     while (s->settings_writes) {
-        sa_objects_forget(s->all->objects, s->settings_writes->call);
+        sa_objects_forget(s->all->objects, s->settings_writes->call); /* NOLINT: utlist */
         settings_write_free(s->settings_writes);
     }
 }
