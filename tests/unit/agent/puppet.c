@@ -268,6 +268,15 @@ void puppet_facts(struct puppet *p, struct request *request, const char *control
     answer(p, request, &out, -1);
 }
 
+void puppet_counts(struct puppet *p, struct request *request, int64_t cpu_us, int64_t peak_bytes)
+{
+    sa_autobuf out = SA_BUF_INIT;
+    sa_node_message(&out, SA_NODE_STATS_REPLY, request->call);
+    sa_fields_add_int(&out, SA_NODE_CPU_US, cpu_us);
+    sa_fields_add_int(&out, SA_NODE_MEMORY_PEAK, peak_bytes);
+    answer(p, request, &out, -1);
+}
+
 void puppet_list_part(struct puppet *p, const char *names, int64_t more)
 {
     sa_autobuf out = SA_BUF_INIT;

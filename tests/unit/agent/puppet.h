@@ -48,6 +48,7 @@ void puppet_hello(int link);
 void puppet_unlink(struct puppet *p, int link);
 void puppet_refuse(struct puppet *p, struct request *request, enum sa_code code, const char *path);
 void puppet_destroyed(struct puppet *p, struct request *request);
+void puppet_counts(struct puppet *p, struct request *request, int64_t cpu_us, int64_t peak_bytes);
 /* Names, separated by spaces. */
 void puppet_list(struct puppet *p, const char *names);
 /* A part of the list, which goes on behind `more`. */

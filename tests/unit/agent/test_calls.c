@@ -349,15 +349,68 @@ static void test_exited(void **state)
     assert_false(puppet_asked(p, SA_NODE_DESTROY, NULL));
 }
 
+struct counted {
+    int times;
+    struct sa_agent_counts counts;
+};
+
+static void on_counted(void *user, const struct sa_agent_counts *counts)
+{
+    struct counted *c = user;
+    c->times++;
+    c->counts = *counts;
+}
+
+static bool is_counted(void *user)
+{
+    return ((struct counted *)user)->times > 0;
+}
+
+/* Each is answered once, whatever the node does, but to whom has forgotten it. */
+static void test_recount(void **state)
+{
+    struct puppet *p = *state;
+    static struct user user;
+    static struct counted known, unknown, cut, forgotten, open;
+    puppet_start_agent(p);
+    puppet_list(p, "");
+    puppet_ready(p, "sb-a", &user);
+    sa_agent_recount(p->w->agent, "sb-a", on_counted, &known);
+    assert_int_equal(known.times, 0);
+    puppet_counts(p, puppet_wait(p, SA_NODE_RECOUNT, "sb-a"), 7, 1 << 20);
+    wait_until(p->w, is_counted, &known, "what was counted");
+    assert_int_equal(known.counts.cpu_us, 7);
+    assert_int_equal(known.counts.memory_peak_bytes, 1 << 20);
+    assert_int_equal(known.counts.oom_kills, -1);
+    sa_agent_recount(p->w->agent, "sb-b", on_counted, &unknown);
+    puppet_refuse(p, puppet_wait(p, SA_NODE_RECOUNT, "sb-b"), SA_ENOTFOUND, "");
+    wait_until(p->w, is_counted, &unknown, "a refusal");
+    assert_int_equal(unknown.counts.memory_peak_bytes, -1);
+    sa_agent_recount(p->w->agent, "sb-a", on_counted, &forgotten);
+    sa_agent_recount(p->w->agent, "sb-a", on_counted, &cut);
+    sa_agent_recount_forget(p->w->agent, &forgotten);
+    puppet_wait(p, SA_NODE_RECOUNT, "sb-a");
+    puppet_drop(p);
+    wait_until(p->w, is_counted, &cut, "the end of the connection");
+    assert_int_equal(cut.counts.cpu_us, -1);
+    puppet_list(p, "sb-a");
+    sa_agent_recount(p->w->agent, "sb-a", on_counted, &open); /* and then the agent ends */
+    puppet_wait(p, SA_NODE_RECOUNT, "sb-a");
+    assert_int_equal(known.times + unknown.times + cut.times, 3);
+    assert_int_equal(forgotten.times + open.times, 0);
+}
+
 #define CALLS(function) cmocka_unit_test_setup_teardown(function, puppet_setup, puppet_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CALLS(test_bounds),         CALLS(test_control_unavailable), CALLS(test_profile_again),
-        CALLS(test_twin_at_node),   CALLS(test_twin_pods),           CALLS(test_no_hello),
-        CALLS(test_attach),         CALLS(test_deleted_while_made),  CALLS(test_attach_refused),
-        CALLS(test_attach_unknown), CALLS(test_profile_and_away),    CALLS(test_patience_of_pools),
-        CALLS(test_exited)};
+        CALLS(test_bounds),           CALLS(test_control_unavailable),
+        CALLS(test_profile_again),    CALLS(test_twin_at_node),
+        CALLS(test_twin_pods),        CALLS(test_no_hello),
+        CALLS(test_attach),           CALLS(test_deleted_while_made),
+        CALLS(test_attach_refused),   CALLS(test_attach_unknown),
+        CALLS(test_profile_and_away), CALLS(test_patience_of_pools),
+        CALLS(test_exited),           CALLS(test_recount)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
