@@ -234,6 +234,8 @@ def measure(quick: bool) -> dict:
         step("stop")
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+    step("warm pools over the real node")
+    result["pools"] = pools.measure(Server, loadgen, quick)
     return result
 
 
@@ -307,6 +309,7 @@ def rows(r: dict) -> list[tuple[str, str, str]]:
     out += objects.rows(r["objects"])
     out += claims.rows(r["claims"])
     out += controllers.rows(r["controllers"])
+    out += pools.rows(r["pools"])
     for name in idle:
         out.append((f"resident, idle: {name}", mb(idle[name]["Rss"]), f"{mb(idle[name]['Pss'])} proportional"))
     out.append(("resident, idle: API + node", mb(sum(idle[n]["Rss"] for n in pair)), "goal ≤ 15 MB"))
