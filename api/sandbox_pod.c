@@ -52,6 +52,16 @@ static void run(struct sa_sandbox *s)
 
 /* ---- what is personal ---- */
 
+/* Who waits for it is told why, not that somebody deleted it. */
+static void not_set_up(struct sa_sandbox *s, const struct sa_error *why)
+{
+    s->failure = *why;
+    if (why->code != SA_EINVALID && why->code != SA_ETOOLARGE) /* nothing else is the client's */
+        s->failure.code = SA_EUNAVAILABLE;
+    sa_error_wrap(&s->failure, "its environment could not be set up");
+    sa_sandbox_delete(s, "SetupFailed", why->message, NULL, NULL);
+}
+
 static void on_set_up(void *user, const struct sa_error *error, struct sa_fields *fields)
 {
     struct sa_sandbox *s = user;
@@ -59,7 +69,7 @@ static void on_set_up(void *user, const struct sa_error *error, struct sa_fields
     if (!s->conn || s->phase != SA_PHASE_CREATING)
         return;
     if (error) {
-        sa_sandbox_delete(s, "SetupFailed", error->message, NULL, NULL);
+        not_set_up(s, error);
         return;
     }
     sa_failpoint("api.set-up");
@@ -77,7 +87,7 @@ static void deliver(struct sa_sandbox *s)
         explicit_bzero(s->setup.data, s->setup.length);
         sa_buf_deinit(&s->setup);
         if (!sent)
-            sa_sandbox_delete(s, "SetupFailed", error.message, NULL, NULL);
+            not_set_up(s, &error);
         return;
     }
     s->delivered = true;

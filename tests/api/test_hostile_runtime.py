@@ -14,7 +14,7 @@ import requests
 from tests.api.conftest import SANITIZER_WORDS
 from tests.helpers import server as servers
 from tests.helpers.client import Api, wait_until
-from tests.helpers.fake_node import (CREDIT, DATA, END, EOF, NOTE, OPEN, PAYLOAD_MAX, PONG, FakeNode,
+from tests.helpers.fake_node import (CREDIT, DATA, DESTROY, END, EOF, NOTE, OPEN, PAYLOAD_MAX, PONG, FakeNode,
                                      field, frame)
 
 PID, STATUS, CODE, SIGNAL, DURATION, OUT_TOTAL = 21, 30, 31, 32, 33, 36
@@ -87,6 +87,23 @@ def hostile(node):
     one.delete()
     one.alive()
     one.pool.shutdown(wait=False)
+
+
+@pytest.mark.parametrize(("code", "status"), [(1, 400), (5, 503), (2, 503), (99, 503)])
+def test_the_environment_is_refused(node, code, status):
+    """Who waits for the sandbox is told so; whatever the runtime says of who may do what is not believed."""
+    api = Api(node.url, node.key)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        created = pool.submit(api.post, "/api/v1/sandboxes", {"runtime": "python", "env": {"A": "b"}}, status=status)
+        while not node.links:
+            node.serve_one()
+        runtime = node.take()
+        runtime.send(frame(END, runtime.opened(), field(1, field(1, code) + field(2, "not this one"))))
+        node.serve_until(DESTROY)
+        message = created.result(120).json()["error"]["message"]
+    assert message.startswith("its environment could not be set up: "), message
+    runtime.close()
+    api.close()
 
 
 def entry(**more):

@@ -104,10 +104,21 @@ class Load:
         else:
             await self.delete(name)
 
+    async def look_after_kept(self):
+        """One that failed stays for minutes only: then it is not missed."""
+        while not self.over:
+            await asyncio.sleep(5)
+            kept = set(self.kept)
+            sandboxes = {sweep.name_of(s): s for s in await self.world.list("sandboxes")}
+            self.violations += sweep.nothing_is_lost(sandboxes, kept)
+            ended = {name for name in kept if sweep.phase_of(sandboxes.get(name, {})) in sweep.ENDED}
+            self.violations += [f"I2: {n} ended without a reason" for n in ended if not sandboxes[n]["status"].get("reason")]
+            self.kept -= ended | (kept - set(sandboxes))
+
     async def client(self):
         while not self.over:
             self.number += 1
             await self.one(self.number)
 
     async def run(self):
-        await asyncio.gather(*(self.client() for _ in range(self.clients)))
+        await asyncio.gather(self.look_after_kept(), *(self.client() for _ in range(self.clients)))

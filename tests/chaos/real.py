@@ -34,7 +34,7 @@ REACH_S = 8  # for a fail point to be reached; then another one is tried, and th
 TRIES_MAX = 12
 UNCOUNTED_S = 2  # what was made so long before agent-api died may not have been counted
 DEATHS = 2  # of programs in the life of a supervisor, which is patient with so many; then it is killed itself
-REQUIRED, MORE = ("node", "runtime", "api"), ("core", "controller")
+REQUIRED, MORE = ("node", "runtime", "api", "core"), ("controller",)
 
 
 class Up:
@@ -76,7 +76,7 @@ class Client:
 
     def ask(self, method, path, body=None, data=None):
         """(status, body); (0, None): nobody knows."""
-        kind = "application/json" if data is None else "application/octet-stream"
+        kind = "application/octet-stream" if data is not None else "application/merge-patch+json" if method == "PATCH" else "application/json"
         data = json.dumps(body) if body is not None else data
         try:
             if not self.connection:
@@ -136,7 +136,9 @@ class Load:
     def create(self, client, owner, warm):
         status, text = client.ask("POST", "sandboxes", {"runtime": "bash", "env": {"OWNER": owner}, "labels": {"owner": owner}, "warm": warm})
         if status != 201:
-            self.count(f"create {status or 'unknown'}")
+            self.count(f"create {status} {json.loads(text)['error']['code']}" if status else "create unknown")
+            if status not in (0, 429, 503):
+                self.wrong.append(f"I11: a create is answered with {status}: {text}")
             if warm != "never":
                 self.maybe()
             time.sleep(0.05)
@@ -184,6 +186,29 @@ class Load:
                 self.number += 1
                 number = self.number
             self.one(client, number)
+
+
+class Trouble(threading.Thread):
+    """The pool's size changes, and the rules are read anew."""
+
+    def __init__(self, up, load):
+        super().__init__()
+        self.up, self.load, self.client, self.done = up, load, Client(up), collections.Counter()
+
+    def scale(self, chance):
+        low = chance.randrange(2, 12)
+        self.client.ask("PATCH", f"warmpools/{POOL}", {"spec": {"minSize": low, "maxSize": chance.randrange(12, 48)}})
+
+    def reload(self, chance):
+        self.client.ask("POST", "policies/reload")
+
+    def run(self):
+        while not self.load.over:
+            chance = dice(self.load.seed, "deed", self.done.total())
+            time.sleep(chance.uniform(0.5, 2))
+            deed = chance.choices((self.scale, self.reload), (4, 1))[0]
+            deed(chance)
+            self.done[deed.__name__] += 1
 
 
 class Killer:
@@ -301,7 +326,7 @@ def main():
     if status not in (200, 201):
         load.wrong.append(f"the pool: {status} {answer}")
     began = time.monotonic()
-    clients = [threading.Thread(target=load.run) for _ in range(CLIENTS)]
+    clients = [Trouble(up, load), *(threading.Thread(target=load.run) for _ in range(CLIENTS))]
     for thread in clients:
         thread.start()
     try:
@@ -314,7 +339,7 @@ def main():
     seconds = time.monotonic() - began
     found = load.wrong + real_sweep.look(up.data, up.state, load.told, load.deleted)
     print(f"seed {args.seed}: {load.decided} claims decided of {load.number} in {seconds:.1f} s: {dict(load.outcomes)}, killed "
-          f"{dict(killer.kills)}, fail points {dict(killer.reached)}, at rest after {time.monotonic() - began - seconds:.1f} s more", flush=True)
+          f"{dict(killer.kills)}, at fail points {dict(killer.reached)}, {dict(clients[0].done)}, at rest after {time.monotonic() - began - seconds:.1f} s more", flush=True)
     up.server.stop()
     found += real_sweep.leftovers(up.data, up.state)
     found += [f"the fail point {n} was never reached" for n in killer.missing()]

@@ -53,8 +53,8 @@ def read_objects(data_dir):
 
 
 def records(data_dir):
-    """Names of the sandboxes that the node has files of."""
-    return {p.name.split(".")[0] for p in pathlib.Path(data_dir).glob("node/**/*") if p.is_file() or p.is_socket()} - {"lock"}
+    """Names of the sandboxes that the node has files of (ID, ID:MARK)."""
+    return {p.name.split(":")[0] for p in pathlib.Path(data_dir).glob("node/*")}
 
 
 def at_rest(data_dir, state, told, deleted):
@@ -62,6 +62,8 @@ def at_rest(data_dir, state, told, deleted):
     running = {name: {"owner": ""} for name in first_processes(state)}
     found = sweep.all_of(objects, running, told, (), deleted)
     found += [f"I6: the control group of {name} is empty" for name in set(groups_of(state)) - set(running)]
+    found += [f"I6: there are files of {name}" for name in records(data_dir) - set(running)]
+    found += [f"I6: {name} has no record" for name in set(running) - records(data_dir)]
     found += [f"I10: {name} is there, and was deleted" for name, s in objects.sandboxes.items() if sweep.phase_of(s) not in sweep.ENDED]
     return found
 
@@ -90,3 +92,4 @@ def leftovers(data_dir, state):
             yield f"I6: left: process {pid}: {words!r}"
     yield from (f"I6: left: mount {line.split()[1]}" for line in open("/proc/mounts") if where in line or f"secureagent-{state}" in line)
     yield from (f"I6: left: files of {name}" for name in sorted(records(data_dir)))
+    yield from (f"I6: left: {file}" for file in sorted(pathlib.Path(data_dir).glob("api/spool/**/*")) if file.is_file())

@@ -157,18 +157,18 @@ def ratio_is_right(objects, told):
             yield f"I9: {name}: the ratio of {hits} hits and {misses} misses is {status.get('hitRatio')}"
 
 
-def nothing_is_lost(objects, kept, deleted):
-    """I10: what was told to be there is there, what was told to be gone is gone."""
-    for name in kept:
-        if name not in objects.sandboxes:
-            yield f"I10: {name} is lost"
-    for name, sandbox in objects.sandboxes.items():
-        if name in deleted:
-            yield f"I10: {name} was deleted, and is there: {sandbox.get('status')}"
+def nothing_is_lost(sandboxes, kept):
+    """I10: what was told to be there is there."""
+    return [f"I10: {name} is lost" for name in kept if name not in sandboxes]
+
+
+def nothing_comes_back(sandboxes, deleted):
+    """I10: what was told to be gone is gone."""
+    return [f"I10: {name} was deleted, and is there: {s.get('status')}" for name, s in sandboxes.items() if name in deleted]
 
 
 def all_of(objects, running=None, told=None, kept=(), deleted=()):
-    found = []
+    found = nothing_is_lost(objects.sandboxes, kept) + nothing_comes_back(objects.sandboxes, deleted)
     for check in (one_owner, sandboxes_have_pods, claims_have_sandboxes, pods_have_owners, nothing_is_stuck, counts_agree):
         found += check(objects)
     if running is not None:
@@ -176,4 +176,4 @@ def all_of(objects, running=None, told=None, kept=(), deleted=()):
         found += owners_agree(objects, running)
     if told:
         found += ratio_is_right(objects, told)
-    return found + list(nothing_is_lost(objects, kept, deleted))
+    return found
