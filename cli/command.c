@@ -71,8 +71,9 @@ static int invoke(const struct sa_command *command, struct sa_invocation *in)
     if (in->arg_count > command->most)
         return sa_command_misused(in->usage, "\"%.64s\" is one argument too many",
                                   in->args[command->most]);
-    in->client = sa_client_open(in->config, &error);
-    int status = in->client ? command->body(in, &error) : -1;
+    if (!command->local)
+        in->client = sa_client_open(in->config, &error);
+    int status = in->client || command->local ? command->body(in, &error) : -1;
     if (status < 0)
         status = sa_command_fail(in->usage, &error);
     sa_client_close(in->client);

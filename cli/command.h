@@ -15,12 +15,13 @@ struct sa_invocation;
 struct sa_command {
     const char *name;
     const char *summary; /* one line of `secureagent help` */
-    /* argv[0] is the sub-command's name. Returns the exit status. NULL: it talks to a server, and
-     * is described by what follows. */
+    /* argv[0] is the sub-command's name. Returns the exit status. NULL: it is described by what
+     * follows. */
     int (*run)(int argc, char **argv);
     const struct sa_usage *usage;
     size_t least, most; /* arguments it takes */
     enum sa_config_mode mode;
+    bool local; /* it talks to no server: its body gets no client */
     /* Gets what was read; returns an exit status, or -1 with an error. */
     int (*body)(struct sa_invocation *in, struct sa_error *err);
     const struct sa_option *options;
@@ -60,12 +61,12 @@ int sa_command_fail(const struct sa_usage *usage, const struct sa_error *error);
 int sa_command_misused(const struct sa_usage *usage, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* What a command that talks to a server works with. */
+/* What a command works with. */
 struct sa_client;
 struct sa_invocation {
     const struct sa_usage *usage;
     const struct sa_config *config;
-    struct sa_client *client;
+    struct sa_client *client; /* NULL: a local one */
     char *const *args;
     size_t arg_count;
 };

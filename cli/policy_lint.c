@@ -166,10 +166,11 @@ static void run_luacheck(struct run *run)
 }
 
 /* Returns an exit status, or -1. */
-static int lint(const struct sa_config *config, struct sa_error *err)
+static int lint(struct sa_invocation *in, struct sa_error *err)
 {
     struct run run = {.out = SA_BUF_INIT};
-    run.dir_count = sa_config_args(config, &run.dirs);
+    run.dirs = in->args;
+    run.dir_count = in->arg_count;
     run.bundle = sa_policy_bundle(run.dirs, run.dir_count, err);
     if (!run.bundle)
         return -1;
@@ -181,7 +182,7 @@ static int lint(const struct sa_config *config, struct sa_error *err)
             run.readable[i] = read_file(&run, sa_bundle_file(run.bundle, i));
     if (run.out.length)
         fwrite(run.out.data, 1, run.out.length, stdout);
-    if (rc == 0 && sa_config_bool(config, "luacheck"))
+    if (rc == 0 && sa_config_bool(in->config, "luacheck"))
         run_luacheck(&run);
     free(run.readable);
     sa_buf_deinit(&run.out);
@@ -189,23 +190,11 @@ static int lint(const struct sa_config *config, struct sa_error *err)
     return rc < 0 ? -1 : run.findings ? 1 : 0;
 }
 
-static int run(int argc, char **argv)
-{
-    int status;
-    struct sa_error error;
-    struct sa_config *config =
-        sa_command_load(&usage, options, SA_COUNT(options), argc, argv, SA_CONFIG_MIXED, &status);
-    if (!config)
-        return status;
-    status = lint(config, &error);
-    if (status < 0)
-        status = sa_command_fail(&usage, &error);
-    sa_config_free(config);
-    return status;
-}
-
 const struct sa_command sa_command_policy_lint = {.name = "lint",
                                                   .summary = "mistakes that can be seen in rules",
-                                                  .run = run,
+                                                  .usage = &usage,
+                                                  .most = SIZE_MAX,
+                                                  .local = true,
+                                                  .body = lint,
                                                   .options = options,
                                                   .option_count = SA_COUNT(options)};

@@ -134,37 +134,24 @@ static int write_rule(const char *dir, const char *name, enum sa_point point, st
 }
 
 /* Returns an exit status, or -1. */
-static int new_rule(const struct sa_config *config, struct sa_error *err)
+static int new_rule(struct sa_invocation *in, struct sa_error *err)
 {
-    char *const *args;
     enum sa_point point = SA_POINT_COUNT;
-    const char *given = sa_config_string(config, "point");
-    if (sa_config_args(config, &args) != 1)
+    const char *given = sa_config_string(in->config, "point");
+    if (!in->arg_count)
         return sa_command_misused(&usage, "expected the name of the rule");
     if (!given)
         return sa_command_misused(&usage, "for which decision point? (--point)");
-    if (check_name(args[0], err) < 0 || sa_policy_point_read(given, &point, err) < 0)
+    if (check_name(in->args[0], err) < 0 || sa_policy_point_read(given, &point, err) < 0)
         return -1;
-    return write_rule(sa_config_string(config, "dir"), args[0], point, err);
-}
-
-static int run(int argc, char **argv)
-{
-    int status;
-    struct sa_error error;
-    struct sa_config *config =
-        sa_command_load(&usage, options, SA_COUNT(options), argc, argv, SA_CONFIG_MIXED, &status);
-    if (!config)
-        return status;
-    status = new_rule(config, &error);
-    if (status < 0)
-        status = sa_command_fail(&usage, &error);
-    sa_config_free(config);
-    return status;
+    return write_rule(sa_config_string(in->config, "dir"), in->args[0], point, err);
 }
 
 const struct sa_command sa_command_policy_new = {.name = "new",
                                                  .summary = "a rule to begin with, and its test",
-                                                 .run = run,
+                                                 .usage = &usage,
+                                                 .most = 1,
+                                                 .local = true,
+                                                 .body = new_rule,
                                                  .options = options,
                                                  .option_count = SA_COUNT(options)};

@@ -25,9 +25,9 @@ static const struct sa_usage usage = {
                 "  secureagent policy schema --format luals > rules/library/secureagent.lua\n",
 };
 
-static int print(const struct sa_config *config, struct sa_error *err)
+static int print(struct sa_invocation *in, struct sa_error *err)
 {
-    const char *format = sa_config_string(config, "format");
+    const char *format = sa_config_string(in->config, "format");
     sa_autobuf out = SA_BUF_INIT;
     if (strcmp(format, "markdown") == 0)
         sa_policy_print_markdown(&out);
@@ -41,25 +41,11 @@ static int print(const struct sa_config *config, struct sa_error *err)
     return sa_output_print(SA_OUTPUT_JSON, out.data, out.length, err);
 }
 
-static int run(int argc, char **argv)
-{
-    int status;
-    struct sa_error error;
-    char *const *args;
-    struct sa_config *config =
-        sa_command_load(&usage, options, SA_COUNT(options), argc, argv, SA_CONFIG_MIXED, &status);
-    if (!config)
-        return status;
-    if (sa_config_args(config, &args))
-        status = sa_command_misused(&usage, "\"%.64s\" is one argument too many", args[0]);
-    else if (print(config, &error) < 0)
-        status = sa_command_fail(&usage, &error);
-    sa_config_free(config);
-    return status;
-}
-
 const struct sa_command sa_command_policy_schema = {.name = "schema",
                                                     .summary = "what decision points take and give",
-                                                    .run = run,
+                                                    .usage = &usage,
+                                                    .most = 0,
+                                                    .local = true,
+                                                    .body = print,
                                                     .options = options,
                                                     .option_count = SA_COUNT(options)};

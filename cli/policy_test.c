@@ -45,21 +45,19 @@ static sa_policy_reporter *find_format(const struct sa_config *config, struct sa
 }
 
 /* Returns an exit status, or -1. */
-static int test(const struct sa_config *config, struct sa_error *err)
+static int test(struct sa_invocation *in, struct sa_error *err)
 {
-    char *const *dirs;
-    size_t count = sa_config_args(config, &dirs);
-    sa_policy_reporter *report = find_format(config, err);
+    sa_policy_reporter *report = find_format(in->config, err);
     if (!report)
         return -1;
-    struct sa_bundle *bundle = sa_policy_bundle(dirs, count, err);
+    struct sa_bundle *bundle = sa_policy_bundle(in->args, in->arg_count, err);
     struct sa_offline *offline = bundle ? sa_offline_start(bundle, true, err) : NULL;
     int rc = -1;
     if (offline) {
         struct sa_value tested = sa_offline_tested(offline);
         const struct sa_error *problem = sa_offline_problem(offline);
         struct sa_policy_results results = {
-            .bundle = bundle, .dirs = dirs, .dir_count = count, .tested = tested};
+            .bundle = bundle, .dirs = in->args, .dir_count = in->arg_count, .tested = tested};
         size_t errors = sa_offline_print_errors(offline, bundle, stderr);
         if (tested.type == SA_VALUE_MAP || report != sa_policy_report_text)
             report(&results);
@@ -72,23 +70,11 @@ static int test(const struct sa_config *config, struct sa_error *err)
     return rc;
 }
 
-static int run(int argc, char **argv)
-{
-    int status;
-    struct sa_error error;
-    struct sa_config *config =
-        sa_command_load(&usage, options, SA_COUNT(options), argc, argv, SA_CONFIG_MIXED, &status);
-    if (!config)
-        return status;
-    status = test(config, &error);
-    if (status < 0)
-        status = sa_command_fail(&usage, &error);
-    sa_config_free(config);
-    return status;
-}
-
 const struct sa_command sa_command_policy_test = {.name = "test",
                                                   .summary = "run the tests beside the rules",
-                                                  .run = run,
+                                                  .usage = &usage,
+                                                  .most = SIZE_MAX,
+                                                  .local = true,
+                                                  .body = test,
                                                   .options = options,
                                                   .option_count = SA_COUNT(options)};
