@@ -62,6 +62,10 @@ class Up:
         self.server.process.wait()
         self.start()
 
+    def keep_logs(self):
+        for i, server in enumerate(self.servers):
+            (self.folder / f"log-{i}").write_text(server.log())
+
     def discard(self):
         for server in self.servers:
             server.discard()
@@ -346,6 +350,7 @@ def main():
     for wrong in found[:50]:
         print(f"seed {args.seed}: WRONG: {wrong}")
     if found or args.keep:
+        up.keep_logs()
         print(f"seed {args.seed}: kept {up.folder}; again: tests/chaos/real.py --seed {args.seed} --claims {args.claims}")
     else:
         up.discard()

@@ -348,8 +348,8 @@ struct deletion {
 static void on_deleted(void *user, const struct sa_error *err, const struct sa_object *object)
 {
     struct deletion *d = user;
-    (void)object;
-    if (err)
+    /* Without a finalizer it is gone, and may have been before the cache knew it. */
+    if (err || !sa_object_meta(object)->finalizers.count)
         told_gone(d->plane, d->name, err);
     free(d);
 }
