@@ -76,9 +76,8 @@ static void take_state(struct sa_sandbox *s, const struct sa_object *object)
     if (!s->expires_ms && status->ready_ms && !status->paused_ms)
         s->expires_ms = status->ready_ms + s->spec.timeout_s * 1000;
     s->paused_ms = status->paused_ms;
-    s->published = (struct published){.expires_ms = status->expires_ms,
-                                      .paused_ms = status->paused_ms,
-                                      .delivered = s->delivered};
+    s->published =
+        (struct published){.expires_ms = status->expires_ms, .paused_ms = status->paused_ms};
     sa_sandbox_set_fixed(s, status->controls.items, status->controls.count, status->weaker.items,
                          status->weaker.count);
 }

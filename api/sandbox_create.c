@@ -109,7 +109,6 @@ static void on_claimed(void *user, const struct sa_error *err, const struct sa_c
         return;
     }
     s->object = true;
-    s->published.delivered = s->setup.length == 0; /* there is nothing to be delivered */
     s->warm = result->warm_pod != NULL;
     s->created_ms = sa_object_meta(result->sandbox)->created_ms; /* as whoever adopts it will say */
     snprintf(s->pod, sizeof s->pod, "%s", s->warm ? sa_object_meta(result->warm_pod)->name : s->id);

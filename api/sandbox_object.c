@@ -101,13 +101,20 @@ static void publish_times(struct sa_sandbox *s)
     patch(s, SA_SUBRESOURCE_STATUS, &json, on_published, s, &s->publishing);
 }
 
-static void publish_delivered(struct sa_sandbox *s)
+static void on_delivery_published(void *user, const struct sa_error *err,
+                                  const struct sa_object *object)
+{
+    struct sa_sandbox *s = user;
+    on_published(s, err, object);
+    sa_sandbox_set_up(s, err);
+}
+
+void sa_sandbox_publish_delivery(struct sa_sandbox *s)
 {
     static const char text[] = "{\"metadata\":{\"annotations\":{\"" SA_SANDBOX_PERSONAL
                                "\":\"" SA_PERSONAL_DELIVERED "\"}}}";
     struct sa_buf json = {.data = (char *)(size_t)text, .length = sizeof text - 1};
-    s->published.delivered = true;
-    patch(s, SA_SUBRESOURCE_NONE, &json, on_published, s, &s->publishing);
+    patch(s, SA_SUBRESOURCE_NONE, &json, on_delivery_published, s, &s->publishing);
 }
 
 /* Nothing is written as long as the object says about the same: readyAt and the timeout. */
@@ -124,9 +131,7 @@ void sa_sandbox_publish(struct sa_sandbox *s)
     if (!s->object || s->publishing ||
         (s->phase != SA_PHASE_RUNNING && s->phase != SA_PHASE_PAUSED))
         return;
-    if (s->delivered && !s->published.delivered)
-        publish_delivered(s);
-    else if (!times_are_told(s))
+    if (!times_are_told(s))
         publish_times(s);
 }
 

@@ -74,7 +74,17 @@ static void on_set_up(void *user, const struct sa_error *error, struct sa_fields
     }
     sa_failpoint("api.set-up");
     s->delivered = true;
-    run(s);
+    sa_sandbox_publish_delivery(s); /* before anybody is told: it must not be lost any more */
+}
+
+void sa_sandbox_set_up(struct sa_sandbox *s, const struct sa_error *err)
+{
+    if (s->phase != SA_PHASE_CREATING)
+        return;
+    if (err)
+        not_set_up(s, err);
+    else if (s->conn)
+        run(s);
 }
 
 static void deliver(struct sa_sandbox *s)
@@ -91,7 +101,8 @@ static void deliver(struct sa_sandbox *s)
         return;
     }
     s->delivered = true;
-    run(s);
+    if (!s->publishing) /* else that is what it waits for */
+        run(s);
 }
 
 /* ---- what the agent tells ---- */

@@ -34,7 +34,6 @@ enum pausing {
 /* What was published of it in its object. */
 struct published {
     int64_t expires_ms, paused_ms;
-    bool delivered;
 };
 
 struct settings_write {
@@ -159,13 +158,17 @@ void sa_sandbox_claim(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *
 void sa_sandbox_attach(struct sa_sandbox *sandbox);
 /* Calls of it end, and nothing of the pod is heard any more. */
 void sa_sandbox_detach(struct sa_sandbox *sandbox);
+/* That it has its environment is written; `err`: it could not be. */
+void sa_sandbox_set_up(struct sa_sandbox *sandbox, const struct sa_error *err);
 
 /* sandbox_object.c */
 void sa_sandboxes_follow(struct sa_sandboxes *all);
 void sa_sandboxes_unfollow(struct sa_sandboxes *all);
 /* Delete the object; its end comes by the informer. */
 void sa_sandbox_delete_object(struct sa_sandbox *sandbox);
-/* Its timeouts and whether it has all that is its own: written where they differ. */
+/* It has its environment: from now on it outlives this process. sa_sandbox_set_up() follows. */
+void sa_sandbox_publish_delivery(struct sa_sandbox *sandbox);
+/* Its timeouts: written where they differ. */
 void sa_sandbox_publish(struct sa_sandbox *sandbox);
 /* Labels, annotations, timeout and lifecycle have changed from `before`. */
 void sa_sandbox_publish_settings(struct sa_sandbox *sandbox, const struct sa_sandbox_spec *before);
