@@ -289,6 +289,7 @@ class Killer:
             dice(self.load.seed, "round", number).shuffle(names)
             for name in names:
                 self.at(name, 1 if self.tries[name] > 1 else self.nth(name))
+                self.sandbox()
         number = 0
         while self.load.decided < claims:
             number += 1
