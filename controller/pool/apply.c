@@ -14,8 +14,9 @@
 #include <string.h>
 
 enum {
-    JITTER_PERCENT = 10, /* of a pod's time, so that those made together end apart */
-    MADE_AT_ONCE = 8     /* in one look at a pool: others want the loop, too */
+    JITTER_PERCENT = 10,  /* of a pod's time, so that those made together end apart */
+    NEVER_MS = 60 * 1000, /* it did not come back */
+    MADE_AT_ONCE = 8      /* in one look at a pool: others want the loop, too */
 };
 
 /* ---- a pool: making and deleting pods ---- */
@@ -217,7 +218,7 @@ static void on_ready(void *owner, const struct sa_error *err, const struct sa_ob
         pool->failures -= pool->failures > 0;
         if (record->ordered_ms && !record->released_ms) {
             int64_t ms = sa_monotonic_ms() - record->ordered_ms;
-            sa_demand_refill(&pool->demand, ms);
+            sa_pool_made(pool, ms);
             if (pool->refill)
                 sa_histogram_observe(pool->refill, (double)ms / 1000);
         }
@@ -278,7 +279,10 @@ static void write_reuse(struct sa_pool_record *record, const struct sa_object *p
 static void on_released(void *owner, const struct sa_error *err, const struct sa_object *object)
 {
     struct sa_pool_record *record = owner;
+    struct sa_pool *pool = object ? sa_pool_state_of_pod(record->controller, object) : NULL;
     sa_failpoint("pool.claim_released");
+    if (pool)
+        sa_pool_held(pool, sa_wall_ms() - record->claim_ms);
     if (object) {
         record->released_ms = sa_monotonic_ms();
         sa_pool_recycled(record->controller, object, NULL, NULL);
@@ -330,9 +334,12 @@ static void fail(struct sa_pool_record *record, const struct sa_object *pod, con
 static void on_deleted(void *owner, const struct sa_error *err, const struct sa_object *object)
 {
     struct sa_pool_record *record = owner;
+    struct sa_pool *pool = object ? sa_pool_state_of_pod(record->controller, object) : NULL;
     sa_failpoint("pool.used_pod_deleted");
     if (object && record->ended)
         sa_pool_recycled(record->controller, object, record->reason, record->message);
+    if (pool && record->ended && strcmp(record->reason, "NotNeeded") != 0)
+        sa_pool_held(pool, NEVER_MS);
     finish(record, err);
 }
 

@@ -345,6 +345,8 @@ static void reconcile_pool(struct sa_pool *pool, const struct sa_object *object)
         sa_pool_write_status(pool, object);
     if (plan.again_ms)
         sa_workqueue_add_after(controller->pool_queue, pool->key, plan.again_ms - observed.now_ms);
+    if (pool->counts.returning) /* those that did not come back are missed then */
+        sa_workqueue_add_after(controller->pool_queue, pool->key, pool->make_ms);
     if (!object && !observed.count && !observed.creates_due)
         pool_free(pool);
     sa_arena_free(arena);

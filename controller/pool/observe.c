@@ -70,6 +70,9 @@ static struct sa_pool_pod pod_of(struct sa_pool *pool, const struct sa_warm_pool
         pod.old = true;
     pod.tolerated = record && record->released_ms && spec && spec->recycle.enabled &&
                     sa_monotonic_ms() - record->released_ms < TOLERATED_MS;
+    pod.returning = (pod.state == SA_POOL_POD_ASSIGNED || pod.state == SA_POOL_POD_RECYCLING) &&
+                    !pod.useless && !pod.old && spec->recycle.enabled && pool->hold_ms &&
+                    pool->hold_ms < pool->make_ms && wall_ms - own->claim.at_ms < pool->make_ms;
     return pod;
 }
 
@@ -149,8 +152,10 @@ static void follow_claim(struct sa_pool_record *record, const struct sa_object *
 {
     const struct sa_warm_pod_spec *spec = sa_object_spec(pod);
     char claim[SA_POOL_CLAIM_BYTES] = "";
-    if (spec->claim.given)
+    if (spec->claim.given) {
+        record->claim_ms = spec->claim.at_ms;
         snprintf(claim, sizeof claim, "%s %lld", spec->claim.sandbox, (long long)spec->claim.at_ms);
+    }
     if (strcmp(claim, record->claim) == 0)
         return;
     memcpy(record->claim, claim, sizeof claim);

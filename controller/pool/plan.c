@@ -30,6 +30,7 @@ void sa_pool_count(const struct sa_pool_observed *observed, struct sa_pool_count
         const struct sa_pool_pod *pod = &observed->pods[i];
         counts->of[pod->state]++;
         counts->reserved += pod->state == SA_POOL_POD_READY && pod->reserved;
+        counts->returning += pod->returning;
     }
 }
 
@@ -40,6 +41,8 @@ struct tally {
     int64_t old_ready, old_pending; /* pods that are to be replaced */
     int64_t recycling, due, useless;
     int64_t reserved, tolerated; /* the latter of ready and pending */
+    int64_t in_use;              /* that will be back */
+    int64_t helpers;             /* of those and the reserved ones: as good as wanted ones */
 };
 
 static bool is_free(const struct sa_pool_pod *pod)
@@ -50,6 +53,9 @@ static bool is_free(const struct sa_pool_pod *pod)
 static void take(struct tally *t, const struct sa_pool_pod *pod)
 {
     const bool ready = pod->state == SA_POOL_POD_READY;
+    t->helpers += pod->returning ||
+                  (is_free(pod) && !pod->useless && !pod->old && pod->reserved && pod->tolerated);
+    t->in_use += pod->returning && pod->state == SA_POOL_POD_ASSIGNED;
     if (pod->state == SA_POOL_POD_RECYCLING)
         t->recycling++;
     else if (!is_free(pod))
@@ -71,18 +77,21 @@ static struct tally take_stock(const struct sa_pool_observed *o)
     struct tally t = {.due = (int64_t)o->creates_due};
     for (size_t i = 0; i < o->count; i++)
         take(&t, &o->pods[i]);
+    if (t.helpers > o->wanted / 2)
+        t.helpers = o->wanted / 2;
     return t;
 }
 
 /* What counts as wanted, and what counts against max. */
 static int64_t good_of(const struct tally *t)
 {
-    return t->ready + t->pending + t->due;
+    return t->ready + t->pending + t->due + t->helpers;
 }
 
 static int64_t all_of(const struct tally *t)
 {
-    return good_of(t) + t->recycling + t->reserved + t->old_ready + t->old_pending + t->useless;
+    return t->ready + t->pending + t->due + t->in_use + t->recycling + t->reserved + t->old_ready +
+           t->old_pending + t->useless;
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -176,14 +185,20 @@ static void delete_some(const struct sa_pool_observed *o, struct sa_pool_plan *p
     free(list);
 }
 
-static void delete_surplus(const struct sa_pool_observed *o, const struct tally *t,
+/* Helpers are a reason to make fewer, and to delete others only where there is no room for all. */
+static void delete_surplus(const struct sa_pool_observed *o, struct tally *t,
                            struct sa_pool_plan *plan)
 {
-    int64_t surplus = good_of(t) - o->wanted;
-    if (all_of(t) > o->max) /* nothing is tolerated above it */
-        delete_some(o, plan, GOOD, surplus);
-    else /* those that are tolerated are the surplus, as far as they go */
-        delete_some(o, plan, UNTOLERATED, surplus - t->tolerated);
+    const int64_t above = all_of(t) - o->max, surplus = good_of(t) - o->wanted;
+    int64_t count = surplus - t->helpers;
+    if (above > 0) { /* nothing is tolerated above it */
+        count = most(count, least(surplus, above));
+        delete_some(o, plan, GOOD, count);
+    } else { /* those that are tolerated are the surplus, as far as they go */
+        count -= t->tolerated;
+        delete_some(o, plan, UNTOLERATED, count);
+    }
+    t->ready -= most(count, 0);
 }
 
 static void delete_reserved(const struct sa_pool_observed *o, const struct tally *t,
@@ -229,7 +244,7 @@ void sa_pool_plan(const struct sa_pool_observed *o, struct sa_pool_plan *plan)
             delete_all_free(o, plan);
         return;
     }
-    const struct tally t = take_stock(o);
+    struct tally t = take_stock(o);
     plan->creates = creations(o, &t);
     if (o->deletes_due)
         return;

@@ -4,7 +4,9 @@
  * A pod is free (Ready, or on its way there) or in use. `wanted` free ones shall be there, and
  * never more than `max`: whatever was ordered and is not seen yet counts. One that is being cleaned
  * for another use counts against `max`, too, but is not relied upon. Those in use belong to their
- * sandboxes, and are not touched.
+ * sandboxes, and are not touched. Where they come back sooner than others could be made
+ * (`returning`), they count as well, for that long: else each claim would make a pod for which
+ * there is no room, or no need, when the one that was claimed is clean again.
  *
  *   useless   of another key: no claim asks for it any more. Deleted at once.
  *   old       past its time, or made by another template (preloads, placement): as good as any
@@ -14,9 +16,9 @@
  *   surplus   more than wanted: first those on their way, then the rest, the oldest first. One that
  *             was in use and is clean again may stay for a while (`tolerated`), as far as `max`
  *             allows: the next claim spares the making of one.
- *   reserved  only for the tenant that had it last. It counts against `max` alone, so that nobody's
- *             pods are wanting for somebody else's; it goes when it is not tolerated any more, or
- *             when there is no room for others beside it.
+ *   reserved  only for the tenant that had it last. It counts against `max`, and as a wanted one
+ *             while it is tolerated; it goes when it is not, or when there is no room for others
+ *             beside it. At least half of the wanted ones are for everybody.
  *
  * The larger the number of failures in a row, the fewer are made at once.
  */
@@ -41,6 +43,7 @@ struct sa_pool_pod {
     bool useless, old;
     bool reserved;  /* only for the tenant that had it last */
     bool tolerated; /* it may stay as surplus */
+    bool returning; /* in use, or being cleaned: back before another is made */
     int64_t created_ms;
 };
 struct sa_pool_observed {
@@ -79,7 +82,7 @@ const char *sa_pool_why_reason(enum sa_pool_why why); /* "Surplus" */
 
 struct sa_pool_counts {
     int64_t of[SA_POOL_POD_STATES];
-    int64_t reserved;
+    int64_t reserved, returning;
 };
 void sa_pool_count(const struct sa_pool_observed *observed, struct sa_pool_counts *counts);
 

@@ -66,6 +66,7 @@ struct sa_pool { /* by key, while there is such a WarmPool or a pod of one */
     int64_t scaled_ms;
     char held[SA_POOL_MESSAGE_BYTES]; /* why no rule decided; "": one did */
     struct sa_demand demand;
+    int64_t make_ms, hold_ms; /* of late, to make a pod, and from a claim until it is taken back */
     int64_t hits, misses;
     int64_t counted_ms, loaded_ms; /* wall: claims up to then are in the two, now and at first */
     unsigned claims;               /* since the rule was asked */
@@ -107,6 +108,7 @@ struct sa_pool_record { /* what this process knows of a WarmPod, by key */
     enum sa_pool_work work;
     struct sa_pool_job *job;         /* of PREPARING and CLEANING */
     char claim[SA_POOL_CLAIM_BYTES]; /* which one `work`, `seen` and `gone` are about */
+    int64_t claim_ms;                /* wall: when it was given */
     bool seen, gone;                 /* its Sandbox was in the cache; is not in the store */
     bool recycling;                  /* it is being cleaned, or was */
     bool template_;                  /* a program waits in it, and must be started again */
@@ -209,6 +211,9 @@ void sa_pool_scale(struct sa_pool *pool, const struct sa_object *object);
 void sa_pool_scale_forget(struct sa_pool *pool);
 /* What is kept in the status, of a pool that is new to this process. */
 void sa_pool_load(struct sa_pool *pool, const struct sa_object *object);
+/* A pod is ready so long after it was wanted; clean again so long after it was claimed. */
+void sa_pool_made(struct sa_pool *pool, int64_t ms);
+void sa_pool_held(struct sa_pool *pool, int64_t ms);
 /* A Sandbox is new in the cache. */
 void sa_pool_claimed(struct sa_pool_controller *controller, const struct sa_object *sandbox);
 

@@ -86,6 +86,29 @@ void sa_pool_claimed(struct sa_pool_controller *controller, const struct sa_obje
     sa_pool_wake(pool);
 }
 
+/* ---- how long a pod is wanting ---- */
+
+static void follow(int64_t *mean, int64_t ms)
+{
+    *mean = *mean ? (3 * *mean + ms) / 4 : ms;
+    if (*mean < 1)
+        *mean = 1;
+}
+
+void sa_pool_made(struct sa_pool *pool, int64_t ms)
+{
+    follow(&pool->make_ms, ms);
+    sa_demand_refill(&pool->demand, ms);
+}
+
+/* What is back before another could be made is what fills the pool again. */
+void sa_pool_held(struct sa_pool *pool, int64_t ms)
+{
+    follow(&pool->hold_ms, ms);
+    if (ms < pool->make_ms)
+        sa_demand_refill(&pool->demand, ms);
+}
+
 /* ---- asking ---- */
 
 static void change_size(struct sa_pool *pool, const struct sa_object *object, int64_t size,

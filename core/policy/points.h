@@ -185,7 +185,8 @@ struct sa_policy_scaling_input {
     struct sa_policy_pods pods;
     struct sa_policy_demand demand;
     struct sa_policy_list history;        /* of struct sa_policy_sample */
-    int64_t refill_p50_ms, refill_p95_ms; /* from wanting a pod to its being Ready */
+    int64_t refill_p50_ms, refill_p95_ms; /* from wanting a pod to its being Ready, or from a
+                                             claim to its being Ready again, if that is sooner */
     double last_scale_at;                 /* 0: never */
     int64_t last_scale_from, last_scale_to;
     int64_t capacity; /* pods that the node still has room for; -1: unknown */

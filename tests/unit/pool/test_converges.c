@@ -32,6 +32,7 @@ enum {
     LATE_MOST = 12, /* steps until a change is shown */
     RELIST = 40,    /* steps between two */
     EXPECT = 60,    /* steps after which an order lapses: more than both */
+    BACK = 5,       /* steps in which it is expected back after a claim */
     TOLERATED = 50, /* steps */
     PODS = 4096
 };
@@ -289,6 +290,8 @@ static bool reconcile_pool(void)
             .old = p->key == w->key && p->template_ != w->template_,
             .reserved = p->reserved,
             .tolerated = w->recycles && recent(place->released_step, TOLERATED),
+            .returning = w->recycles && p->claimed && !p->deleting && p->key == w->key &&
+                         p->template_ == w->template_ && recent(p->claim_step, BACK),
             .created_ms = p->made_step};
         w->free_total += pods[o.count].state <= SA_POOL_POD_READY ||
                          pods[o.count].state == SA_POOL_POD_RECYCLING;
