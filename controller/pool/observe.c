@@ -99,6 +99,7 @@ void sa_pool_observe(struct sa_pool *pool, const struct sa_object *object, struc
         .deletes_due = sa_expect_deletes(controller->expectations, pool->key),
         .failures = pool->failures,
         .retry_ms = pool->retry_ms,
+        .claim_ms = pool->claim_ms,
         .now_ms = sa_monotonic_ms()};
 }
 

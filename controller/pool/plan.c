@@ -227,6 +227,11 @@ static void delete_old(const struct sa_pool_observed *o, const struct tally *t,
 
 /* ---- creations ---- */
 
+static bool is_rush(const struct sa_pool_observed *o, const struct tally *t)
+{
+    return o->claim_ms && o->now_ms - o->claim_ms < SA_POOL_RUSH_MS && 4 * t->ready >= o->wanted;
+}
+
 static size_t creations(const struct sa_pool_observed *o, const struct tally *t)
 {
     int64_t window = most(SA_POOL_AT_ONCE >> least(o->failures, 5), 1) - t->pending - t->due;
@@ -246,6 +251,10 @@ void sa_pool_plan(const struct sa_pool_observed *o, struct sa_pool_plan *plan)
     }
     struct tally t = take_stock(o);
     plan->creates = creations(o, &t);
+    if (plan->creates && is_rush(o, &t)) {
+        plan->creates = 0;
+        plan->again_ms = o->claim_ms + SA_POOL_RUSH_MS;
+    }
     if (o->deletes_due)
         return;
     delete_useless(o, plan);

@@ -20,7 +20,8 @@
  *             while it is tolerated; it goes when it is not, or when there is no room for others
  *             beside it. At least half of the wanted ones are for everybody.
  *
- * The larger the number of failures in a row, the fewer are made at once.
+ * The larger the number of failures in a row, the fewer are made at once. While claims come one
+ * upon the other, and a quarter of the wanted ones is still ready, none is made: claims go first.
  */
 #ifndef SA_CONTROLLER_POOL_PLAN_H
 #define SA_CONTROLLER_POOL_PLAN_H
@@ -56,10 +57,15 @@ struct sa_pool_observed {
     size_t deletes_due; /* likewise: no more are ordered meanwhile */
     unsigned failures;  /* in a row */
     int64_t retry_ms;   /* nothing is made before */
+    int64_t claim_ms;   /* when one was claimed last; 0: none was */
     int64_t now_ms;
 };
 
-enum { SA_POOL_AT_ONCE = 32, SA_POOL_DELETES_MOST = 64 };
+enum {
+    SA_POOL_AT_ONCE = 32,
+    SA_POOL_DELETES_MOST = 64,
+    SA_POOL_RUSH_MS = 20 /* between two claims, at most: one upon the other */
+};
 enum sa_pool_why {
     SA_POOL_WHY_GONE, /* the pool is */
     SA_POOL_WHY_USELESS,

@@ -70,6 +70,7 @@ struct sa_pool { /* by key, while there is such a WarmPool or a pod of one */
     int64_t hits, misses;
     int64_t counted_ms, loaded_ms; /* wall: claims up to then are in the two, now and at first */
     unsigned claims;               /* since the rule was asked */
+    int64_t claim_ms;              /* the last one */
 
     unsigned failures;
     int64_t retry_ms, failed_ms;

@@ -77,6 +77,7 @@ void sa_pool_claimed(struct sa_pool_controller *controller, const struct sa_obje
     if (!pool || meta->created_ms <= pool->loaded_ms)
         return;
     pool->claims++;
+    pool->claim_ms = sa_monotonic_ms();
     *(warm_pod ? &pool->hits : &pool->misses) += 1;
     if (pool->hit_series)
         sa_counter_add(warm_pod ? pool->hit_series : pool->miss_series, 1);

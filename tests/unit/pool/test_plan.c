@@ -91,6 +91,21 @@ static void not_all_at_once(void **state)
     expect(SA_POOL_AT_ONCE - 30, 0);
 }
 
+static void claims_go_first(void **state)
+{
+    (void)state;
+    world.wanted = 8;
+    PODS(2, READY);
+    world.claim_ms = world.now_ms - 1;
+    expect(0, 0);
+    assert_int_equal(world.claim_ms + SA_POOL_RUSH_MS, plan.again_ms);
+    pods[0].state = SA_POOL_POD_ASSIGNED; /* too few are left */
+    expect(7, 0);
+    pods[0].state = SA_POOL_POD_READY;
+    world.claim_ms = world.now_ms - SA_POOL_RUSH_MS;
+    expect(6, 0);
+}
+
 static void nothing_that_is_not_known(void **state)
 {
     (void)state;
@@ -266,6 +281,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(missing_ones_are_made, setup),
         cmocka_unit_test_setup(not_all_at_once, setup),
+        cmocka_unit_test_setup(claims_go_first, setup),
         cmocka_unit_test_setup(nothing_that_is_not_known, setup),
         cmocka_unit_test_setup(failures_slow_it_down, setup),
         cmocka_unit_test_setup(surplus_goes_oldest_first, setup),
