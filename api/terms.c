@@ -59,6 +59,21 @@ static bool is_default(const struct sa_filesystem *f)
     return f->writable_paths.count == usual->count;
 }
 
+/* Of the profile's folders some may be left out, but none added. */
+static int check_folders(const struct sa_filesystem *demanded, const struct sa_filesystem *own,
+                         struct sa_error *err)
+{
+    static const char field[] = "filesystem.writablePaths";
+    if (is_default(demanded) || is_default(own))
+        return 0;
+    for (size_t i = 0; i < own->writable_paths.count; i++)
+        if (!has(&demanded->writable_paths, own->writable_paths.items[i]))
+            return sa_error_at(err, SA_EINVALID, field,
+                               "%s: its profile does not let %.200s be written", field,
+                               own->writable_paths.items[i]);
+    return 0;
+}
+
 /* They are part of the security context, which only the level custom lets anybody choose. */
 static int choose_folders(const struct sa_filesystem *f, struct sa_arena *arena,
                           struct sa_posture *posture, struct sa_error *err)
@@ -146,7 +161,9 @@ static int join_profile(const struct sa_profile_spec *profile, struct sa_arena *
         return unavailable(err, "profileRef", "filesystem.root",
                            "the profile has filesystem.readOnlyRoot false, and the root of its "
                            "sandboxes is always read-only");
-    return join_ingress(&profile->network.ingress, &s->network.ingress, err);
+    if (join_ingress(&profile->network.ingress, &s->network.ingress, err) < 0)
+        return -1;
+    return check_folders(&profile->filesystem, &s->filesystem, err);
 }
 
 static int find_profile(const struct sa_caches *caches, const spec *s,

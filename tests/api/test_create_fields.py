@@ -112,6 +112,13 @@ def test_a_profile_with_a_context(api, profile):
     name = profile("own-folders", securityLevel="custom", filesystem={"writablePaths": ["/workspace"]})
     with created(api, profileRef=name) as box:
         assert api.sh(box["id"], "touch /workspace/a && ! touch /tmp/a 2>/dev/null && echo so") == "so\n"
+    # Folders may be left out, but none added.
+    more = {"writablePaths": ["/workspace", "/home/user", "/dev/shm"]}
+    assert "profile" in refused(api, 400, "filesystem.writablePaths", profileRef=name, filesystem=more)
+    assert "profile" in refused(api, 400, "filesystem.writablePaths", profileRef=name, securityLevel="custom", filesystem=more)
+    three = profile("three-folders", securityLevel="custom", filesystem=more)
+    with created(api, profileRef=three, filesystem={"writablePaths": ["/workspace"]}) as box:
+        assert api.sh(box["id"], "touch /workspace/a && ! touch /dev/shm/a 2>/dev/null && echo so") == "so\n"
 
 
 def test_profiles_that_cannot_be(api, profile):
