@@ -43,6 +43,7 @@ int sa_look_stat(int folder, const char *name, struct sa_facts *facts)
         .size = st.stx_size,
         .blocks = st.stx_blocks,
         .rdev = (uint64_t)st.stx_rdev_major << 32 | st.stx_rdev_minor,
+        .atime_ns = nanoseconds(st.stx_atime),
         .mtime_ns = nanoseconds(st.stx_mtime),
         .ctime_ns = nanoseconds(st.stx_ctime),
     };

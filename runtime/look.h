@@ -16,7 +16,7 @@
 struct sa_facts {
     uint32_t mode, uid, gid, links, flags; /* flags: FS_IOC_GETFLAGS, where it can be had */
     uint64_t dev, ino, size, blocks, rdev;
-    int64_t mtime_ns, ctime_ns;
+    int64_t atime_ns, mtime_ns, ctime_ns;
     uint8_t attrs[SA_DIGEST_BYTES];   /* of extended attributes; zero when there are none */
     uint8_t content[SA_DIGEST_BYTES]; /* of a file's bytes, or a link's target; else zero */
 };
@@ -34,7 +34,7 @@ int sa_look_closer(int fd, int folder, const char *name, struct sa_facts *facts)
 bool sa_look_is_fixed(const struct sa_facts *facts);
 /* Its bytes cannot be changed without changing its mode first, which shows in ctime. */
 bool sa_look_is_closed(const struct sa_facts *facts);
-/* All but times of change, device and inode; the name of what differs, or NULL. */
+/* All but times of access and change, device and inode; the name of what differs, or NULL. */
 const char *sa_look_difference(const struct sa_facts *a, const struct sa_facts *b);
 
 /*

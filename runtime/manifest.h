@@ -26,6 +26,8 @@ struct sa_entry {
      * it another ctime. */
     bool settled;
     bool touched; /* during RESET: look at it fully */
+    /* A folder: of its names as the kernel lists them. To move one away and back changes that. */
+    uint8_t order[SA_DIGEST_BYTES];
     struct sa_facts facts;
 };
 

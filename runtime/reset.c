@@ -151,6 +151,7 @@ static int look(const struct reset *r, struct sa_buf *world, struct sa_error *er
 {
     if (sa_ipc_clear(err) < 0)
         return -1;
+    sa_world_restore();
     sa_world_look(world, r->seals);
     return r->seals ? 0 : sa_world_compare(&sealed.world, world, err);
 }

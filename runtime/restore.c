@@ -63,7 +63,7 @@ int sa_restore(int fd, int folder, const char *name, const struct sa_facts *seal
                const struct sa_facts *now)
 {
     static const uint8_t none[SA_DIGEST_BYTES];
-    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, spec(sealed->mtime_ns)};
+    const struct timespec times[2] = {spec(sealed->atime_ns), spec(sealed->mtime_ns)};
     char path[NAME_MAX + 40];
     snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder, name);
     if (memcmp(sealed->attrs, none, sizeof none) == 0 && remove_attrs(fd, path) < 0)
@@ -72,7 +72,8 @@ int sa_restore(int fd, int folder, const char *name, const struct sa_facts *seal
         return -1;
     if (now->mode != sealed->mode && fchmodat(folder, name, sealed->mode & 07777, 0) < 0)
         return -1;
-    if (now->mtime_ns != sealed->mtime_ns &&
+    /* Reading sets no time of access, but its owner can make it any that says something. */
+    if ((now->mtime_ns != sealed->mtime_ns || now->atime_ns != sealed->atime_ns) &&
         utimensat(folder, name, times, AT_SYMLINK_NOFOLLOW) < 0)
         return -1;
     return 0;

@@ -1,5 +1,5 @@
 /* Undoing what was done to an entry that was sealed: permissions, extended attributes that it did
- * not have, inode flags, the time of modification. */
+ * not have, inode flags, the times of access and modification. */
 #ifndef SA_RUNTIME_RESTORE_H
 #define SA_RUNTIME_RESTORE_H
 

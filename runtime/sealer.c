@@ -106,9 +106,10 @@ static void add_name(struct names *n, const char *name)
 }
 
 /* Without a DIR, which costs five more system calls for each folder. */
-static int collect(int folder, struct names *n)
+static int collect(int folder, struct names *n, uint8_t order[SA_DIGEST_BYTES])
 {
     static _Alignas(8) char buffer[16 * 1024];
+    struct sa_digest digest;
     long have = 0;
     while (n->count <= SA_MANIFEST_ENTRIES_MAX &&
            (have = syscall(SYS_getdents64, folder, buffer, sizeof buffer)) > 0) {
@@ -119,6 +120,10 @@ static int collect(int folder, struct names *n)
                 add_name(n, d->d_name);
         }
     }
+    sa_digest_init(&digest);
+    for (size_t i = 0; i < n->count; i++)
+        sa_digest_add(&digest, n->items[i], strlen(n->items[i]) + 1);
+    sa_digest_end(&digest, order);
     if (n->count)
         qsort(n->items, n->count, sizeof *n->items, by_bytes);
     return have < 0 ? -1 : 0;
@@ -141,7 +146,7 @@ static int enter(struct sa_sealer *s, struct sa_error *err)
 {
     struct names names = {0};
     s->folder = sa_manifest_open(s->manifest, s->at);
-    if (s->folder < 0 || collect(s->folder, &names) < 0) {
+    if (s->folder < 0 || collect(s->folder, &names, s->manifest->entries[s->at].order) < 0) {
         free_names(&names);
         return failed(s, s->at, err);
     }

@@ -199,6 +199,7 @@ static int begin_scan(struct sa_sweeper *s, struct sa_error *err)
     int copy = openat(s->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     s->names = copy < 0 ? NULL : fdopendir(copy);
     s->dirty = false;
+    sa_digest_init(&s->listed);
     if (s->names)
         return 0;
     if (copy >= 0)
@@ -212,6 +213,7 @@ static int end_scan(struct sa_sweeper *s, struct sa_error *err)
 {
     closedir(s->names);
     s->names = NULL;
+    sa_digest_end(&s->listed, s->order);
     if (!s->dirty)
         s->phase = SA_SWEEP_CHILDREN;
     else if (++s->scans == SCANS_MAX)
@@ -243,9 +245,12 @@ static int scan(struct sa_sweeper *s, struct sa_error *err)
         return wrong(s, s->at, "cannot be listed", errno, err);
     if (!d)
         return end_scan(s, err);
-    if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..") ||
-        sa_manifest_find(s->manifest, s->at, d->d_name))
+    if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
         return 0;
+    if (sa_manifest_find(s->manifest, s->at, d->d_name)) {
+        sa_digest_add(&s->listed, d->d_name, strlen(d->d_name) + 1);
+        return 0;
+    }
     s->dirty = true;
     memcpy(s->what, d->d_name, strlen(d->d_name) + 1);
     return remove_on(s, sa_remover_begin(&s->remover, s->folder, s->what, 1), err);
@@ -267,6 +272,8 @@ static int leave(struct sa_sweeper *s, struct sa_error *err)
     const struct sa_entry *e = &s->manifest->entries[s->at];
     struct sa_facts now;
     if (e->touched) {
+        if (memcmp(s->order, e->order, sizeof e->order) != 0)
+            return differs(s, s->at, "the order of what is in it", err);
         if (sa_look_stat(s->folder, "", &now) < 0 ||
             sa_restore(s->folder, s->folder, ".", &e->facts, &now) < 0)
             return wrong(s, s->at, "cannot be restored", errno, err);

@@ -25,6 +25,8 @@ struct sa_sweeper {
     int folder;
     DIR *names; /* of it, while it is scanned */
     int scans;
+    struct sa_digest listed; /* by this scan */
+    uint8_t order[SA_DIGEST_BYTES];
     bool dirty; /* this scan has removed something */
     struct sa_remover remover;
     bool removing;

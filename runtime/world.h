@@ -13,6 +13,8 @@
 /* No process may be left but this one. With `as_alone`, as if so: those of a template may live,
  * whose sockets are not counted. */
 void sa_world_look(struct sa_buf *out, bool as_alone);
+/* Undoes what is undone of it by itself: before it is looked at. */
+void sa_world_restore(void);
 /* 0, or -1 and SA_ECONFLICT, whose path and message name the first line that differs. */
 int sa_world_compare(const struct sa_buf *sealed, const struct sa_buf *now, struct sa_error *err);
 /* -1 and SA_ECONTROL: there is a writable file system which no manifest covers. */

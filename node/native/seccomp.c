@@ -278,6 +278,18 @@ static void guard_shared_files(struct rules *r)
     rule(r, NOTHING_TO_DO, number_of("syncfs"), 0, NULL);
 }
 
+/* What the kernel would keep of a file or of the network beyond their last user, without a time
+ * stamp or a count that tells, so that who uses a sandbox next could read it. Where the memory of
+ * files lies and how long what is written lives are advice, which it is as good not to take. */
+static void guard_traces(struct rules *r)
+{
+    enum { FLOWLABEL_MGR = 32 }; /* linux/in6.h, which netinet/in.h does not go with */
+    const struct scmp_arg_cmp labels[] = {INT_IS(1, IPPROTO_IPV6), INT_IS(2, FLOWLABEL_MGR)};
+    rule1(r, NO_PERMISSION, "fcntl", INT_IS(1, F_SET_RW_HINT));
+    rule(r, NOTHING_TO_DO, number_of("mbind"), 0, NULL);
+    rule(r, NO_PERMISSION, number_of("setsockopt"), 2, labels);
+}
+
 /* Huge pages are the host's, reserved for those who asked for them, and counted by a controller of
  * their own, not with the sandbox's memory. */
 static void guard_huge_pages(struct rules *r)
@@ -305,6 +317,7 @@ static void add_guard(struct rules *r)
     rule(r, NO_PERMISSION, number_of("prlimit64"), 2, core);
     guard_scheduling(r);
     guard_shared_files(r);
+    guard_traces(r);
     guard_huge_pages(r);
 }
 

@@ -124,6 +124,19 @@ static void test_guard_keeps_shared_files_alone(void **state)
     assert_int_equal(under(&guard, SYS_syncfs, -1, 0, 0), 0); /* it was not made */
 }
 
+/* What the kernel would keep for whoever uses the sandbox next. */
+static void test_guard_leaves_no_traces(void **state)
+{
+    const long high = (long)(1ul << 32);
+    (void)state;
+    assert_int_equal(under(&guard, SYS_fcntl, -1, 1036 /* F_SET_RW_HINT */, 0), EPERM);
+    assert_int_equal(under(&guard, SYS_fcntl, -1, 1035 /* F_GET_RW_HINT */, 0), EBADF);
+    assert_int_equal(under(&guard, SYS_mbind, 1, 1, 77), 0); /* it was not made */
+    assert_int_equal(under(&guard, SYS_setsockopt, -1, 41 | high, 32 | high), EPERM);
+    assert_int_equal(under(&guard, SYS_setsockopt, -1, 41, 26 /* IPV6_V6ONLY */), EBADF);
+    assert_int_equal(under(&guard, SYS_setsockopt, -1, 6, 32), EBADF);
+}
+
 /* The mark of an execution is in RLIMIT_RTTIME: only the runtime, under `base`, may set it. */
 static void test_programs_keep_their_mark(void **state)
 {
@@ -259,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_guard_compares_low_bits),
         cmocka_unit_test(test_guard_keeps_pid_1_running),
         cmocka_unit_test(test_guard_keeps_shared_files_alone),
+        cmocka_unit_test(test_guard_leaves_no_traces),
         cmocka_unit_test(test_programs_keep_their_mark),
         cmocka_unit_test(test_sets_are_sound),
         cmocka_unit_test(test_names_are_exact),
