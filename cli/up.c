@@ -270,17 +270,19 @@ static char *own_name(void)
     return sa_strdup(self);
 }
 
-static void print_text(const char *url, const char *key)
+/* `data_dir` is what the other terminal has to name; NULL: it looks there by itself. */
+static void print_text(const char *url, const char *key, const char *data_dir)
 {
     sa_autofree char *self = own_name();
+    sa_autofree char *where = data_dir ? sa_printf(" --data-dir '%s'", data_dir) : sa_strdup("");
     printf("SecureAgent is ready.\n\n"
            "  URL      %s\n"
            "  API key  %s\n\n"
            "Try it, in another terminal:\n\n"
-           "  echo 'print(6 * 7)' | %s run - --runtime python\n"
+           "  echo 'print(6 * 7)' | %s run - --runtime python%s\n"
            "  curl %s/api/v1/sandboxes -H 'X-API-Key: %s' -d '{\"runtime\":\"python\"}'\n\n"
            "Ctrl-C stops it and ends every sandbox.\n",
-           url, key, self, url, key);
+           url, key, self, where, url, key);
 }
 
 static void print_json(const char *url, const char *key)
@@ -311,7 +313,7 @@ static int on_ready(void *user, const char *url, bool first, struct sa_error *er
     if (up->json)
         print_json(url, up->key);
     else
-        print_text(url, up->key);
+        print_text(url, up->key, sa_config_string(up->config, "data-dir") ? up->data->path : NULL);
     /* A reader that has gone is no reason to stop serving, nor to call that a failure. */
     if (fflush(stdout) == EOF)
         clearerr(stdout);
