@@ -165,9 +165,26 @@ static void kick(struct sa_sandbox *s)
     }
 }
 
+static void on_given_back(void *user, struct sa_node_reply *reply)
+{
+    (void)user;
+    (void)reply; /* what cannot be thawed does not answer when it is cleaned, and is replaced */
+}
+
+/* A pod of a pool is cleaned by its runtime, which must not be frozen for that. The node does one
+ * thing after the other: a freeze that is on its way comes first. */
+static void give_back_thawed(struct sa_sandbox *s)
+{
+    sa_autobuf body = SA_BUF_INIT;
+    sa_fields_add_text(&body, SA_NODE_ID, s->pod);
+    sa_node_call(s->all->node, SA_NODE_THAW, &body, on_given_back, NULL);
+}
+
 void sa_sandbox_pause_over(struct sa_sandbox *s)
 {
     struct sa_error ended;
+    if (s->warm && s->pausing != PAUSE_NOT && s->pausing != PAUSE_HOLDING)
+        give_back_thawed(s);
     if (s->hold)
         sa_call_abandon(s->hold);
     s->hold = NULL;

@@ -1,7 +1,10 @@
 """Warm pools by what a client sees of them: sandboxes that start warm, and pods that are used again."""
+import concurrent.futures
+import time
+
 import pytest
 
-from tests.helpers.client import wait_until
+from tests.helpers.client import Api, wait_until
 
 POOLS = "/api/v1/warmpools"
 SPEC = {"runtime": "bash", "resources": {"memory": "64Mi"}}  # fits no sandbox of other tests
@@ -194,3 +197,17 @@ def test_what_must_be_warm_and_cannot_with_a_key(api):
     first = ask()
     assert "Idempotency-Key" not in first
     assert ask() == first + ". This Idempotency-Key leads to that failure: try again with a new one"
+
+
+def test_deleted_while_it_is_paused(api, pool):
+    """A pod that is cleaned must not be frozen, however pause and deletion fall together."""
+    pool(minSize=2, recycle={"enabled": True, "maxUses": 0})
+    for n in range(40):
+        sandbox = create(api)
+        with concurrent.futures.ThreadPoolExecutor() as pause:
+            paused = pause.submit(lambda: Api(api.url, api.key).request("POST", f"/api/v1/sandboxes/{sandbox['id']}/pause"))
+            time.sleep(n % 10 * 0.0005)
+            began = time.monotonic()
+            delete(api, sandbox)
+            assert time.monotonic() - began < 15, "it waited for a pod that was frozen"
+            assert paused.result().status_code in (200, 404, 409, 503)
