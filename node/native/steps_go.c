@@ -39,8 +39,9 @@ int sa_step_go(struct sa_child *child)
     snprintf(options, sizeof options, "lowerdir=%s,upperdir=/d/go/own,workdir=/d/go/work,userxattr",
              lower);
     /* Not made yet, or no overlays here: Go works all the same, only the first time is slow. */
-    if (access(lower, X_OK) == 0 && mount("overlay", &SA_GO_CACHE[1], "overlay",
-                                          MS_NOSUID | MS_NODEV | MS_NOEXEC, options) == 0)
+    if (access(lower, X_OK) == 0 &&
+        mount("overlay", &SA_GO_CACHE[1], "overlay", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME,
+              options) == 0)
         return 0;
     return mount("/d/go/own", &SA_GO_CACHE[1], NULL, MS_BIND, NULL);
 }
