@@ -2,11 +2,13 @@
  * Pausing and resuming. What is wanted and what is so are two things: kick() goes from the one to
  * the other, step by step, and each step that ends kicks again.
  *
- *   NOT       wanted     HOLDING    ask the runtime to stop the clock of its timeouts
- *   HOLDING   answered   FREEZING   or has not, in time: a runtime that is not heard does not
- * matter FREEZING  done       FROZEN     phase Paused failed     NOT        and whoever asked
- * learns why FROZEN    unwanted   THAWING THAWING   done       NOT        phase Running; the
- * runtime's clock goes on failed                the sandbox is of no use any more: it ends
+ *   NOT       wanted     HOLDING   ask the runtime to stop the clock of its timeouts
+ *   HOLDING   answered   FREEZING  or has not, in time: one that is not heard does not matter
+ *   FREEZING  done       FROZEN    phase Paused
+ *   FREEZING  failed     NOT       and whoever asked learns why
+ *   FROZEN    unwanted   THAWING
+ *   THAWING   done       NOT       phase Running; the runtime's clock goes on
+ *   THAWING   failed     -         the sandbox is of no use any more: it ends
  */
 #include "api/sandbox_private.h"
 

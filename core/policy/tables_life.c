@@ -72,7 +72,7 @@ const struct sa_policy_field sa_fields_scaling[] = {
     SA_ROW(sa_policy_scaling_input, history, "history", "oldest first, one each interval",
            .fields = sample, .size = sizeof(struct sa_policy_sample)),
     SA_ROW(sa_policy_scaling_input, refill_p50_ms, "refillP50Ms",
-           "milliseconds from wanting a pod to its being ready, in the middle"),
+           "milliseconds until a claimed pod is made up for, in the middle"),
     SA_ROW(sa_policy_scaling_input, refill_p95_ms, "refillP95Ms", "and of the slowest twentieth"),
     SA_ROW(sa_policy_scaling_input, last_scale_at, "lastScaleAt",
            "seconds since 1970; 0: never scaled"),

@@ -342,7 +342,7 @@
 ---@field pods sa.Pods its pods
 ---@field demand sa.Demand claims of late
 ---@field history sa.HistoryItem[] oldest first, one each interval
----@field refillP50Ms integer milliseconds from wanting a pod to its being ready, in the middle
+---@field refillP50Ms integer milliseconds until a claimed pod is made up for, in the middle
 ---@field refillP95Ms integer and of the slowest twentieth
 ---@field lastScaleAt number seconds since 1970; 0: never scaled
 ---@field lastScaleFrom integer pods before that
