@@ -4,6 +4,7 @@
 #include "kinds/names.h"
 #include "kinds/warm_pool.h"
 #include "json/merge.h"
+#include "json/quantity.h"
 #include "json/write.h"
 
 #include <stdio.h>
@@ -182,17 +183,68 @@ static int find_profile(const struct sa_caches *caches, const spec *s,
 
 /* ---- its pool ---- */
 
-static bool same_resources(const struct sa_resources *a, const struct sa_resources *b)
+struct difference { /* between a pool's pods and what is asked for */
+    const char *field, *has, *asked;
+};
+
+static const char *shown(const char *text)
 {
-    return a->cpu_millicores == b->cpu_millicores && a->memory_bytes == b->memory_bytes &&
-           a->storage_bytes == b->storage_bytes && a->pids == b->pids &&
-           a->cpu_pinning == b->cpu_pinning;
+    return text[0] ? text : "none";
+}
+
+static bool differ_in_size(const struct sa_resources *has, const struct sa_resources *asked,
+                           struct sa_arena *arena, struct difference *d)
+{
+    char one[SA_QUANTITY_BYTES], other[SA_QUANTITY_BYTES];
+    if (has->cpu_millicores != asked->cpu_millicores) {
+        d->field = "resources.cpu";
+        sa_quantity_cpu_print(has->cpu_millicores, one);
+        sa_quantity_cpu_print(asked->cpu_millicores, other);
+    } else if (has->memory_bytes != asked->memory_bytes) {
+        d->field = "resources.memory";
+        sa_quantity_bytes_print(has->memory_bytes, one);
+        sa_quantity_bytes_print(asked->memory_bytes, other);
+    } else if (has->storage_bytes != asked->storage_bytes) {
+        d->field = "resources.ephemeralStorage";
+        sa_quantity_bytes_print(has->storage_bytes, one);
+        sa_quantity_bytes_print(asked->storage_bytes, other);
+    } else if (has->pids != asked->pids) {
+        d->field = "resources.pids";
+        snprintf(one, sizeof one, "%lld", (long long)has->pids);
+        snprintf(other, sizeof other, "%lld", (long long)asked->pids);
+    } else {
+        return false;
+    }
+    d->has = sa_arena_strdup(arena, one);
+    d->asked = sa_arena_strdup(arena, other);
+    return true;
+}
+
+static bool differ(const struct sa_warm_pool_spec *pool, const spec *s, struct sa_arena *arena,
+                   struct difference *d)
+{
+    if (strcmp(pool->runtime, s->runtime) != 0)
+        *d = (struct difference){"runtime", pool->runtime, s->runtime};
+    else if (pool->level != s->level)
+        *d = (struct difference){"securityLevel", sa_security_level_name(pool->level),
+                                 sa_security_level_name(s->level)};
+    else if (strcmp(pool->profile, s->profile) != 0)
+        *d = (struct difference){"profile", shown(pool->profile), shown(s->profile)};
+    else if (pool->resources.cpu_pinning != s->resources.cpu_pinning)
+        *d = (struct difference){"resources.cpuPinning",
+                                 pool->resources.cpu_pinning ? "true" : "false",
+                                 s->resources.cpu_pinning ? "true" : "false"};
+    else
+        return differ_in_size(&pool->resources, &s->resources, arena, d);
+    return true;
 }
 
 /* One that can never be had from it is a mistake, however much the pool matters. */
-static int check_pool(const struct sa_caches *caches, const spec *s, struct sa_error *err)
+static int check_pool(const struct sa_caches *caches, struct sa_arena *arena, const spec *s,
+                      struct sa_error *err)
 {
     char key[SA_OBJECT_NAME_MAX + sizeof SA_NAMESPACE_DEFAULT + 1];
+    struct difference d;
     if (!s->warm_pool[0])
         return 0;
     snprintf(key, sizeof key, "%s/%s", SA_NAMESPACE_DEFAULT, s->warm_pool);
@@ -200,19 +252,12 @@ static int check_pool(const struct sa_caches *caches, const spec *s, struct sa_e
     if (!object)
         return sa_error_at(err, SA_EINVALID, "warmPool", "warmPool: there is no WarmPool \"%.63s\"",
                            s->warm_pool);
-    const struct sa_warm_pool_spec *pool = sa_object_spec(object);
-    const char *other = strcmp(pool->runtime, s->runtime) != 0             ? "runtime"
-                        : pool->level != s->level                          ? "securityLevel"
-                        : strcmp(pool->profile, s->profile) != 0           ? "profile"
-                        : !same_resources(&pool->resources, &s->resources) ? "resources"
-                                                                           : NULL;
-    if (!other)
+    if (!differ(sa_object_spec(object), s, arena, &d))
         return 0;
-    return sa_error_at(
-        err, SA_EINVALID, "warmPool",
-        "warmPool: the pods of \"%.63s\" have another %s than is asked for; runtime, "
-        "securityLevel, profile and resources must be the same",
-        s->warm_pool, other);
+    return sa_error_at(err, SA_EINVALID, "warmPool",
+                       "warmPool: the pods of \"%.63s\" have %s %.63s, and %.63s is asked for; "
+                       "runtime, securityLevel, profile and resources must be the same",
+                       s->warm_pool, d.field, d.has, d.asked);
 }
 
 int sa_terms(const struct sa_caches *caches, struct sa_arena *arena, spec *s,
@@ -220,7 +265,7 @@ int sa_terms(const struct sa_caches *caches, struct sa_arena *arena, spec *s,
 {
     const struct sa_profile_spec *profile;
     if (check_available(s, err) < 0 || find_profile(caches, s, &profile, err) < 0 ||
-        join_profile(profile, arena, s, posture, err) < 0 || check_pool(caches, s, err) < 0)
+        join_profile(profile, arena, s, posture, err) < 0 || check_pool(caches, arena, s, err) < 0)
         return -1;
     const bool own = !profile || !is_default(&s->filesystem);
     const struct sa_filesystem *folders = own ? &s->filesystem : &profile->filesystem;

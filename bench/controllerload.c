@@ -155,8 +155,7 @@ static void create(int number)
         "\"" SA_FINALIZER_SANDBOX "\"],\"annotations\":{\"" SA_SANDBOX_OWNER
         "\":\"key-gstyknrtkbsemxyb7igl\",\"" SA_SANDBOX_TENANT "\":\"t\",\"" SA_SANDBOX_PROFILE
         "\":\"" DIGEST "\",\"" SA_SANDBOX_GENERATION "\":\"1\",\"" SA_SANDBOX_PERSONAL
-        "\":\"" SA_PERSONAL_DELIVERED "\",\"" SA_SANDBOX_CLAIM
-        "\":\"claim-je75mnpk5zp5%08d\",\"" SA_SANDBOX_POOL_KEY "\":\"" DIGEST "\"}},"
+        "\":\"" SA_PERSONAL_DELIVERED "\",\"" SA_SANDBOX_CLAIM "\":\"claim-je75mnpk5zp5%08d\"}},"
         "\"spec\":{\"runtime\":\"python\",\"timeout\":%d}}";
     const int timeout_s = number % 3 ? 3600 : 3601 + number;
     sa_autofree char *json = sa_printf(form, number, number % 10, number, timeout_s);

@@ -44,7 +44,6 @@ static void pool_free(struct sa_pool *pool)
     struct sa_pool_controller *controller = pool->controller;
     sa_pool_scale_forget(pool);
     sa_pool_make_forget(pool);
-    sa_pool_displace(pool);
     sa_pool_forget_orders(controller, pool);
     sa_pool_series_drop(pool);
     sa_expect_forget(controller->expectations, pool->key);

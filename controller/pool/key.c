@@ -87,41 +87,6 @@ static void digest(const struct sa_buf *text, char *out, size_t hex_digits)
     out[hex_digits] = '\0';
 }
 
-/* ---- pools by key ---- */
-
-struct sa_pool *sa_pool_by_key(const struct sa_pool_controller *controller, const char *namespace_,
-                               const char *key)
-{
-    char place[sizeof((struct sa_pool *)NULL)->place];
-    struct sa_pool *pool;
-    snprintf(place, sizeof place, "%s/%s", namespace_, key);
-    HASH_FIND(hh_key, controller->by_key, place, strlen(place), pool);
-    return pool;
-}
-
-void sa_pool_displace(struct sa_pool *pool)
-{
-    if (pool->place[0])
-        HASH_DELETE(hh_key, pool->controller->by_key, pool);
-    pool->place[0] = '\0';
-}
-
-void sa_pool_place(struct sa_pool *pool)
-{
-    char place[sizeof pool->place];
-    struct sa_pool *other;
-    snprintf(place, sizeof place, "%.*s/%s", (int)(pool->name - pool->key - 1), pool->key,
-             pool->make.key);
-    if (strcmp(place, pool->place) == 0)
-        return;
-    sa_pool_displace(pool);
-    HASH_FIND(hh_key, pool->controller->by_key, place, strlen(place), other);
-    if (other || !pool->make.key[0])
-        return;
-    memcpy(pool->place, place, sizeof place);
-    HASH_ADD_KEYPTR(hh_key, pool->controller->by_key, pool->place, strlen(pool->place), pool);
-}
-
 /* ---- what is known ---- */
 
 static void unknown(struct sa_pool *pool, const char *reason, const char *message)
@@ -153,7 +118,6 @@ static void complete(struct sa_pool *pool, const struct sa_warm_pool_spec *spec,
                 pool->make.key);
     print_template(spec, runtime, posture, pool->make.required ? pool->make.required : "", &text);
     digest(&text, pool->make.template_, SA_POOL_TEMPLATE_BYTES - 1);
-    sa_pool_place(pool);
     pool->make.known = true;
     pool->make.reason[0] = pool->make.message[0] = '\0';
 }

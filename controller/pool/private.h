@@ -54,8 +54,6 @@ struct sa_pool { /* by key, while there is such a WarmPool or a pod of one */
     const char *name; /* in it */
     char uid[SA_UID_BYTES];
     struct sa_pool_make make;
-    UT_hash_handle hh_key; /* of one pool for each key, while it is the one: by `place` */
-    char place[SA_OBJECT_NAME_MAX + SA_POOL_KEY_BYTES + 1]; /* "namespace/key" */
     struct sa_security_call *asking;
     int64_t asked_ms; /* monotonic, as all times here but where it says wall */
 
@@ -129,7 +127,7 @@ struct sa_pool_controller {
     struct sa_expectations *expectations; /* by key of the pool: WarmPods */
     struct sa_recorder *recorder;
     struct sa_informer_handler on_pool, on_pod, on_box, on_sandbox, on_profile, on_runtime;
-    struct sa_pool *pools, *by_key;
+    struct sa_pool *pools;
     struct sa_pool_record *records;
     struct sa_pool_order *orders;
     struct sa_pool_job *jobs;
@@ -161,12 +159,6 @@ void sa_pool_failed(struct sa_pool *pool, const char *reason, const char *messag
 /* See that pool->make is of now. Asks when it has to; wakes the pool when there is an answer. */
 void sa_pool_make_update(struct sa_pool *pool, const struct sa_object *object);
 void sa_pool_make_forget(struct sa_pool *pool);
-/* Whose pods have that key; of several the first. */
-struct sa_pool *sa_pool_by_key(const struct sa_pool_controller *controller, const char *namespace_,
-                               const char *key);
-/* It is found by its key as it is now; sa_pool_displace(): it is not any more. */
-void sa_pool_place(struct sa_pool *pool);
-void sa_pool_displace(struct sa_pool *pool);
 /* SA_ENOTFOUND (path spec.runtime, spec.profile), SA_ECONFLICT. Texts are of the caches' objects or
  * the arena. */
 int sa_pool_posture(const struct sa_pool *pool, const struct sa_warm_pool_spec *spec,

@@ -1,8 +1,8 @@
 /*
  * How many pods a pool wants: the scaling rule is asked every second, a little sooner when claims
  * come, and seldom where nothing happens. While no rule can say, the size stays as it is. Claims
- * are counted when their Sandbox appears; up to which one is kept in the status, so that the next
- * process counts none of them again.
+ * are counted when their Sandbox appears, which names the pool; up to which one is kept in the
+ * status, so that the next process counts none of them again.
  */
 #include "controller/pool/private.h"
 
@@ -42,38 +42,18 @@ void sa_pool_load(struct sa_pool *pool, const struct sa_object *object)
     memset(&pool->demand, 0, sizeof pool->demand);
     if (!pool->make.key[0])
         snprintf(pool->make.key, sizeof pool->make.key, "%s", status->key);
-    sa_pool_place(pool);
-}
-
-/* The pool that a claim is counted for: the one it took from, the one it asks for, or the first
- * whose pods would have done. */
-static struct sa_pool *pool_of(struct sa_pool_controller *controller,
-                               const struct sa_object *sandbox, const char *warm_pod)
-{
-    const struct sa_object_meta *meta = sa_object_meta(sandbox);
-    const struct sa_sandbox_wanted *spec = sa_object_spec(sandbox);
-    const char *key = sa_map_get(&meta->annotations, SA_SANDBOX_POOL_KEY);
-    char path[2 * SA_OBJECT_NAME_MAX];
-    if (warm_pod) {
-        snprintf(path, sizeof path, "%s/%s", meta->namespace_, warm_pod);
-        const struct sa_object *pod = sa_informer_get(controller->options.caches->warm_pods, path);
-        if (pod)
-            return sa_pool_state_of_pod(controller, pod);
-    }
-    if (spec->warm_pool[0]) {
-        snprintf(path, sizeof path, "%s/%s", meta->namespace_, spec->warm_pool);
-        return sa_pool_get(controller, path, false);
-    }
-    return sa_pool_by_key(controller, meta->namespace_, key);
 }
 
 void sa_pool_claimed(struct sa_pool_controller *controller, const struct sa_object *sandbox)
 {
     const struct sa_object_meta *meta = sa_object_meta(sandbox);
     const char *warm_pod = sa_map_get(&meta->annotations, SA_SANDBOX_WARM_POD);
-    if (!sa_map_get(&meta->annotations, SA_SANDBOX_POOL_KEY))
-        return; /* it wanted none */
-    struct sa_pool *pool = pool_of(controller, sandbox, warm_pod);
+    const char *name = sa_map_get(&meta->annotations, SA_SANDBOX_POOL);
+    char path[2 * SA_OBJECT_NAME_MAX];
+    if (!name)
+        return; /* it wanted none, or there was none for it */
+    snprintf(path, sizeof path, "%s/%s", meta->namespace_, name);
+    struct sa_pool *pool = sa_pool_get(controller, path, false);
     if (!pool || meta->created_ms <= pool->loaded_ms)
         return;
     pool->claims++;

@@ -5,7 +5,7 @@
 #include "kinds/pod.h"
 #include "kinds/resources.h"
 #include "kinds/warm_pod.h"
-#include "json/json.h"
+#include "kinds/warm_pool.h"
 
 #include <string.h>
 
@@ -54,22 +54,18 @@ static size_t by_node(const struct sa_object *object, struct sa_arena *arena, co
 static size_t by_pool_key(const struct sa_object *object, struct sa_arena *arena,
                           const char *values[8])
 {
-    const struct sa_json_map *annotations = &sa_object_meta(object)->annotations;
-    (void)arena;
-    for (size_t i = 0; i < annotations->count; i++) {
-        if (strcmp(annotations->items[i].key, SA_SANDBOX_POOL_KEY) == 0) {
-            values[0] = annotations->items[i].value;
-            return 1;
-        }
-    }
-    return 0;
+    const struct sa_warm_pool_status *status = sa_object_status(object);
+    if (!status->key[0] || sa_object_meta(object)->deleted_ms)
+        return 0;
+    values[0] = named(object, arena, status->key);
+    return 1;
 }
 
 static const struct sa_informer_index of_warm_pods[] = {
     {SA_BY_KEY, by_key}, {SA_BY_POOL, by_pool}, {SA_BY_SANDBOX, by_sandbox}, {NULL, NULL}};
 static const struct sa_informer_index of_pods[] = {{SA_BY_NODE, by_node}, {NULL, NULL}};
-static const struct sa_informer_index of_sandboxes[] = {{SA_BY_POOL_KEY, by_pool_key},
-                                                        {NULL, NULL}};
+static const struct sa_informer_index of_warm_pools[] = {{SA_BY_POOL_KEY, by_pool_key},
+                                                         {NULL, NULL}};
 
 static struct sa_informer *start(uv_loop_t *loop, struct sa_objects *objects,
                                  const struct sa_kind *kind,
@@ -81,8 +77,8 @@ static struct sa_informer *start(uv_loop_t *loop, struct sa_objects *objects,
 
 void sa_caches_start(struct sa_caches *caches, uv_loop_t *loop, struct sa_objects *objects)
 {
-    caches->sandboxes = start(loop, objects, sa_resource_sandbox.kind, of_sandboxes);
-    caches->warm_pools = start(loop, objects, sa_resource_warm_pool.kind, NULL);
+    caches->sandboxes = start(loop, objects, sa_resource_sandbox.kind, NULL);
+    caches->warm_pools = start(loop, objects, sa_resource_warm_pool.kind, of_warm_pools);
     caches->warm_pods = start(loop, objects, sa_resource_warm_pod.kind, of_warm_pods);
     caches->pods = start(loop, objects, sa_resource_pod.kind, of_pods);
     caches->runtimes = start(loop, objects, sa_resource_runtime_environment.kind, NULL);

@@ -9,11 +9,11 @@ struct sa_caches {
     struct sa_informer *sandboxes, *warm_pools, *warm_pods, *pods, *runtimes, *profiles;
 };
 /* Indexes; values of namespaced things are "namespace/name". */
-#define SA_BY_KEY "byKey"          /* warm_pods: key, of those that are Ready and have no claim */
-#define SA_BY_POOL "byPool"        /* warm_pods: "namespace/pool" */
-#define SA_BY_SANDBOX "bySandbox"  /* warm_pods: "namespace/sandbox" of the claim */
-#define SA_BY_NODE "byNode"        /* pods: spec.nodeName */
-#define SA_BY_POOL_KEY "byPoolKey" /* sandboxes: annotation SA_SANDBOX_POOL_KEY */
+#define SA_BY_KEY "byKey"         /* warm_pods: key, of those that are Ready and have no claim */
+#define SA_BY_POOL "byPool"       /* warm_pods: "namespace/pool" */
+#define SA_BY_SANDBOX "bySandbox" /* warm_pods: "namespace/sandbox" of the claim */
+#define SA_BY_NODE "byNode"       /* pods: spec.nodeName */
+#define SA_BY_POOL_KEY "byKey"    /* warm_pools: "namespace/key" of the pods that they make now */
 
 void sa_caches_start(struct sa_caches *caches, uv_loop_t *loop, struct sa_objects *objects);
 void sa_caches_stop(struct sa_caches *caches);

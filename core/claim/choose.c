@@ -1,6 +1,9 @@
-/* Which warm pod: any that fits, from a random place on, so that processes that share a store
- * seldom want the same one. */
+/* Which warm pod, and which pool. A pod: any that fits, from a random place on, so that processes
+ * that share a store seldom want the same one. */
 #include "claim/claim_private.h"
+
+#include "base/cleanup.h"
+#include "kinds/warm_pool.h"
 
 #include <string.h>
 
@@ -60,4 +63,36 @@ const struct sa_object *sa_claim_choose(struct sa_claims *claims, const struct s
     if (!found && call->pool && call->warm == SA_WARM_PREFER)
         found = choose(claims, call, NULL);
     return found;
+}
+
+/* ---- for which pool it counts ---- */
+
+/* One that wants none may be the one that has room left. */
+static uint64_t weight_of(const struct sa_object *pool)
+{
+    const struct sa_warm_pool_status *status = sa_object_status(pool);
+    return status->size > 0 ? (uint64_t)status->size : 1;
+}
+
+static const char *draw(struct sa_claims *claims, const struct sa_claim_call *call)
+{
+    sa_autofree char *place = sa_printf("%s/%s", call->namespace_, call->key);
+    const struct sa_informer_found pools =
+        sa_informer_find(claims->caches->warm_pools, SA_BY_POOL_KEY, place);
+    uint64_t sum = 0, at;
+    size_t i = 0;
+    for (size_t k = 0; k < pools.count; k++)
+        sum += weight_of(pools.items[k]);
+    if (!sum)
+        return NULL;
+    for (at = next_random(claims) % sum; at >= weight_of(pools.items[i]); i++)
+        at -= weight_of(pools.items[i]);
+    return sa_object_meta(pools.items[i])->name;
+}
+
+const char *sa_claim_pool(struct sa_claims *claims, const struct sa_claim_call *call)
+{
+    if (call->pod)
+        return ((const struct sa_warm_pod_spec *)sa_object_spec(call->pod))->pool;
+    return call->pool ? call->pool : draw(claims, call);
 }

@@ -47,7 +47,7 @@ struct sa_claim_ask { /* texts for the time of the call */
     const char *pool;   /* from this WarmPool; NULL: any */
     enum sa_warm warm;  /* PREFER: from any other, rather than from none */
     /* The Sandbox as it is to be created, whole; its annotations get SA_SANDBOX_CLAIM,
-     * SA_SANDBOX_WARM_POD and (but for `warm: never`) SA_SANDBOX_POOL_KEY, its finalizers
+     * SA_SANDBOX_WARM_POD and (but for `warm: never`) SA_SANDBOX_POOL, its finalizers
      * SA_FINALIZER_SANDBOX. */
     const char *manifest;
     size_t length;

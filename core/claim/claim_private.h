@@ -53,6 +53,10 @@ struct sa_claims {
 
 /* choose.c. Borrowed from the cache; NULL: none that fits. */
 const struct sa_object *sa_claim_choose(struct sa_claims *claims, const struct sa_claim_call *call);
+/* For which pool it counts, once: the one that `call->pod` is of, or else the one that it asks for,
+ * or else one of those whose pods would have done: each as often as it is large, as they would have
+ * been drawn, so that all have the ratio of hits that they have together. NULL: there is none. */
+const char *sa_claim_pool(struct sa_claims *claims, const struct sa_claim_call *call);
 
 /* sandbox.c. The manifest is fit to be created; else SA_EINVALID. Sets call->wanted. */
 int sa_claim_check(struct sa_claim_call *call, struct sa_error *err);

@@ -34,7 +34,8 @@ static void print_additions(const struct sa_claim_call *call, const struct sa_ob
     sa_json_put_string(&w, "name", call->name);
     sa_json_put_object(&w, "annotations");
     sa_json_put_string(&w, SA_SANDBOX_CLAIM, call->mark);
-    sa_json_put_string(&w, SA_SANDBOX_POOL_KEY, call->warm == SA_WARM_NEVER ? NULL : call->key);
+    if (call->warm != SA_WARM_NEVER)
+        sa_json_put_string(&w, SA_SANDBOX_POOL, sa_claim_pool(call->claims, call));
     sa_json_put_string(&w, SA_SANDBOX_WARM_POD, call->pod ? sa_object_meta(call->pod)->name : NULL);
     sa_json_w_end_object(&w);
     put_finalizers(object, &w);

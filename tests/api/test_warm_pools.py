@@ -179,12 +179,32 @@ def test_the_pool_that_is_named_is_preferred(api, pool):
         assert taken_from(warmPool=name, warm="require") == name
 
 
+def test_two_pools_with_the_same_pods_share_what_is_missed(api, pool):
+    """Each claim counts for one of them, so that they do not both grow for it."""
+    paths = [pool(minSize=0, maxSize=1) for _ in range(2)]
+    for path in paths:
+        pool.wait(path, lambda s: s.get("key"))
+    sandboxes = [create(api) for _ in range(24)]
+
+    def counted():
+        return [(s.get("hits", 0), s.get("misses", 0)) for s in map(pool.status, paths)]
+    wait_until("all to be counted", lambda: sum(map(sum, counted())) == len(sandboxes))
+    assert sum(hits for hits, _ in counted()) == sum(s["start"] == "warm" for s in sandboxes)
+    assert all(map(sum, counted())), "one had them all, which happens once in eight million times"
+    for sandbox in sandboxes:
+        delete(api, sandbox)
+
+
 def test_a_pool_that_does_not_fit(api, pool):
     name = pool().rsplit("/", 1)[1]
-    for more, what in [({"resources": {"memory": "65Mi"}}, "resources"), ({"runtime": "python"}, "runtime"),
-                       ({"securityLevel": "high"}, "securityLevel")]:
+    for more, what in [({"resources": {"memory": "65Mi"}}, "resources.memory 64Mi, and 65Mi"),
+                       ({"resources": {"memory": "64Mi", "cpu": "500m"}}, "resources.cpu 1, and 500m"),
+                       ({"resources": {"memory": "64Mi", "pids": 9}}, "resources.pids 256, and 9"),
+                       ({"resources": {"memory": "64Mi", "ephemeralStorage": "1Mi"}}, "resources.ephemeralStorage 32Mi, and 1Mi"),
+                       ({"runtime": "python"}, "runtime bash, and python"),
+                       ({"securityLevel": "high"}, "securityLevel standard, and high")]:
         error = api.error("POST", "/api/v1/sandboxes", 400, "invalid_request", "warmPool", json={**SPEC, "warmPool": name, **more})
-        assert f"another {what}" in error["message"]
+        assert f'the pods of "{name}" have {what} is asked for' in error["message"]
     api.error("POST", "/api/v1/sandboxes", 400, "invalid_request", "warmPool", json={**SPEC, "warmPool": "nowhere"})
     api.error("POST", "/api/v1/sandboxes", 400, "invalid_request", "warmPool", json={**SPEC, "warmPool": name, "warm": "never"})
 

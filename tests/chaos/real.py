@@ -33,6 +33,7 @@ CLIENTS, POOL = 8, "main"
 REACH_S = 8  # for a fail point to be reached; then another one is tried, and this one later
 TRIES_MAX = 12
 UNCOUNTED_S = 2  # what was made so long before agent-api died may not have been counted
+KNOWN_S = 120  # for a pool to say which pods it makes
 DEATHS = 2  # of programs in the life of a supervisor, which is patient with so many; then it is killed itself
 REQUIRED, MORE = ("node", "runtime", "api", "core"), ("controller",)
 
@@ -312,9 +313,17 @@ def delete_unknown(client):
 
 
 def make_pool(client):
-    return client.sure("POST", "warmpools", {
+    """A claim counts for it from when it says which pods it makes."""
+    status, answer = client.sure("POST", "warmpools", {
         "apiVersion": "secureagent.dev/v1", "kind": "WarmPool", "metadata": {"name": POOL},
         "spec": {"runtime": "bash", "minSize": 8, "maxSize": 40, "recycle": {"enabled": True, "maxUses": 20}}})
+    until = time.monotonic() + KNOWN_S
+    while status in (200, 201) and time.monotonic() < until:
+        status, answer = client.sure("GET", f"warmpools/{POOL}")
+        if status == 200 and json.loads(answer)["status"].get("key"):
+            break
+        time.sleep(0.05)
+    return status, answer
 
 
 def main():

@@ -58,12 +58,19 @@ async def suffer(world, load, trouble, killer, claims):
     await world.ready()
 
 
+async def pools_are_known(world):
+    """A claim counts for a pool from when it says which pods it makes."""
+    while not all(p.get("status", {}).get("key") for p in await world.list("warmpools")):
+        await asyncio.sleep(0.02)
+
+
 async def in_world(world, args):
     await world.start_node()
     await world.start_plane()
     await world.ready()
     await world.sure("create warmpool " + pool(ROOMY[0], 20, 150, ROOMY[1]))
     await world.sure("create warmpool " + pool(TIGHT[0], 8, 8, TIGHT[1]))
+    await asyncio.wait_for(pools_are_known(world), REST_S)
     load = Load(world, CLIENTS, ((*ROOMY, 80, True), (*TIGHT, 14, True), (*PASSING, 6, False)))
     world.on_death = load.died
     trouble = Trouble(world, load, ROOMY[0], PASSING)

@@ -168,7 +168,7 @@ static char *json(const char *fmt, ...)
 }
 
 struct shown {
-    struct world *w;
+    const struct sa_informer *cache;
     const char *name;
     char version[SA_RESOURCE_VERSION_BYTES];
 };
@@ -178,15 +178,16 @@ static bool is_shown(void *user)
     const struct shown *shown = user;
     char key[128];
     snprintf(key, sizeof key, "default/%s", shown->name);
-    const struct sa_object *object = sa_informer_get(shown->w->claimer.caches.warm_pods, key);
+    const struct sa_object *object = sa_informer_get(shown->cache, key);
     return object && strcmp(sa_object_meta(object)->resource_version, shown->version) == 0;
 }
 
-void set_status(struct world *w, const char *name, const char *status)
+static void set_status_of(struct world *w, const struct sa_kind *kind,
+                          const struct sa_informer *cache, const char *name, const char *status)
 {
     struct reply reply = {.w = w};
     char *text = json("{'status':%s}", status);
-    sa_objects_patch(w->store, &sa_kind_warm_pod,
+    sa_objects_patch(w->store, kind,
                      &(struct sa_objects_patch){.name = name,
                                                 .subresource = SA_SUBRESOURCE_STATUS,
                                                 .json = text,
@@ -195,23 +196,41 @@ void set_status(struct world *w, const char *name, const char *status)
     free(text);
     const struct sa_object *object = wait_reply(&reply);
     assert_non_null(object);
-    struct shown shown = {.w = w, .name = name};
+    struct shown shown = {.cache = cache, .name = name};
     snprintf(shown.version, sizeof shown.version, "%s", sa_object_meta(object)->resource_version);
     wait_until(w, is_shown, &shown, "the cache");
 }
 
-void make_pod(struct world *w, const char *name, const char *last_tenant)
+void set_status(struct world *w, const char *name, const char *status)
+{
+    set_status_of(w, &sa_kind_warm_pod, w->claimer.caches.warm_pods, name, status);
+}
+
+static void make(struct world *w, const struct sa_kind *kind, const char *name, const char *spec)
 {
     struct reply reply = {.w = w};
-    char status[256];
-    char *text = json("{'apiVersion':'secureagent.dev/v1','kind':'WarmPod','metadata':{'name':'%s'}"
-                      ",'spec':{'pool':'p','key':'k','runtime':'python'}}",
-                      name);
-    sa_objects_create(w->store, &sa_kind_warm_pod, text, strlen(text), false, on_reply, &reply);
+    char *text = json("{'apiVersion':'secureagent.dev/v1','kind':'%s','metadata':{'name':'%s'},"
+                      "'spec':%s}",
+                      kind->name, name, spec);
+    sa_objects_create(w->store, kind, text, strlen(text), false, on_reply, &reply);
     free(text);
     assert_non_null(wait_reply(&reply));
+}
+
+void make_pod(struct world *w, const char *name, const char *last_tenant)
+{
+    char status[256];
+    make(w, &sa_kind_warm_pod, name, "{'pool':'p','key':'k','runtime':'python'}");
     snprintf(status, sizeof status, "{'phase':'Ready','lastTenant':'%s'}", last_tenant);
     set_status(w, name, status);
+}
+
+void make_pool(struct world *w, const char *name, const char *key, int size)
+{
+    char status[128];
+    make(w, &sa_kind_warm_pool, name, "{'runtime':'python'}");
+    snprintf(status, sizeof status, "{'size':%d,'key':'%s'}", size, key);
+    set_status_of(w, &sa_kind_warm_pool, w->claimer.caches.warm_pools, name, status);
 }
 
 const char *annotation(const struct sa_object *object, const char *key)

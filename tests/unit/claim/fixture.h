@@ -4,6 +4,7 @@
 #define CLAIM_FIXTURE_H
 
 #include "claim/claim_private.h"
+#include "kinds/warm_pool.h"
 #include "unsure.h"
 
 #include <setjmp.h>
@@ -40,6 +41,7 @@ void turns(struct world *w, int count);
 
 /* Ready, of pool "p", key "k" and the given tenant, and in the cache of w->claimer. */
 void make_pod(struct world *w, const char *name, const char *last_tenant);
+void make_pool(struct world *w, const char *name, const char *key, int size);
 void set_status(struct world *w, const char *name, const char *status); /* JSON, with ' for " */
 const struct sa_object *read_object(struct world *w, const struct sa_kind *kind, const char *name);
 const struct sa_claim *claim_of(struct world *w, const char *pod); /* of the store */

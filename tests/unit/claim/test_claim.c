@@ -23,7 +23,7 @@ static void test_warm(void **state)
     assert_true(c->at_ms > 0);
     const struct sa_object *sandbox = read_object(w, &sa_kind_sandbox, "sb-1");
     assert_string_equal(annotation(sandbox, SA_SANDBOX_WARM_POD), "wp-1");
-    assert_string_equal(annotation(sandbox, SA_SANDBOX_POOL_KEY), "k");
+    assert_string_equal(annotation(sandbox, SA_SANDBOX_POOL), "p");
     assert_string_equal(annotation(sandbox, "a"), "b");
     assert_non_null(annotation(sandbox, SA_SANDBOX_CLAIM));
     assert_true(sa_object_has_finalizer(sandbox, SA_FINALIZER_SANDBOX));
@@ -41,7 +41,7 @@ static void test_cold(void **state)
     assert_int_equal(w->unsure.writes, 1);
     const struct sa_object *sandbox = read_object(w, &sa_kind_sandbox, "sb-1");
     assert_null(annotation(sandbox, SA_SANDBOX_WARM_POD));
-    assert_string_equal(annotation(sandbox, SA_SANDBOX_POOL_KEY), "k");
+    assert_null(annotation(sandbox, SA_SANDBOX_POOL)); /* there is none for it */
     assert_true(counted(&w->claimer, "secureagent_claims_total{result=\"cold\"}") == 1);
 }
 
@@ -52,7 +52,34 @@ static void test_never(void **state)
     struct outcome o = claim(w, "sb-1", HOW(.warm = SA_WARM_NEVER));
     assert_string_equal(o.pod, "");
     assert_false(claim_of(w, "wp-1")->given);
-    assert_null(annotation(read_object(w, &sa_kind_sandbox, "sb-1"), SA_SANDBOX_POOL_KEY));
+    assert_null(annotation(read_object(w, &sa_kind_sandbox, "sb-1"), SA_SANDBOX_POOL));
+}
+
+/* A miss counts for one of the pools whose pods would have done, and the larger one more often. */
+static void test_whose_miss(void **state)
+{
+    struct world *w = *state;
+    enum { CLAIMS = 200 };
+    unsigned of[2] = {0};
+    make_pool(w, "a", "k", 9);
+    make_pool(w, "b", "k", 0);
+    make_pool(w, "c", "other", 50);
+    for (int i = 0; i < CLAIMS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "sb-%d", i);
+        claim(w, name, HOW(.warm = SA_WARM_PREFER));
+        const char *pool = annotation(read_object(w, &sa_kind_sandbox, name), SA_SANDBOX_POOL);
+        assert_true(pool && (strcmp(pool, "a") == 0 || strcmp(pool, "b") == 0));
+        of[pool[0] - 'a']++;
+    }
+    assert_true(of[0] > of[1] && of[1] > 0); /* 180 and 20, but for once in millions */
+    claim(w, "named", HOW(.pool = "b"));
+    assert_string_equal(annotation(read_object(w, &sa_kind_sandbox, "named"), SA_SANDBOX_POOL),
+                        "b");
+    make_pod(w, "wp-1", ""); /* of "p": who had it is counted, not who was asked for */
+    claim(w, "served", HOW(.pool = "b"));
+    assert_string_equal(annotation(read_object(w, &sa_kind_sandbox, "served"), SA_SANDBOX_POOL),
+                        "p");
 }
 
 static void test_require(void **state)
@@ -219,6 +246,7 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(test_warm),
                                        TEST(test_cold),
                                        TEST(test_never),
+                                       TEST(test_whose_miss),
                                        TEST(test_require),
                                        TEST(test_what_does_not_fit),
                                        TEST(test_kept_for_a_tenant),

@@ -96,6 +96,39 @@ static void a_claim_is_counted_and_replaced(void **state)
     assert_true(world_pool(w, "p")->hit_ratio > 0.49 && world_pool(w, "p")->hit_ratio < 0.51);
 }
 
+/* What is as old as the pool, to the millisecond, or as what was counted by another process, is not
+ * counted. */
+static void let_time_pass(struct world *w)
+{
+    const int64_t now_ms = sa_wall_ms();
+    world_until(w, sa_wall_ms() > now_ms);
+}
+
+/* Two pools with the same pods: what is missed counts for the one that the Sandbox names. */
+static void a_miss_is_of_one_pool(void **state)
+{
+    struct world *w = *state;
+    world_create(w, &sa_kind_warm_pool, POOL(SIZES(0, 3)));
+    world_create(w, &sa_kind_warm_pool,
+                 "{\"apiVersion\":\"secureagent.dev/v1\",\"kind\":\"WarmPool\",\"metadata\":"
+                 "{\"name\":\"q\"},\"spec\":{\"runtime\":\"python\"," SIZES(0, 3) "}}");
+    world_until(w, world_pool(w, "p") && world_pool(w, "p")->key[0] && world_pool(w, "q") &&
+                       world_pool(w, "q")->key[0]);
+    assert_string_equal(world_pool(w, "p")->key, world_pool(w, "q")->key);
+    let_time_pass(w);
+    world_miss(w, "sb-1", "q");
+    world_miss(w, "sb-2", "p");
+    world_miss(w, "sb-3", "q");
+    world_miss(w, "sb-4", "gone");
+    world_until(w, world_pool(w, "p")->misses == 1 && world_pool(w, "q")->misses == 2);
+    world_stop_controller(w);
+    world_start_controller(w);
+    let_time_pass(w);
+    world_miss(w, "sb-5", "p");
+    world_until(w, world_pool(w, "p")->misses == 2);
+    assert_int_equal(2, world_pool(w, "q")->misses);
+}
+
 static void a_claim_without_a_sandbox_ends(void **state)
 {
     struct world *w = *state;
@@ -210,6 +243,7 @@ int main(void)
         TEST(a_pool_fills),
         TEST(it_follows_its_spec),
         TEST(a_claim_is_counted_and_replaced),
+        TEST(a_miss_is_of_one_pool),
         TEST(a_claim_without_a_sandbox_ends),
         TEST(failures_are_told_and_not_repeated_at_once),
         TEST(a_pod_that_dies_is_replaced),

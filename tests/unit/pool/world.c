@@ -200,7 +200,7 @@ const struct sa_object *world_any(const struct world *w, enum sa_warm_pod_phase 
     return NULL;
 }
 
-static void create_sandbox(struct world *w, const char *name, const char *pod, const char *key)
+static void create_sandbox(struct world *w, const char *name, const char *pod, const char *pool)
 {
     sa_autobuf json = SA_BUF_INIT;
     struct sa_json_w j = sa_json_w_start(&json);
@@ -212,7 +212,7 @@ static void create_sandbox(struct world *w, const char *name, const char *pod, c
     sa_json_put_object(&j, "annotations");
     if (pod)
         sa_json_put_string(&j, SA_SANDBOX_WARM_POD, pod);
-    sa_json_put_string(&j, SA_SANDBOX_POOL_KEY, key);
+    sa_json_put_string(&j, SA_SANDBOX_POOL, pool);
     sa_json_w_end_object(&j);
     sa_json_put_array(&j, "finalizers");
     sa_json_w_string(&j, "example.com/test");
@@ -226,12 +226,16 @@ static void create_sandbox(struct world *w, const char *name, const char *pod, c
     assert_int_equal(SA_OK, w->error.code);
 }
 
+void world_miss(struct world *w, const char *sandbox, const char *pool)
+{
+    create_sandbox(w, sandbox, NULL, pool);
+}
+
 void world_claim(struct world *w, const char *sandbox, char pod[64], bool with_sandbox)
 {
     const struct sa_object *warm = world_any(w, SA_WARM_POD_READY);
-    char json[512], at[SA_RFC3339_BYTES], key[128];
+    char json[512], at[SA_RFC3339_BYTES];
     pod[0] = '\0';
-    snprintf(key, sizeof key, "%s", world_pool(w, "p")->key);
     if (warm) {
         snprintf(pod, 64, "%s", sa_object_meta(warm)->name);
         sa_rfc3339(sa_wall_ms() - (with_sandbox ? 0 : 60000), at);
@@ -242,5 +246,5 @@ void world_claim(struct world *w, const char *sandbox, char pod[64], bool with_s
         assert_int_equal(SA_OK, w->error.code);
     }
     if (with_sandbox)
-        create_sandbox(w, sandbox, pod[0] ? pod : NULL, key);
+        create_sandbox(w, sandbox, pod[0] ? pod : NULL, "p");
 }

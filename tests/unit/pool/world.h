@@ -62,5 +62,7 @@ size_t world_count(const struct world *w, enum sa_warm_pod_phase phase);
 const struct sa_object *world_any(const struct world *w, enum sa_warm_pod_phase phase);
 /* As core/claim does it: the claim first, then the Sandbox. Its WarmPod's name is in `pod`. */
 void world_claim(struct world *w, const char *sandbox, char pod[64], bool with_sandbox);
+/* One that found no pod, and counts for that pool. */
+void world_miss(struct world *w, const char *sandbox, const char *pool);
 
 #endif
