@@ -335,11 +335,35 @@ int sa_database_open(struct sa_database *db, const char *data_dir,
     return -1;
 }
 
+static int run_alone(struct sa_database *db, sqlite3_stmt **slot, const char *sql,
+                     struct sa_error *err)
+{
+    sqlite3_stmt *stmt = sa_database_prepare(db->writer, slot, sql, err);
+    if (!stmt)
+        return -1;
+    sqlite3_step(stmt);
+    if (sqlite3_reset(stmt) == SQLITE_OK)
+        return 0;
+    return sa_database_error(db->writer, sqlite3_extended_errcode(db->writer), "cannot use", err);
+}
+
+int sa_database_begin(struct sa_database *db, struct sa_error *err)
+{
+    return run_alone(db, &db->begin, "BEGIN IMMEDIATE", err);
+}
+
+int sa_database_commit(struct sa_database *db, struct sa_error *err)
+{
+    return run_alone(db, &db->commit, "COMMIT", err);
+}
+
 void sa_database_close(struct sa_database *db)
 {
     /* The last connection to close checkpoints and removes the write-ahead log; a read-only one
      * cannot, so it goes first. */
     sa_checkpointer_stop(db->checkpointer);
+    sqlite3_finalize(db->begin);
+    sqlite3_finalize(db->commit);
     if (db->reader)
         sqlite3_close(db->reader);
     if (db->writer) {

@@ -22,6 +22,7 @@ struct sa_database {
     char *path;
     int lock_fd;
     sqlite3 *writer, *reader;
+    sqlite3_stmt *begin, *commit; /* of the writer */
     struct sa_checkpointer *checkpointer;
 };
 
@@ -34,6 +35,9 @@ int sa_database_open(struct sa_database *db, const char *data_dir,
 void sa_database_close(struct sa_database *db); /* checkpoints; zeroes are allowed */
 /* What went wrong last on `handle`, for a person. `what`: "cannot write". Returns -1. */
 int sa_database_error(sqlite3 *handle, int rc, const char *what, struct sa_error *err);
+/* A transaction of the writer that holds the lock for writing from its beginning. */
+int sa_database_begin(struct sa_database *db, struct sa_error *err);
+int sa_database_commit(struct sa_database *db, struct sa_error *err);
 /* Run SQL that returns no rows. */
 int sa_database_exec(sqlite3 *handle, const char *sql, struct sa_error *err);
 /* The prepared statement in *slot, made from `sql` the first time; NULL on failure. */

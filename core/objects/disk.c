@@ -3,6 +3,9 @@
  * one transaction, and says up to which version all is safe. While it commits, the next group
  * gathers by itself.
  *
+ * Versions are reserved in the file, many at a time: what is written is one row for each object, and
+ * whoever opens the file after a crash goes on behind all that may have been given out.
+ *
  * A group that fails is rolled back and everything behind it is dropped, since the loop takes back
  * what it had built on: the loop then begins a new epoch, and older writes that are still queued
  * are ignored.
@@ -14,7 +17,7 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { GROUP_MAX = 2048 };
+enum { GROUP_MAX = 2048, VERSIONS_RESERVED = 4096 };
 
 static const char *const migrations[] = {
     "CREATE TABLE objects(kind TEXT NOT NULL, key TEXT NOT NULL, json TEXT NOT NULL,"
@@ -46,6 +49,7 @@ struct sa_disk {
     struct sa_database db;
     sqlite3_stmt *statements[STATEMENTS];
     pthread_t thread;
+    uint64_t reserved; /* versions up to it may be given out, says the file; the thread's */
     bool started;
     uv_async_t async;
     void (*committed)(void *user, uint64_t version, const struct sa_error *err);
@@ -95,24 +99,33 @@ static int apply(struct sa_disk *disk, const struct sa_disk_write *write, struct
     return step(disk, stmt, err);
 }
 
+static int set_version(struct sa_disk *disk, uint64_t version, struct sa_error *err)
+{
+    sqlite3_stmt *stmt = sa_database_prepare(disk->db.writer, &disk->statements[SET_VERSION],
+                                             texts[SET_VERSION], err);
+    if (!stmt)
+        return -1;
+    sqlite3_bind_int64(stmt, 1, (sqlite3_int64)version);
+    return step(disk, stmt, err);
+}
+
 static int apply_all(struct sa_disk *disk, const struct sa_disk_write *group, uint64_t *version,
                      struct sa_error *err)
 {
-    if (sa_database_exec(disk->db.writer, "BEGIN IMMEDIATE", err) < 0)
+    if (sa_database_begin(&disk->db, err) < 0)
         return -1;
     for (const struct sa_disk_write *w = group; w; w = w->next) {
         if (apply(disk, w, err) < 0)
             return -1;
         *version = w->version;
     }
-    sqlite3_stmt *stmt = sa_database_prepare(disk->db.writer, &disk->statements[SET_VERSION],
-                                             texts[SET_VERSION], err);
-    if (!stmt)
+    const uint64_t next = *version + VERSIONS_RESERVED;
+    const bool more = *version > disk->reserved;
+    if ((more && set_version(disk, next, err) < 0) || sa_database_commit(&disk->db, err) < 0)
         return -1;
-    sqlite3_bind_int64(stmt, 1, (sqlite3_int64)*version);
-    if (step(disk, stmt, err) < 0)
-        return -1;
-    return sa_database_exec(disk->db.writer, "COMMIT", err);
+    if (more)
+        disk->reserved = next;
+    return 0;
 }
 
 static int write_group(struct sa_disk *disk, const struct sa_disk_write *group, uint64_t *version,
@@ -184,7 +197,10 @@ static void *run(void *argument)
         }
         uv_async_send(&disk->async);
     }
+    const uint64_t version = disk->done_version;
     pthread_mutex_unlock(&disk->lock);
+    if (disk->reserved > version) /* an end in order leaves no gap; without it, there is one */
+        set_version(disk, version, NULL);
     return NULL;
 }
 
@@ -289,7 +305,7 @@ struct sa_disk *sa_disk_open(const char *data_dir, sa_disk_found *found, void *u
     disk->epoch = 1;
     if (sa_database_open(&disk->db, data_dir, &layout, 2000, err) == 0 &&
         read_version(disk, version, err) == 0 && read_objects(disk, found, user, err) == 0) {
-        disk->done_version = *version;
+        disk->done_version = disk->reserved = *version;
         return disk;
     }
     disk_free(disk);

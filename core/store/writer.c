@@ -1,7 +1,8 @@
 /*
  * The writing thread. It takes what is queued, applies it in one transaction and hands the
  * operations back. While it commits, the next group gathers by itself; when nobody waits for an
- * answer it also lingers a little, so that a trickle of records does not cost a commit each.
+ * answer it also lingers a little, so that a trickle of records does not cost a commit each: most
+ * of one are the pages that it changes, and those are the same for a few records and for many.
  *
  * A group that fails is rolled back and its writes are made one by one, each in a transaction of
  * its own: a bad write fails alone. When the world is at fault (disk full, I/O error, lock) the
@@ -15,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { GROUP_MAX = 1024, LINGER_MS = 5, PROBE_MS = 1000, CLOSING_BUSY_MS = 100 };
+enum { GROUP_MAX = 1024, LINGER_MS = 25, PROBE_MS = 1000, CLOSING_BUSY_MS = 100 };
 
 void sa_queue_push(struct sa_queue *queue, struct sa_op *op)
 {
@@ -77,7 +78,7 @@ static void roll_back(struct sa_store *store)
  * that were refused alone carry their error, the others none. */
 static int transact(struct sa_store *store, struct sa_op *op, size_t max, struct sa_error *err)
 {
-    if (sa_database_exec(store->db.writer, "BEGIN IMMEDIATE", err) < 0)
+    if (sa_database_begin(&store->db, err) < 0)
         return -1;
     for (; op && max > 0; op = op->next, max--) {
         struct sa_write *write = as_write(op);
@@ -95,7 +96,7 @@ static int transact(struct sa_store *store, struct sa_op *op, size_t max, struct
             return -1;
         }
     }
-    if (sa_database_exec(store->db.writer, "COMMIT", err) == 0)
+    if (sa_database_commit(&store->db, err) == 0)
         return 0;
     roll_back(store);
     return -1;
