@@ -13,7 +13,10 @@
 #include <uthash.h>
 #include <utlist.h>
 
-enum { HASH_TEXT = 65 };
+enum { HASH_TEXT = 65, RESOURCE_BYTES = SA_ID_BYTES + 1 };
+
+/* In the store, before the id of what is reserved, and not settled yet. */
+static const char begun = '?';
 
 struct sa_once {
     struct sa_once *prev, *next;
@@ -27,9 +30,11 @@ struct entry {
     UT_hash_handle hh;
     struct sa_idempotency *all;
     char hash[HASH_TEXT], body[HASH_TEXT];
-    struct sa_once *claims; /* in the order in which they came */
-    struct sa_once *owner;  /* the one that was told NEW; also in `claims` */
-    bool written;           /* in the store, or on its way */
+    struct sa_once *claims;        /* in the order in which they came */
+    struct sa_once *owner;         /* the one that was told NEW; also in `claims` */
+    bool written;                  /* in the store, or on its way */
+    char reserved[RESOURCE_BYTES]; /* as it is written; "": none */
+    char over[RESOURCE_BYTES];
 };
 
 struct sa_idempotency {
@@ -150,7 +155,8 @@ static void give_to_next(struct entry *entry)
         return;
     }
     entry->owner = entry->claims;
-    entry->owner->done(entry->owner->user, SA_ONCE_NEW, NULL, NULL);
+    entry->owner->done(entry->owner->user, SA_ONCE_NEW,
+                       entry->reserved[0] ? entry->reserved + 1 : NULL, NULL);
 }
 
 /* ---- the store ---- */
@@ -195,9 +201,19 @@ static void on_found(struct entry *entry, const struct sa_store_idempotency *row
                     "the server stopped while it began to work on this request; what became of "
                     "it is not known. Look, then use a new Idempotency-Key");
         tell_all(entry, SA_ONCE_FAILED, NULL, &error);
+    } else if (row->resource[0] == begun) {
+        tell_all(entry, SA_ONCE_BEGUN, row->resource + 1, NULL);
     } else {
         tell_all(entry, SA_ONCE_KNOWN, row->resource, NULL);
     }
+}
+
+/* It leads to what somebody who asks knows to have come to nothing. */
+static bool is_over(const struct entry *entry, const struct sa_store_idempotency *row)
+{
+    const char *resource = row->resource + (row->resource[0] == begun);
+    return entry->over[0] && strcmp(resource, entry->over) == 0 &&
+           strcmp(row->body, entry->body) == 0;
 }
 
 static void on_looked_up(void *user, const struct sa_error *err,
@@ -208,11 +224,11 @@ static void on_looked_up(void *user, const struct sa_error *err,
     int64_t oldest = sa_wall_ms() - SA_STORE_IDEMPOTENCY_HOURS * INT64_C(3600000);
     if (!arrived(entry->all))
         return;
-    if (!err && row->created_ms >= oldest) {
+    if (!err && row->created_ms >= oldest && !is_over(entry, row)) {
         on_found(entry, row);
         return;
     }
-    if ((err && err->code != SA_ENOTFOUND) || put(entry, "", on_written, &error) < 0) {
+    if ((err && err->code != SA_ENOTFOUND) || put(entry, entry->reserved, on_written, &error) < 0) {
         tell_all(entry, SA_ONCE_FAILED, NULL, err && err->code != SA_ENOTFOUND ? err : &error);
         return;
     }
@@ -223,7 +239,7 @@ static void on_looked_up(void *user, const struct sa_error *err,
 /* ---- claims ---- */
 
 static struct entry *entry_of(struct sa_idempotency *all, const char *hash, const char *body,
-                              struct sa_error *err)
+                              const struct sa_idempotency_what *what, struct sa_error *err)
 {
     struct entry *entry;
     HASH_FIND_STR(all->entries, hash, entry);
@@ -238,6 +254,9 @@ static struct entry *entry_of(struct sa_idempotency *all, const char *hash, cons
     entry->all = all;
     snprintf(entry->hash, sizeof entry->hash, "%s", hash);
     snprintf(entry->body, sizeof entry->body, "%s", body);
+    snprintf(entry->over, sizeof entry->over, "%s", what->over ? what->over : "");
+    if (what->reserved)
+        snprintf(entry->reserved, sizeof entry->reserved, "%c%s", begun, what->reserved);
     if (!sa_store_get_idempotency(all->store, hash, on_looked_up, entry, err)) {
         free(entry);
         return NULL;
@@ -254,7 +273,7 @@ struct sa_once *sa_idempotency_begin(struct sa_idempotency *all,
     char hash[HASH_TEXT], body[HASH_TEXT];
     hash_key(what, hash);
     hash_of(what->body, what->length, body);
-    struct entry *entry = entry_of(all, hash, body, err);
+    struct entry *entry = entry_of(all, hash, body, what, err);
     if (!entry)
         return NULL;
     struct sa_once *claim = sa_alloc(sizeof *claim);

@@ -8,6 +8,10 @@
  *     done(NEW)     start it, then sa_once_settle(claim, id) or, if it was refused,
  *                   sa_once_abandon(claim); until then the others wait
  *     done(KNOWN)   answer with that resource
+ *     done(BEGUN)   the server stopped meanwhile: look whether that resource was made
+ *
+ * What came to nothing, so that asking again may help, is begun anew with the same key: ask once
+ * more with `over`, the resource that the key leads to.
  */
 #ifndef SA_API_IDEMPOTENCY_H
 #define SA_API_IDEMPOTENCY_H
@@ -33,11 +37,14 @@ struct sa_idempotency_what {
     const char *key;
     const void *body;
     size_t length;
+    const char *reserved; /* id for what will be made; NULL: that is not known before */
+    const char *over;     /* id of what this key led to and came to nothing; NULL: none */
 };
-enum sa_once_outcome { SA_ONCE_NEW, SA_ONCE_KNOWN, SA_ONCE_FAILED };
-/* Once. KNOWN: `resource` is what the first one settled. FAILED: SA_ECONFLICT when the body is
- * another, or a crash came between; SA_EUNAVAILABLE when the key cannot be written down. After
- * KNOWN and FAILED the claim is gone. */
+enum sa_once_outcome { SA_ONCE_NEW, SA_ONCE_BEGUN, SA_ONCE_KNOWN, SA_ONCE_FAILED };
+/* Once. NEW: make it, with the id `resource` where ids are reserved. KNOWN: `resource` is what the
+ * first one settled; BEGUN: what it had reserved, before a crash. FAILED: SA_ECONFLICT when the
+ * body is another, or a crash came between and nothing was reserved; SA_EUNAVAILABLE when the key
+ * cannot be written down. After all but NEW the claim is gone. */
 typedef void (*sa_once_done)(void *user, enum sa_once_outcome outcome, const char *resource,
                              const struct sa_error *err);
 /* NULL: refused at once, as FAILED; `done` is not called. It is never called from within, but may

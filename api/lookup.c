@@ -59,6 +59,15 @@ static void on_ended_record(void *user, const struct sa_error *err,
     sa_http_respond_error(l->request, &error);
 }
 
+int sa_check_recovered(const struct sa_app *app, struct sa_error *err)
+{
+    if (!sa_sandboxes_recovering(app->sandboxes))
+        return 0;
+    return sa_error_set(err, SA_EUNAVAILABLE,
+                        "the server is starting, and not all sandboxes were found again yet; try "
+                        "again in a moment");
+}
+
 void sa_respond_not_living(struct sa_app *app, struct sa_http_request *request,
                            const struct sa_principal *principal)
 {
@@ -67,10 +76,7 @@ void sa_respond_not_living(struct sa_app *app, struct sa_http_request *request,
         sa_respond_no_sandbox(request);
         return;
     }
-    if (sa_sandboxes_recovering(app->sandboxes)) { /* it may be among those that are yet to come */
-        sa_error_set(&error, SA_EUNAVAILABLE,
-                     "the server is starting, and not all sandboxes were found again yet; try "
-                     "again in a moment");
+    if (sa_check_recovered(app, &error) < 0) { /* it may be among those that are yet to come */
         sa_http_respond_error(request, &error);
         return;
     }

@@ -21,6 +21,9 @@ struct sa_lookup *sa_lookup_new(struct sa_app *app, struct sa_http_request *requ
 void sa_lookup_started(struct sa_lookup *l, struct sa_store_read *read,
                        const struct sa_error *error);
 
+/* SA_EUNAVAILABLE while the server starts, and what lives is not known yet; else 0. */
+int sa_check_recovered(const struct sa_app *app, struct sa_error *err);
+
 void sa_print_record(const struct sa_store_sandbox *record, struct sa_json_w *w);
 void sa_respond_sandbox(struct sa_http_request *request, int status,
                         const struct sa_sandbox *sandbox);

@@ -290,15 +290,14 @@ struct sa_sandbox *sa_sandbox_new(struct sa_sandboxes *all, const char *id,
     return s;
 }
 
-struct sa_sandbox *sa_sandbox_create(struct sa_sandboxes *all, const struct sa_sandbox_spec *spec,
+struct sa_sandbox *sa_sandbox_create(struct sa_sandboxes *all, const char *id,
+                                     const struct sa_sandbox_spec *spec,
                                      const struct sa_owner *owner,
                                      const struct sa_security_answer *security,
                                      sa_sandbox_done done, void *user, struct sa_error *err)
 {
     if (sa_sandbox_check_create(all, spec, err) < 0)
         return NULL;
-    char id[SA_ID_BYTES];
-    sa_id_new("sb-", id);
     struct sa_sandbox *s = sa_sandbox_new(all, id, spec, owner);
     snprintf(s->profile, sizeof s->profile, "%s", security->profile);
     s->generation = security->generation;

@@ -68,9 +68,10 @@ typedef void (*sa_sandbox_done)(void *user, struct sa_sandbox *sandbox, const st
 /* May it be made, as far as can be said without asking anybody? */
 int sa_sandbox_check_create(const struct sa_sandboxes *all, const struct sa_sandbox_spec *spec,
                             struct sa_error *err);
-/* `security` is copied. NULL when it is refused at once (`done` is not called then). `done` may be
- * NULL. */
-struct sa_sandbox *sa_sandbox_create(struct sa_sandboxes *all, const struct sa_sandbox_spec *spec,
+/* `id` is new ("sb-", base/id.h); all texts are copied. NULL when it is refused at once (`done` is
+ * not called then). `done` may be NULL. */
+struct sa_sandbox *sa_sandbox_create(struct sa_sandboxes *all, const char *id,
+                                     const struct sa_sandbox_spec *spec,
                                      const struct sa_owner *owner,
                                      const struct sa_security_answer *security,
                                      sa_sandbox_done done, void *user, struct sa_error *err);

@@ -209,14 +209,22 @@ def test_a_pool_that_does_not_fit(api, pool):
     api.error("POST", "/api/v1/sandboxes", 400, "invalid_request", "warmPool", json={**SPEC, "warmPool": name, "warm": "never"})
 
 
-def test_what_must_be_warm_and_cannot_with_a_key(api):
-    """Asked again with the same key, the answer says where it is wrong, and that a new key helps."""
-    def ask():
-        return api.error("POST", "/api/v1/sandboxes", 503, "unavailable", "warm", headers={"Idempotency-Key": "warm-or-not"},
-                         json={"runtime": "bash", "resources": {"memory": "77Mi"}, "warm": "require"})["message"]
-    first = ask()
-    assert "Idempotency-Key" not in first
-    assert ask() == first + ". This Idempotency-Key leads to that failure: try again with a new one"
+def test_what_must_be_warm_is_tried_again_with_the_same_key(api, pool):
+    """A refusal that trying again may cure is not what the key leads to; a sandbox is."""
+    body = {"runtime": "bash", "resources": {"memory": "77Mi"}, "warm": "require"}
+    key = {"Idempotency-Key": "warm-or-not"}
+    for _ in range(3):
+        answer = api.request("POST", "/api/v1/sandboxes", 503, json=body, headers=key)
+        error = answer.json()["error"]
+        assert error["details"][0]["path"] == "warm" and "no warm pod that fits is ready" in error["message"]
+        assert answer.headers["Retry-After"] == "1"
+    pool(resources=body["resources"])
+    with concurrent.futures.ThreadPoolExecutor(4) as many:
+        made = list(many.map(lambda _: Api(api.url, api.key).post("/api/v1/sandboxes", body, 201, headers=key).json(), range(4)))
+    assert {m["start"] for m in made} == {"warm"} and len({m["id"] for m in made}) == 1
+    delete(api, made[0])
+    again = api.post("/api/v1/sandboxes", body, 201, headers=key).json()
+    assert (again["id"], again["phase"]) == (made[0]["id"], "Terminated")
 
 
 def test_deleted_while_it_is_paused(api, pool):

@@ -83,14 +83,38 @@ static void on_told(void *user, enum sa_once_outcome outcome, const char *resour
         a->error = *err;
 }
 
+static struct sa_once *start(struct fixture *f, struct asker *a,
+                             const struct sa_idempotency_what *what)
+{
+    *a = (struct asker){0};
+    a->claim = sa_idempotency_begin(f->all, what, on_told, a, &a->error);
+    assert_int_equal(a->told, 0);
+    return a->claim;
+}
+
 static struct sa_once *ask_as(struct fixture *f, struct asker *a, const char *principal,
                               const char *route, const char *key, const char *body)
 {
-    struct sa_idempotency_what what = {principal, route, key, body, strlen(body)};
-    *a = (struct asker){0};
-    a->claim = sa_idempotency_begin(f->all, &what, on_told, a, &a->error);
-    assert_int_equal(a->told, 0);
-    return a->claim;
+    return start(f, a,
+                 &(struct sa_idempotency_what){.principal = principal,
+                                               .route = route,
+                                               .key = key,
+                                               .body = body,
+                                               .length = strlen(body)});
+}
+
+/* A create: what will be made has an id before. */
+static void ask_for(struct fixture *f, struct asker *a, const char *body, const char *reserved,
+                    const char *over)
+{
+    assert_non_null(start(f, a,
+                          &(struct sa_idempotency_what){.principal = "key-1",
+                                                        .route = "sandboxes",
+                                                        .key = "k",
+                                                        .body = body,
+                                                        .length = strlen(body),
+                                                        .reserved = reserved,
+                                                        .over = over}));
 }
 
 static void ask(struct fixture *f, struct asker *a, const char *key, const char *body)
@@ -223,6 +247,63 @@ static void after_a_restart(void **state)
     assert_int_equal(b.told, 1);
 }
 
+static void what_is_reserved_can_be_looked_for(void **state)
+{
+    struct fixture *f = *state;
+    struct asker a, b;
+    ask_for(f, &a, "body", "sb-1", NULL);
+    expect(f, &a, SA_ONCE_NEW);
+    assert_string_equal(a.resource, "sb-1");
+    close_all(f); /* whether it was made is not known */
+    open_all(f);
+    ask_for(f, &b, "body", "sb-2", NULL);
+    expect(f, &b, SA_ONCE_BEGUN);
+    assert_string_equal(b.resource, "sb-1");
+    ask_for(f, &b, "body", "sb-3", "sb-1"); /* it was not */
+    expect(f, &b, SA_ONCE_NEW);
+    assert_string_equal(b.resource, "sb-3");
+    sa_once_settle(b.claim, "sb-3");
+    ask_for(f, &b, "body", "sb-4", NULL);
+    expect(f, &b, SA_ONCE_KNOWN);
+    assert_string_equal(b.resource, "sb-3");
+}
+
+/* Of those who found that it came to nothing one begins anew, and the others have that. */
+static void what_came_to_nothing_is_begun_anew_once(void **state)
+{
+    struct fixture *f = *state;
+    struct asker a, b[3];
+    ask_for(f, &a, "body", "sb-1", NULL);
+    expect(f, &a, SA_ONCE_NEW);
+    sa_once_settle(a.claim, "sb-1");
+    ask_for(f, &b[0], "body", "sb-2", "sb-1");
+    ask_for(f, &b[1], "body", "sb-3", "sb-1");
+    expect(f, &b[0], SA_ONCE_NEW);
+    assert_string_equal(b[0].resource, "sb-2");
+    sa_once_settle(b[0].claim, "sb-2");
+    expect(f, &b[1], SA_ONCE_KNOWN);
+    assert_string_equal(b[1].resource, "sb-2");
+    ask_for(f, &b[2], "body", "sb-4", "sb-1"); /* late: it is over already */
+    expect(f, &b[2], SA_ONCE_KNOWN);
+    assert_string_equal(b[2].resource, "sb-2");
+    ask_for(f, &b[2], "another body", "sb-4", "sb-2");
+    expect(f, &b[2], SA_ONCE_FAILED);
+    assert_int_equal(b[2].error.code, SA_ECONFLICT);
+}
+
+static void the_next_has_what_was_reserved(void **state)
+{
+    struct fixture *f = *state;
+    struct asker a, b;
+    ask_for(f, &a, "body", "sb-1", NULL);
+    ask_for(f, &b, "body", "sb-2", NULL);
+    expect(f, &a, SA_ONCE_NEW);
+    sa_once_abandon(a.claim);
+    expect(f, &b, SA_ONCE_NEW);
+    assert_string_equal(b.resource, "sb-1");
+    sa_once_settle(b.claim, "sb-1");
+}
+
 static void on_put(void *user, const struct sa_error *err)
 {
     (void)user;
@@ -268,6 +349,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_leaves_is_not_told, setup, teardown),
         cmocka_unit_test_setup_teardown(another_body, setup, teardown),
         cmocka_unit_test_setup_teardown(after_a_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_reserved_can_be_looked_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_came_to_nothing_is_begun_anew_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_next_has_what_was_reserved, setup, teardown),
         cmocka_unit_test_setup_teardown(after_a_day, setup, teardown),
         cmocka_unit_test_setup_teardown(freed_while_they_wait, setup, teardown),
     };
