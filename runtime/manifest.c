@@ -59,13 +59,14 @@ bool sa_sealed_root(size_t index, struct sa_sealed_root *root)
     for (size_t i = 0; i < sa_boot.root_count; i++) {
         const struct sa_root *r = &sa_boot.roots[i];
         if (r->writable && index-- == 0) {
-            *root = (struct sa_sealed_root){r->fd, r->path};
+            *root = (struct sa_sealed_root){r->fd, r->path, -1};
             return true;
         }
     }
     if (index >= sa_boot.scratch_count)
         return false;
-    *root = (struct sa_sealed_root){sa_boot.scratch[index].fd, sa_boot.scratch[index].path};
+    const struct sa_root *r = &sa_boot.scratch[index];
+    *root = (struct sa_sealed_root){r->fd, r->path, (int)index};
     return true;
 }
 
@@ -169,7 +170,7 @@ void sa_manifest_show(const struct sa_manifest *m, uint32_t folder, const char *
                       size_t size)
 {
     sa_autobuf text = SA_BUF_INIT;
-    struct sa_sealed_root root = {-1, "?"};
+    struct sa_sealed_root root = {-1, "?", -1};
     char buffer[PATH_MAX];
     uint32_t number = 0;
     const char *path = path_of(m, folder, buffer, &number);

@@ -22,6 +22,7 @@ struct sa_entry {
     uint32_t first, count; /* children of a folder */
     bool fixed;            /* nobody inside can change it (sa_look_is_fixed) */
     bool open_below;       /* a folder: something below is not fixed */
+    bool whole;            /* a root, not listed: as it came, with all below (scratch.h) */
     /* At the time of the last full look it had not changed for so long that any later change gives
      * it another ctime. */
     bool settled;
@@ -59,10 +60,12 @@ void sa_manifest_seal(struct sa_manifest *manifest);
 void sa_manifest_show(const struct sa_manifest *manifest, uint32_t folder, const char *name,
                       char *out, size_t size);
 
-/* The writable folders, roots first: descriptor (O_PATH) and path; false beyond the last one. */
+/* The writable folders, roots first, then scratch folders: descriptor (O_PATH) and path; false
+ * beyond the last one. */
 struct sa_sealed_root {
     int fd;
     const char *path;
+    int scratch; /* its number; -1: it is none */
 };
 bool sa_sealed_root(size_t index, struct sa_sealed_root *root);
 

@@ -153,6 +153,8 @@ static int look(const struct reset *r, struct sa_buf *world, struct sa_error *er
         return -1;
     sa_world_restore();
     sa_world_look(world, r->seals);
+    if (r->seals && !sa_sealer_is_old_enough(&sealed.manifest))
+        return sa_error_set(err, SA_ECONFLICT, "the clock of its files stands still");
     return r->seals ? 0 : sa_world_compare(&sealed.world, world, err);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "scratch.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -189,13 +190,24 @@ int sa_sealer_step(struct sa_sealer *s, struct sa_error *err)
     }
     if (s->folder >= 0)
         leave(s);
-    while (s->at < m->count && !S_ISDIR(m->entries[s->at].facts.mode))
+    while (s->at < m->count && (m->entries[s->at].whole || !S_ISDIR(m->entries[s->at].facts.mode)))
         s->at++;
     if (s->at < m->count)
         return enter(s, err);
     find_open(m);
     sa_manifest_seal(m);
     return 1;
+}
+
+bool sa_sealer_is_old_enough(struct sa_manifest *m)
+{
+    for (size_t i = 0; i < m->count && m->entries[i].parent == i; i++) {
+        struct sa_entry *e = &m->entries[i];
+        e->settled = e->settled || sa_sealer_is_settled(&e->facts);
+        if (e->whole && !e->settled)
+            return false;
+    }
+    return true;
 }
 
 int sa_sealer_begin(struct sa_sealer *s, struct sa_manifest *m, struct sa_error *err)
@@ -208,6 +220,7 @@ int sa_sealer_begin(struct sa_sealer *s, struct sa_manifest *m, struct sa_error 
         if (look_at(s, (uint32_t)i, root.fd, ".") < 0)
             return failed(s, (uint32_t)i, err);
         m->entries[i].fixed = false;
+        m->entries[i].whole = root.scratch >= 0 && sa_scratch_is_new(root.scratch);
         done(s, (uint32_t)i);
     }
     return 0;

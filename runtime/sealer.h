@@ -21,5 +21,8 @@ void sa_sealer_deinit(struct sa_sealer *sealer);
 
 /* Can a change from now on be told by its ctime from the one that these facts show? */
 bool sa_sealer_is_settled(const struct sa_facts *facts);
+/* After the walk: is that so for each root that stands for all below? If not, the clock has not
+ * moved since they were made: ask again. */
+bool sa_sealer_is_old_enough(struct sa_manifest *manifest);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "proc.h"
+#include "scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -138,6 +139,7 @@ static _Noreturn void child(const struct sa_spawn *s, int result_fd)
 pid_t sa_spawn_start(const struct sa_spawn *spawn, int *result_fd, struct sa_error *err)
 {
     int pipe_fds[2];
+    sa_scratch_note();
     if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
         return sa_error_sys(err, SA_EUNAVAILABLE, errno, "no descriptor for the start");
     set_oom_score(oom_raised);

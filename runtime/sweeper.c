@@ -159,12 +159,14 @@ static void go_on(struct sa_sweeper *s)
 static int check_root(struct sa_sweeper *s, struct sa_error *err)
 {
     struct sa_entry *e = &s->manifest->entries[s->at];
-    struct sa_sealed_root root = {-1, NULL};
+    struct sa_sealed_root root = {-1, NULL, -1};
     struct sa_facts now;
     sa_sealed_root(s->at, &root);
     if (sa_look_stat(root.fd, "", &now) < 0)
         return wrong(s, s->at, "cannot be looked at", errno, err);
     e->touched = !is_unchanged(e, &now);
+    if (e->touched && e->whole)
+        return wrong(s, s->at, "was written to, which cannot be undone", 0, err);
     if (e->touched && (now.mode & 07777) != opened_up(e) &&
         sa_restore_mode(root.fd, opened_up(e)) < 0)
         return wrong(s, s->at, "cannot be made accessible again", errno, err);

@@ -38,11 +38,12 @@ static int write_proc(pid_t pid, const char *file, const char *text)
 
 static int map_ids(const struct sa_host *host, pid_t pid, int slot)
 {
-    char users[48], groups[48];
+    char users[64], groups[64];
     if (host->ranges) {
         uint32_t base = host->uid_base + (uint32_t)slot * SA_NATIVE_IDS;
-        snprintf(users, sizeof users, "0 %" PRIu32 " %d", base, SA_NATIVE_IDS);
-        snprintf(groups, sizeof groups, "0 %" PRIu32 " %d", base, SA_NATIVE_IDS);
+        snprintf(users, sizeof users, "0 %" PRIu32 " %d\n%d %" PRIu32 " 1", base,
+                 SA_NATIVE_SHARED_ID, SA_NATIVE_SHARED_ID, host->uid_base + SA_NATIVE_SHARED_ID);
+        memcpy(groups, users, sizeof groups);
     } else {
         /* The node's own namespace maps 1000 to the caller already (native.c). */
         snprintf(users, sizeof users, "%d %d 1", SA_NATIVE_UID, SA_NATIVE_UID);

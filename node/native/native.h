@@ -32,6 +32,9 @@ enum {
     SA_NATIVE_SANDBOXES_MAX = 1024, /* id ranges of one node */
     SA_NATIVE_IDS = 65536,          /* host ids of each sandbox */
     SA_NATIVE_UID = 1000,           /* user and group of the programs inside */
+    /* One id, the last of slot 0, is the same in all: nobody can become it, and what is made for
+     * all of them to write through overlays of their own belongs to it (template.c). */
+    SA_NATIVE_SHARED_ID = SA_NATIVE_IDS - 1,
 };
 #define SA_NATIVE_UID_BASE 0x60000000u
 

@@ -38,20 +38,6 @@ static int give(const char *path, const struct sa_context *c)
     return lchown(path, c->uid, c->gid);
 }
 
-/* Go's cache, with the folders of its entries (steps_go.c). */
-static int give_cache(const struct sa_context *c)
-{
-    char path[48];
-    if (give(SA_GO_CACHE, c) < 0)
-        return -1;
-    for (unsigned i = 0; i < 256; i++) {
-        snprintf(path, sizeof path, "%s/%02x", SA_GO_CACHE, i);
-        if (give(path, c) < 0)
-            return -1;
-    }
-    return 0;
-}
-
 /* Until here it was user 1000, which all that it made belongs to. */
 int sa_step_owner(struct sa_child *child)
 {
@@ -61,7 +47,7 @@ int sa_step_owner(struct sa_child *child)
     for (size_t i = 0; i < SA_FOLDER_COUNT; i++)
         if (c->writable >> i & 1 && give(sa_folders[i], c) < 0)
             return -1;
-    if (child->host->go.root[0] && give_cache(c) < 0)
+    if (child->host->go.root[0] && give(SA_GO_CACHE, c) < 0)
         return -1;
     if (syscall(SYS_setresgid, c->gid, c->gid, c->gid) < 0 ||
         syscall(SYS_setresuid, c->uid, c->uid, c->uid) < 0)

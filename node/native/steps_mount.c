@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 /* Times of access would tell the next user of a recycled sandbox what the one before has read. */
-enum { DATA_FLAGS = MS_NOSUID | MS_NODEV | MS_NOATIME, GO_INODES = 259 };
+enum { DATA_FLAGS = MS_NOSUID | MS_NODEV | MS_NOATIME, GO_INODES = 3 };
 
 static int layer(const struct sa_host *host, const char *path, const char *target)
 {
@@ -132,8 +132,7 @@ int sa_step_data(struct sa_child *child)
                  {"/d/shm", "dev/shm", 01777}};
     (void)child;
     if (mount("tmpfs", "/d", "tmpfs", DATA_FLAGS,
-              child->host->go.root[0] ? "mode=0755,uid=1000,gid=1000,size=1m,nr_inodes=512"
-                                      : "mode=0755,uid=1000,gid=1000,size=1m,nr_inodes=16") < 0)
+              "mode=0755,uid=1000,gid=1000,size=1m,nr_inodes=16") < 0)
         return -1;
     for (size_t i = 0; i < SA_COUNT(binds); i++)
         if (mkdir(binds[i].folder, 0700) < 0 || chmod(binds[i].folder, binds[i].mode) < 0 ||

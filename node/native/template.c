@@ -6,7 +6,7 @@
  *     /l/N   the host's /usr, read-only (and /bin, /lib ... where they are no links into it)
  *     /v/N   a /dev for each slot        /e    an empty folder
  *     /r     where a sandbox puts its root together; /d  the same for its data
- *     /g     build caches of Go, read-only
+ *     /g     build caches of Go, read-only; /s  the folders of their entries, as layers below
  *     /proc  the host's proc (a new proc may only be mounted in a user namespace that sees a
  *            whole one already)
  *
@@ -20,6 +20,7 @@
  * root that is a stack of two already), they are bound, and nothing may be watched.
  */
 #include "native/template.h"
+#include "native/native.h"
 #include "native/sys.h"
 
 #include "base/arena.h"
@@ -120,6 +121,27 @@ static int bind_offer(int *fd, const char *target, struct sa_error *err)
     return rc;
 }
 
+/* cmd/go keeps its entries in folders 00 to ff. One that is written into is copied to the layer
+ * above with its owner, which must be an id of the sandbox's user namespace: that of the shared
+ * caches is none. */
+static int entry_folders(const struct sa_host *host, struct sa_error *err)
+{
+    char path[16];
+    if (sa_template_folder("s", err) < 0)
+        return -1;
+    if (mount("tmpfs", "s", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=4k,nr_inodes=257") < 0)
+        return sa_template_failed(err, "mount a tmpfs for", SA_GO_CACHE);
+    for (unsigned i = 0; i < 256; i++) {
+        snprintf(path, sizeof path, "s/%02x", i);
+        const uint32_t owner = host->uid_base + SA_NATIVE_SHARED_ID;
+        if (sa_template_folder(path, err) < 0)
+            return -1;
+        if ((host->ranges && lchown(path, owner, owner) < 0) || chmod(path, 0777) < 0)
+            return sa_template_failed(err, "give away", path);
+    }
+    return 0;
+}
+
 /* Where the build cache goes, and the folder that holds the shared ones. */
 static int go_folders(struct sa_host *host, struct sa_error *err)
 {
@@ -127,7 +149,8 @@ static int go_folders(struct sa_host *host, struct sa_error *err)
     if (!go->root[0])
         return 0;
     if (sa_template_folder("t/var/cache", err) < 0 ||
-        sa_template_folder("t" SA_GO_CACHE, err) < 0 || sa_template_folder("g", err) < 0)
+        sa_template_folder("t" SA_GO_CACHE, err) < 0 || sa_template_folder("g", err) < 0 ||
+        entry_folders(host, err) < 0)
         return -1;
     return go->caches[0] ? bind_offer(&host->go_caches, "g", err) : 0;
 }

@@ -226,6 +226,34 @@ def relinked(pod):
     assert pod.unclean().path == "/workspace/latest"
 
 
+GO = "/var/cache/go-build"
+
+
+@recycling("Go's build cache: read, it stays; changed anywhere below, the pod goes", preload=None)
+def go_cache(pod):
+    assert pod.sh(f"ls {GO} | wc -l; find {GO} >/dev/null; touch -c {GO}/none; stat {GO}/7f | wc -l").startswith("256\n")
+    pod.reset()
+    changes = (f"echo 1 >{GO}/7f/x", f"chmod 700 {GO}", f"touch -d @1 {GO}", f"python3 -c 'import os; os.setxattr(\"{GO}\", \"user.x\", b\"1\")'", f"mkdir {GO}/new",
+               f"echo 1 >{GO}/00/x && rm {GO}/00/x", f"touch {GO}/ff/y && mv {GO}/ff/y {GO}/fe/y", f"rmdir {GO}/aa || echo 1 >{GO}/aa/x")
+    for change in changes:
+        other = pod.node.create()
+        other.seal()
+        other.reset()
+        other.sh(change)
+        error = other.unclean()
+        assert error.path == GO and "written to" in error.message, (change, error.message)
+        other.delete()
+    # What was built before the seal is looked at entry by entry.
+    preloaded = pod.node.create()
+    preloaded.sh(f"echo 1 >{GO}/7f/x")
+    preloaded.seal()
+    preloaded.reset()
+    assert preloaded.sh(f"ls {GO}/7f") == "x"
+    preloaded.sh(f"echo 2 >{GO}/7f/x")
+    assert preloaded.unclean().path == f"{GO}/7f/x"
+    preloaded.delete()
+
+
 @recycling("a sealed file under a second name is one file again")
 def second_name(pod):
     comes_back(pod, "ln /workspace/data/model /workspace/other; ln /workspace/data/model /workspace/data/third")
