@@ -132,15 +132,18 @@ static int add_key(struct sa_app *app, const char *given, struct sa_error *err)
     return rc;
 }
 
-static int listen_at(struct sa_http_server *server, const char *address, struct sa_error *err)
+static int listen_at(struct sa_http_server *server, const struct sa_app_options *options,
+                     struct sa_error *err)
 {
-    if (sa_http_server_listen(server, address, err) == 0)
+    if (options->listen_fd >= 0)
+        return sa_http_server_listen_on(server, (int)options->listen_fd, err);
+    if (sa_http_server_listen(server, options->listen, err) == 0)
         return 0;
     if (err->code == SA_ECONFLICT)
         sa_error_set(err, SA_ECONFLICT,
                      "cannot listen on %.80s: it is in use; stop what serves there, or choose "
                      "another with --listen (port 0 takes a free one)",
-                     address);
+                     options->listen);
     return -1;
 }
 
@@ -196,7 +199,7 @@ static int open_parts(struct sa_app_run *run, const struct sa_app_options *optio
                                    .tls_cert_file = options->tls_cert,
                                    .tls_key_file = options->tls_key};
     app->server = sa_http_server_new(app->loop, &http, err);
-    if (!app->server || listen_at(app->server, options->listen, err) < 0 ||
+    if (!app->server || listen_at(app->server, options, err) < 0 ||
         sa_privilege_drop((uid_t)options->run_as, (gid_t)options->run_as, err) < 0)
         return -1;
     app->store = sa_store_open(options->data_dir, app->loop, NULL, err);

@@ -17,6 +17,7 @@ struct sa_app_controllers {
 struct sa_app_options {
     uv_loop_t *loop;
     const char *listen;        /* ADDR:PORT */
+    int64_t listen_fd;         /* a socket that listens there already; -1: none */
     const char *data_dir;      /* holds the database */
     const char *node_socket;   /* path; lives on */
     const char *bootstrap_key; /* registered as an admin key; NULL: none */

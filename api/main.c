@@ -3,6 +3,7 @@
 #include "api/policies.h"
 #include "controller/controllers.h"
 
+#include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/fdio.h"
 #include "config/config.h"
@@ -34,7 +35,14 @@ static const struct sa_option options[] = {
      .fallback = "-1",
      .low = -1,
      .high = 1 << 20,
-     .help = "descriptor that gets the URL once the API serves"},
+     .help = "descriptor that gets the URL once the API serves; a socket also gets the one that "
+             "listens, to be kept for the next start"},
+    {.name = "listen-fd",
+     .kind = SA_OPTION_INT,
+     .fallback = "-1",
+     .low = -1,
+     .high = 1 << 20,
+     .help = "descriptor of a socket that listens already, instead of --listen"},
     {.name = "key-fd",
      .kind = SA_OPTION_INT,
      .fallback = "-1",
@@ -172,6 +180,14 @@ static char *read_key(int64_t fd)
     return sa_strdup(text);
 }
 
+static void tell_ready(int fd, const char *url, int listener)
+{
+    sa_autofree char *line = sa_printf("%s\n", url);
+    const size_t length = strlen(line);
+    if (sa_send_fds(fd, line, length, &listener, 1, 0) < 0 && errno == ENOTSOCK)
+        sa_write_all(fd, line, length); /* a pipe */
+}
+
 static void on_ready(struct sa_app_run *run, const struct sa_error *err)
 {
     const char *url = sa_http_server_url(run->app.server);
@@ -184,8 +200,7 @@ static void on_ready(struct sa_app_run *run, const struct sa_error *err)
     sa_log_info("serving", SA_LOG_S("url", url));
     if (fd < 0)
         return;
-    sa_write_all(fd, url, strlen(url));
-    sa_write_all(fd, "\n", 1);
+    tell_ready(fd, url, sa_http_server_listener(run->app.server));
     close(fd);
 }
 
@@ -233,6 +248,7 @@ static int serve(const struct sa_config *config, uv_loop_t *loop, struct sa_erro
     size_t policy_dir_count = sa_config_list(config, "policy-dir", &policy_dirs);
     struct sa_app_options o = {.loop = loop,
                                .listen = sa_config_string(config, "listen"),
+                               .listen_fd = sa_config_int(config, "listen-fd"),
                                .data_dir = sa_config_string(config, "data-dir"),
                                .node_socket = sa_config_string(config, "node-socket"),
                                .bootstrap_key = key,

@@ -104,21 +104,23 @@ static pid_t start_node(const struct sa_spawn *spawn, int listener, bool sweep,
     return pid;
 }
 
-static pid_t start_api(const struct sa_spawn *spawn, const char *listen, const int fds[2],
+/* `fds`: where it tells that it is ready, where its key comes from, and where it listens, or -1. */
+static pid_t start_api(const struct sa_spawn *spawn, const char *listen, const int fds[3],
                        struct sa_error *err)
 {
-    char numbers[3][NUMBER_BYTES];
+    char numbers[4][NUMBER_BYTES];
     const char *argv[ARGS_MAX] = {"agent-api"};
     const char *data = spawn->data->reachable ? spawn->data->path : private_mount;
     sa_autofree char *folder = sa_printf("%s/api", data);
     sa_autofree char *socket = sa_printf("%s/%s", data, node_socket);
     pid_t supervisor = getpid();
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 3; i++)
         snprintf(numbers[i], NUMBER_BYTES, "%d", fds[i]);
-    snprintf(numbers[2], NUMBER_BYTES, "%lld", (long long)spawn->run_as);
-    const char *const fixed[] = {"--data-dir",    folder,     "--listen",   listen,
-                                 "--node-socket", socket,     "--ready-fd", numbers[0],
-                                 "--key-fd",      numbers[1], "--run-as",   numbers[2]};
+    snprintf(numbers[3], NUMBER_BYTES, "%lld", (long long)spawn->run_as);
+    const char *const fixed[] = {"--data-dir",    folder,     "--listen",    listen,
+                                 "--node-socket", socket,     "--ready-fd",  numbers[0],
+                                 "--key-fd",      numbers[1], "--listen-fd", numbers[2],
+                                 "--run-as",      numbers[3]};
     size_t argc = 1;
     for (size_t i = 0; i < SA_COUNT(fixed); i++)
         argv[argc++] = fixed[i];
@@ -126,7 +128,8 @@ static pid_t start_api(const struct sa_spawn *spawn, const char *listen, const i
         argv[argc++] = *option;
     pid_t pid = fork();
     if (pid == 0) {
-        become_child(spawn, supervisor, (const int[]){fds[0], fds[1], spawn->data->family}, 3);
+        const int keep[] = {fds[0], fds[1], spawn->data->family, fds[2]};
+        become_child(spawn, supervisor, keep, fds[2] >= 0 ? 4 : 3);
         if (!spawn->data->reachable)
             mount_data(spawn->data->path);
         execv(spawn->api, (char *const *)argv);
@@ -183,18 +186,18 @@ pid_t sa_spawn_node(const struct sa_spawn *spawn, int listener, struct sa_error 
     return start_node(spawn, listener, false, err);
 }
 
-pid_t sa_spawn_api(const struct sa_spawn *spawn, const char *listen, int *ready,
+pid_t sa_spawn_api(const struct sa_spawn *spawn, const char *listen, int listener, int *ready,
                    struct sa_error *err)
 {
     int ends[2];
     sa_autoclose int key = key_pipe(spawn->key, err);
     if (key < 0)
         return -1;
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return sa_error_sys(err, SA_EUNAVAILABLE, errno, "making a pipe");
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return sa_error_sys(err, SA_EUNAVAILABLE, errno, "making a pair of sockets");
     sa_autoclose int ready_read = ends[0];
     sa_autoclose int ready_write = ends[1];
-    pid_t pid = start_api(spawn, listen, (const int[]){ready_write, key}, err);
+    pid_t pid = start_api(spawn, listen, (const int[]){ready_write, key, listener}, err);
     if (pid > 0)
         *ready = sa_steal_fd(&ready_read);
     return pid;

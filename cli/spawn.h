@@ -26,8 +26,10 @@ struct sa_spawn {                     /* what does not change from start to star
 int sa_spawn_listener(const struct sa_spawn *spawn, struct sa_error *err);
 /* The pid, or -1. */
 pid_t sa_spawn_node(const struct sa_spawn *spawn, int listener, struct sa_error *err);
-/* *ready gets the URL and a newline once the API serves; close it. */
-pid_t sa_spawn_api(const struct sa_spawn *spawn, const char *listen, int *ready,
+/* *ready is a socket that gets the URL and a newline, with the socket that listens for clients,
+ * once the API serves; close it. `listener`: that socket, from an earlier start; -1: at the first.
+ */
+pid_t sa_spawn_api(const struct sa_spawn *spawn, const char *listen, int listener, int *ready,
                    struct sa_error *err);
 
 /* Run a node that only removes what one that was killed left. Waits for that, bounded. */

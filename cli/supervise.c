@@ -1,8 +1,8 @@
 #include "supervise.h"
 
-#include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fdio.h"
 #include "log/log.h"
 
 #include <poll.h>
@@ -37,13 +37,13 @@ struct supervisor {
     int64_t deadline; /* of the state; 0: none */
     int signals;      /* signalfd */
     int listener;     /* of the nodes */
+    int clients;      /* listens for them, from when the first API serves; -1 */
     struct child node, api;
     int ready; /* gets the URL; -1 */
     char url[URL_MAX];
     size_t url_length;
-    char *listen; /* with the port obtained */
-    bool served;  /* was ready at least once */
-    bool swept;   /* the latest node ended by itself, and so removed what it had made */
+    bool served; /* was ready at least once */
+    bool swept;  /* the latest node ended by itself, and so removed what it had made */
     int exit_status;
     int64_t deaths[DEATHS_MAX]; /* when; the oldest is overwritten */
     unsigned death_count;
@@ -67,6 +67,13 @@ static void close_ready(struct supervisor *s)
     s->ready = -1;
 }
 
+static void close_clients(struct supervisor *s)
+{
+    if (s->clients >= 0)
+        close(s->clients);
+    s->clients = -1;
+}
+
 static bool nothing_runs(const struct supervisor *s)
 {
     return s->api.pid <= 0 && s->node.pid <= 0;
@@ -80,6 +87,7 @@ static void end(struct supervisor *s, enum after after, int exit_status)
     s->deadline = sa_monotonic_ms() + END_MS;
     s->api.due = s->node.due = 0;
     close_ready(s);
+    close_clients(s);
     kill_children(s, SIGTERM);
 }
 
@@ -106,21 +114,10 @@ static void start_api(struct supervisor *s)
     s->deadline = sa_monotonic_ms() + START_MS;
     s->url_length = 0;
     close_ready(s);
-    s->api = (struct child){.pid = sa_spawn_api(&s->options->spawn, s->listen, &s->ready, &error)};
+    s->api = (struct child){
+        .pid = sa_spawn_api(&s->options->spawn, s->options->listen, s->clients, &s->ready, &error)};
     if (s->api.pid < 0)
         failed(s, &error);
-}
-
-/* Later starts use the port of the first: clients know it. */
-static void keep_port(struct supervisor *s)
-{
-    const char *wanted = strrchr(s->listen, ':'), *got = strrchr(s->url, ':');
-    if (!wanted || !got || strcmp(wanted, ":0") != 0)
-        return;
-    char *listen = sa_printf("%.*s%s", (int)(wanted - s->listen), s->listen, got);
-    listen[strcspn(listen, "/")] = '\0';
-    free(s->listen);
-    s->listen = listen;
 }
 
 static void serving(struct supervisor *s)
@@ -130,16 +127,30 @@ static void serving(struct supervisor *s)
     s->state = SERVING;
     s->deadline = 0;
     s->served = true;
-    keep_port(s);
     if (s->options->ready(s->options->user, s->url, first, &error) == 0)
         return;
     sa_log_error("cannot go on", SA_LOG_ERR(&error));
     end(s, AFTER_GIVE_UP, sa_code_exit_status(error.code));
 }
 
+/* The one that listens is the same at each start. */
+static void keep_clients(struct supervisor *s, const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (s->clients < 0)
+            s->clients = fds[i];
+        else
+            close(fds[i]);
+}
+
 static void read_url(struct supervisor *s)
 {
-    ssize_t n = read(s->ready, s->url + s->url_length, URL_MAX - 1 - s->url_length);
+    int fds[SA_FDS_MAX];
+    size_t count = 0;
+    ssize_t n =
+        sa_recv_fds(s->ready, s->url + s->url_length, URL_MAX - 1 - s->url_length, fds, &count, 0);
+    if (n >= 0)
+        keep_clients(s, fds, count);
     if (n > 0)
         s->url_length += (size_t)n;
     s->url[s->url_length] = '\0';
@@ -340,11 +351,8 @@ static void begin(struct supervisor *s)
 
 int sa_supervise(struct sa_supervise *options)
 {
-    struct supervisor s = {.options = options,
-                           .swept = true,
-                           .ready = -1,
-                           .listener = -1,
-                           .listen = sa_strdup(options->listen)};
+    struct supervisor s = {
+        .options = options, .swept = true, .ready = -1, .listener = -1, .clients = -1};
     sigset_t watched, before;
     sigemptyset(&watched);
     sigaddset(&watched, SIGTERM);
@@ -366,6 +374,5 @@ int sa_supervise(struct sa_supervise *options)
     if (s.listener >= 0)
         close(s.listener);
     close(s.signals);
-    free(s.listen);
     return s.exit_status;
 }

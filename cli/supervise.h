@@ -8,8 +8,10 @@
  *              deadline they are killed
  *
  * Sandboxes outlive both, so the other one goes on: the API connects to the next node, and the node
- * keeps what runs for the next API. The first death is mended at once, the next ones after pauses
- * that double. Give-up: a death before the first URL, or the fifth death within a minute.
+ * keeps what runs for the next API. The socket that clients connect to is kept as well: who
+ * connects meanwhile waits for the next API, for as long as he likes. The first death is mended at
+ * once, the next ones after pauses that double. Give-up: a death before the first URL, or the fifth
+ * death within a minute.
  *
  * SIGHUP from a process is passed on to the API, which then reads its policies anew; one from a
  * terminal that hung up ends the server.
@@ -21,7 +23,7 @@
 
 struct sa_supervise {
     struct sa_spawn spawn;
-    const char *listen; /* ADDR:PORT; port 0 is replaced by the one obtained, for restarts */
+    const char *listen; /* ADDR:PORT; port 0 takes a free one */
     /* The API serves. `first`: not after a restart. -1 ends the server. */
     int (*ready)(void *user, const char *url, bool first, struct sa_error *err);
     void *user;

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,19 +197,26 @@ static void start(struct sa_http_server *s)
         s->plain_buffer = sa_realloc(NULL, READ_BYTES);
 }
 
-static int bind_and_listen(struct listener *l, const struct sockaddr_storage *address)
+/* Of a bound address, or of what is there already. */
+struct place {
+    const struct sockaddr_storage *address; /* NULL: `fd` */
+    int fd;
+};
+
+static int take_place(struct listener *l, const struct place *place)
 {
-    int r = uv_tcp_bind(&l->tcp, (const struct sockaddr *)address,
-                        address->ss_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
+    int r = place->address
+                ? uv_tcp_bind(&l->tcp, (const struct sockaddr *)place->address,
+                              place->address->ss_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0)
+                : uv_tcp_open(&l->tcp, place->fd);
     return r ? r : uv_listen((uv_stream_t *)&l->tcp, BACKLOG, on_connection);
 }
 
-int sa_http_server_listen(struct sa_http_server *s, const char *address, struct sa_error *err)
+static int listen_at(struct sa_http_server *s, const struct place *place, const char *name,
+                     struct sa_error *err)
 {
     struct sockaddr_storage sockaddr = {0};
     int length = sizeof sockaddr;
-    if (parse_address(address, &sockaddr, err) < 0)
-        return -1;
     start(s);
     struct listener *l = sa_alloc(sizeof *l);
     l->server = s;
@@ -216,13 +224,13 @@ int sa_http_server_listen(struct sa_http_server *s, const char *address, struct 
     int r = uv_tcp_init(s->loop, &l->tcp);
     if (r) {
         free(l);
-        return sa_error_sys(err, SA_EINTERNAL, -r, "cannot listen on %s", address);
+        return sa_error_sys(err, SA_EINTERNAL, -r, "cannot listen on %s", name);
     }
     s->handles++;
-    if ((r = bind_and_listen(l, &sockaddr)) != 0) {
+    if ((r = take_place(l, place)) != 0) {
         uv_close((uv_handle_t *)&l->tcp, on_listener_closed);
         sa_error_sys(err, r == UV_EADDRINUSE ? SA_ECONFLICT : SA_EINVALID, -r,
-                     "cannot listen on %s", address);
+                     "cannot listen on %s", name);
         if (err)
             snprintf(err->path, sizeof err->path, "listen");
         return -1;
@@ -233,6 +241,27 @@ int sa_http_server_listen(struct sa_http_server *s, const char *address, struct 
     sa_format_address(&sockaddr, s->address);
     snprintf(s->url, sizeof s->url, "%s://%s", s->tls ? "https" : "http", s->address);
     return 0;
+}
+
+int sa_http_server_listen(struct sa_http_server *s, const char *address, struct sa_error *err)
+{
+    struct sockaddr_storage sockaddr = {0};
+    if (parse_address(address, &sockaddr, err) < 0)
+        return -1;
+    return listen_at(s, &(struct place){.address = &sockaddr}, address, err);
+}
+
+int sa_http_server_listen_on(struct sa_http_server *s, int fd, struct sa_error *err)
+{
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return sa_error_sys(err, SA_EINVALID, errno, "cannot listen on descriptor %d", fd);
+    return listen_at(s, &(struct place){.fd = fd}, "the socket that was passed", err);
+}
+
+int sa_http_server_listener(const struct sa_http_server *s)
+{
+    uv_os_fd_t fd;
+    return s->listeners && uv_fileno((const uv_handle_t *)&s->listeners->tcp, &fd) == 0 ? fd : -1;
 }
 
 const char *sa_http_server_address(const struct sa_http_server *s)

@@ -66,6 +66,11 @@ struct sa_http_server *sa_http_server_new(uv_loop_t *loop, const struct sa_http_
  * port 0 takes a free one. May be called several times. SA_EINVALID for a bad address,
  * SA_ECONFLICT when the address is in use; the message names it. */
 int sa_http_server_listen(struct sa_http_server *server, const char *address, struct sa_error *err);
+/* The same with a socket that listens already: it is the server's from here on. */
+int sa_http_server_listen_on(struct sa_http_server *server, int fd, struct sa_error *err);
+/* The socket of the last listen, for who wants to keep it beyond this process; -1: there is none.
+ */
+int sa_http_server_listener(const struct sa_http_server *server);
 /* The bound address of the last listen: "127.0.0.1:41234". */
 const char *sa_http_server_address(const struct sa_http_server *server);
 /* "http://127.0.0.1:41234"; https with TLS. */

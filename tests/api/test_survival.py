@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.helpers import server as servers
-from tests.helpers.client import Api, wait_until
+from tests.helpers.client import Api, wait_recorded, wait_until
 
 
 @pytest.fixture
@@ -55,6 +55,7 @@ def test_a_sandbox_outlives_them(own, victims):
     api.put(box, "/workspace/a", b"as it was")
     first = api.execute(box, command="true")["id"]
     seen = [e["seq"] for e in api.events(box)]
+    wait_recorded(server, first)
     kill(server, *victims)
     api = Api(server.url, server.key)
     assert reached(api, box) == "kept\nas it was"
@@ -72,6 +73,18 @@ def test_a_sandbox_outlives_them(own, victims):
     assert [b["id"] for b in api.get("/api/v1/sandboxes").json()["items"]] == [box]
     api.delete(box)
     api.close()
+
+
+def test_who_connects_meanwhile_waits(own):
+    """From one agent-api to the next, also where the supervisor pauses before it starts that."""
+    server, api = own
+    for _ in range(3):
+        plane = server.pid_of("agent-api")
+        os.kill(plane, signal.SIGKILL)
+        wait_until("it to be gone", lambda: not servers.is_alive(plane))
+        with contextlib.closing(Api(server.url, server.key)) as meanwhile:
+            assert meanwhile.request("GET", "/healthz", timeout=90).status_code == 200
+        wait_until("the server to serve", lambda: serves(server), timeout=90)
 
 
 def test_what_ran_is_ended_and_said(own):

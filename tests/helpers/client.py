@@ -23,14 +23,15 @@ def wait_until(what, condition, timeout=60.0, every=0.02):
         time.sleep(every)
 
 
-def wait_recorded(server, *sandboxes):
-    """Wait for their records: those are written a moment after the answer, and whoever is killed
-    before that leaves none."""
+def wait_recorded(server, *ids):
+    """Wait for their records, of sandboxes or executions: those are written a moment after the answer,
+    and whoever is killed before that leaves none."""
     where = next(server.data_dir.rglob("secureagent.db")).as_uri() + "?mode=ro"
 
     def there():
         with contextlib.closing(sqlite3.connect(where, uri=True, timeout=60)) as db:
-            return set(sandboxes) <= {row[0] for row in db.execute("SELECT id FROM sandboxes")}
+            rows = db.execute("SELECT id FROM sandboxes UNION SELECT id FROM executions")
+            return set(ids) <= {row[0] for row in rows}
     wait_until("the records", there)
 
 

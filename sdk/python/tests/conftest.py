@@ -34,8 +34,8 @@ def _binary() -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def started(*options: str) -> Iterator[tuple[str, str]]:
-    """A server with these options of `secureagent up`: its address and key."""
+def supervised(*options: str) -> Iterator[tuple[str, str, int]]:
+    """A server with these options of `secureagent up`: its address, its key, its process."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="secureagent-sdk-"))
     folder.chmod(0o711)  # the API runs as another user
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SECUREAGENT_")}
@@ -51,13 +51,20 @@ def started(*options: str) -> Iterator[tuple[str, str]]:
         line = process.stdout.readline()
         assert line, (folder / "log").read_text()
         ready = json.loads(line)
-        yield ready["url"], ready["apiKey"]
+        yield ready["url"], ready["apiKey"], process.pid
     finally:
         process.terminate()
         process.wait(60)
         if process.stdout is not None:
             process.stdout.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def started(*options: str) -> Iterator[tuple[str, str]]:
+    """Its address and key."""
+    with supervised(*options) as (url, key, _):
+        yield url, key
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 
+#include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -133,12 +135,73 @@ static void test_again(void **state)
     assert_int_equal(drained, 1);
 }
 
+static struct sa_http_server *server_on(uv_loop_t *loop, int fd)
+{
+    struct sa_error err;
+    struct sa_http_server *s =
+        sa_http_server_new(loop, &(struct sa_http_options){.handler = sa_router_dispatch}, &err);
+    if (fd < 0)
+        assert_int_equal(sa_http_server_listen(s, "127.0.0.1:0", &err), 0);
+    else
+        assert_int_equal(sa_http_server_listen_on(s, fd, &err), 0);
+    return s;
+}
+
+static void end_server(uv_loop_t *loop, struct sa_http_server *s)
+{
+    sa_http_server_drain(s, 0, NULL, NULL);
+    uv_run(loop, UV_RUN_DEFAULT);
+    sa_http_server_free(s);
+}
+
+/* Who connects between two servers on one socket waits for the second. */
+static void test_a_kept_listener(void **state)
+{
+    (void)state;
+    const int before = open_descriptors();
+    uv_loop_t loop;
+    struct sa_error err;
+    int ends[2];
+    uv_loop_init(&loop);
+    struct sa_http_server *first = server_on(&loop, -1);
+    char address[64];
+    snprintf(address, sizeof address, "%s", sa_http_server_address(first));
+    const int kept = dup(sa_http_server_listener(first));
+    assert_true(kept >= 0);
+    end_server(&loop, first);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    to.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
+    const int client = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&to, sizeof to), 0);
+    struct sa_http_server *second = server_on(&loop, kept);
+    assert_string_equal(sa_http_server_address(second), address);
+    while (!sa_http_server_connections(second))
+        uv_run(&loop, UV_RUN_ONCE);
+    end_server(&loop, second);
+    close(client);
+    struct sa_http_server *none =
+        sa_http_server_new(&loop, &(struct sa_http_options){.handler = sa_router_dispatch}, &err);
+    assert_int_equal(sa_http_server_listener(none), -1);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(sa_http_server_listen_on(none, ends[0], &err), -1);
+    assert_int_equal(err.code, SA_EINVALID);
+    close(ends[0]);
+    close(ends[1]);
+    end_server(&loop, none);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    assert_int_equal(open_descriptors(), before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing),  cmocka_unit_test(test_in_flight),
-        cmocka_unit_test(test_deadline), cmocka_unit_test(test_listener_closes),
-        cmocka_unit_test(test_cut),      cmocka_unit_test(test_again),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_in_flight),
+        cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_listener_closes),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_again),
+        cmocka_unit_test(test_a_kept_listener),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

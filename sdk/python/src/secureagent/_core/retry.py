@@ -25,6 +25,11 @@ class RetryPolicy:
     key. Between tries it waits a random time up to `first * 2**n` seconds, or as long as the server
     says in `Retry-After`.
 
+    A server whose API process is started anew keeps the socket that clients connect to. A request
+    that was cut is tried again and waits there, up to the client's timeout. A create whose sandbox
+    must be warm (`warm="require"`) is tried anew each time, about a second apart: `attempts` says
+    for how long. An execution that was cut is never started twice: `ConflictError` says so.
+
     Attributes:
         attempts: Most tries of one request; 1 never tries again.
         first: Longest wait before the second try, in seconds.
