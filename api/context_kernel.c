@@ -195,6 +195,8 @@ static void encode(const struct sa_context *c, struct sa_buf *body)
     sa_encode_limits(&c->spec.limits, body);
     sa_fields_add_text(body, SA_EXEC_FILTER, c->language->name);
     sa_fields_add_int(body, SA_EXEC_CONTROL, 1);
+    if (strcmp(c->language->name, "python") == 0)
+        sa_fields_add_text(body, SA_EXEC_TEMPLATE, "python"); /* a warm pod has imported IPython */
     sa_fields_add_int(body, SA_EXEC_GRACE_MS, GRACE_MS);
     sa_fields_add_int(body, SA_EXEC_OUT_MAX, INT64_MAX); /* counted for each execution here */
 }

@@ -394,15 +394,24 @@ static int spawn(struct exec *e, struct sa_error *err)
 
 static void spare_came(void);
 
-/* From the template's spare, if it waits for such a program. */
-static bool fork_spare(struct exec *e)
+/* Is the template for it? A context takes what is there; a program has it started. */
+static bool wants_spare(struct exec *e)
 {
     const struct exec_request *r = e->request;
-    if (!r->template)
+    if (!r->template || (r->control && !sa_template_has_kernel(r->argv.items[0], r->filter)))
         return false;
     e->wishes = true;
     sa_template_on_ready(spare_came);
-    sa_template_want(r->argv.items, r->imports.items, r->filter);
+    if (!r->control)
+        sa_template_want(r->argv.items, r->imports.items, r->filter);
+    return true;
+}
+
+/* From the template's spare, if it waits for such a program. */
+static bool fork_spare(struct exec *e)
+{
+    if (!wants_spare(e))
+        return false;
     pid_t pid = sa_template_take(&e->spawn, &e->result.fd);
     e->forks = pid > 0;
     if (!e->forks)

@@ -14,6 +14,8 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
+#define KERNEL_FILE "/etc/secureagent/kernels/python.py"
+
 static char term[] = "TERM=xterm-256color"; /* where a terminal is not told its kind */
 
 static void append(struct exec_texts *list, char *text)
@@ -167,10 +169,13 @@ static int get_warm(struct exec_request *r, const struct sa_field *f, struct sa_
     return 0;
 }
 
-/* The template knows programs of this form; and a terminal or a control socket are not for it. */
+/* The template knows contexts, programs of this form, and no terminals. */
 static bool fits_template(const struct exec_request *r)
 {
-    return r->argv.count == 3 && strcmp(r->argv.items[1], "-c") == 0 && !r->window && !r->control;
+    char **argv = r->argv.items;
+    if (r->control)
+        return r->argv.count == 2 && strcmp(argv[1], KERNEL_FILE) == 0 && !r->window;
+    return r->argv.count == 3 && strcmp(argv[1], "-c") == 0 && !r->window;
 }
 
 bool exec_window_valid(int64_t window)

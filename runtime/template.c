@@ -35,6 +35,7 @@ static struct {
     pid_t pid, spare_pid;    /* spare_pid: once it is ready */
     int64_t asked_us;
     unsigned failures;
+    bool has_kernel; /* its last spare said so */
     struct wish wanted, is;
     void (*ready)(void);
 } template = {.control.fd = -1, .spare.fd = -1};
@@ -86,6 +87,7 @@ static void drop_template(void)
     if (template.pid)
         kill(template.pid, SIGKILL);
     template.pid = 0;
+    template.has_kernel = false;
     sa_watch_close(&template.control);
     drop_spare();
 }
@@ -153,9 +155,16 @@ static void spare_ready(struct sa_watch *watch, uint32_t events)
     }
     memcpy(&from, CMSG_DATA(c), sizeof from);
     template.spare_pid = from.pid > 1 ? from.pid : 0;
+    template.has_kernel = text[0] == 'k';
     template.failures = 0;
     if (template.spare_pid && template.ready)
         template.ready();
+}
+
+bool sa_template_has_kernel(const char *interpreter, const struct sa_filter *filter)
+{
+    return template.has_kernel && template.is.filter == filter &&
+           strcmp(template.is.texts.data, interpreter) == 0;
 }
 
 void sa_template_on_ready(void (*ready)(void))

@@ -1,7 +1,8 @@
 /*
  * The template: a process with a language's interpreter loaded, from which programs are forked
  * (kernels/template.py, which tells the protocol; the node puts it into every sandbox). Sooner
- * than it is asked for it forks a spare, which waits for one request. Template and spare are
+ * than it is asked for it forks a spare, which waits for one request: a program, or a context where
+ * it was told to import what contexts need. Template and spare are
  * processes of the sandbox like any other and may be stopped or killed by programs in it: nothing
  * here blocks for them, and what they do not serve soon is started in the ordinary way.
  */
@@ -26,6 +27,8 @@ bool sa_template_is_there(void);
 bool sa_template_is(pid_t pid);
 /* Is a spare for what was wanted last on its way, and worth a moment's wait? */
 bool sa_template_is_coming(void);
+/* Can its spares become contexts (kernels/python.py) of this interpreter and filter? */
+bool sa_template_has_kernel(const char *interpreter, const struct sa_filter *filter);
 /* `ready` is called when a spare has come (not from within a function of this header). */
 void sa_template_on_ready(void (*ready)(void));
 /* Hand the program to the spare: its pid, and in *result_fd a descriptor for

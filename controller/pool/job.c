@@ -232,9 +232,15 @@ void sa_pool_job_run(struct sa_pool_job *job, const struct sa_pool_program *prog
         send_input(job);
 }
 
-static void run_code(struct sa_pool_job *job, const char *code, bool warm, int64_t timeout_ms,
-                     sa_pool_next *then)
+bool sa_pool_job_has_template(const struct sa_pool_job *job)
 {
+    return strcmp(job->language, "python") == 0;
+}
+
+void sa_pool_job_code(struct sa_pool_job *job, const char *code, bool warm, int64_t timeout_ms,
+                      sa_pool_next *then)
+{
+    warm = warm && sa_pool_job_has_template(job);
     struct sa_execute execute = {.kind = NULL};
     struct sa_error err;
     if (sa_execute_set_language(&execute, job->language, &err) < 0) {
@@ -253,22 +259,11 @@ static void run_code(struct sa_pool_job *job, const char *code, bool warm, int64
                     then);
 }
 
-void sa_pool_job_code(struct sa_pool_job *job, const char *code, int64_t timeout_ms,
-                      sa_pool_next *then)
-{
-    run_code(job, code, false, timeout_ms, then);
-}
-
-bool sa_pool_job_has_template(const struct sa_pool_job *job)
-{
-    return strcmp(job->language, "python") == 0;
-}
-
 bool sa_pool_job_warm(struct sa_pool_job *job, sa_pool_next *then)
 {
     if (!sa_pool_job_has_template(job))
         return false;
-    run_code(job, "\n", true, WARM_MOST_MS, then);
+    sa_pool_job_code(job, "\n", true, WARM_MOST_MS, then);
     return true;
 }
 

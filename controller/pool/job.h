@@ -56,8 +56,8 @@ struct sa_pool_program {
 };
 void sa_pool_job_run(struct sa_pool_job *job, const struct sa_pool_program *program,
                      sa_pool_next *then);
-/* Code in the job's language. */
-void sa_pool_job_code(struct sa_pool_job *job, const char *code, int64_t timeout_ms,
+/* Code in the job's language; `warm`: forked from the template, where the language has one. */
+void sa_pool_job_code(struct sa_pool_job *job, const char *code, bool warm, int64_t timeout_ms,
                       sa_pool_next *then);
 /* SEAL and RESET: job->fingerprint. */
 void sa_pool_job_ask(struct sa_pool_job *job, enum sa_link_method method, sa_pool_next *then);

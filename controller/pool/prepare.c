@@ -83,8 +83,10 @@ static void on_imported(struct sa_pool_job *job, const struct sa_error *err)
         seal(job);
 }
 
-/* Tried in a program of their own first: what the template cannot import it only leaves out. Names
- * of modules have letters, digits, "_", "-", "/", "@" and "." only: nothing to be quoted. */
+/* What the template cannot import it only leaves out, so that a program that is forked from it
+ * tries again, and says why. That it is there before the seal is also for the sake of files that
+ * imports leave: they belong to the pod then, and no cleaning has to remove them. Names of modules
+ * have letters, digits, "_", "-", "/", "@" and "." only: nothing to be quoted. */
 static void import(struct sa_pool_job *job)
 {
     const bool python = strcmp(job->language, "python") == 0;
@@ -95,7 +97,8 @@ static void import(struct sa_pool_job *job)
     }
     for (size_t i = 0; i < job->imports.count; i++)
         sa_buf_printf(&code, python ? "import %s\n" : "require('%s');\n", job->imports.items[i]);
-    sa_pool_job_code(job, sa_arena_strdup(job->arena, code.data), IMPORTS_MOST_MS, on_imported);
+    sa_pool_job_code(job, sa_arena_strdup(job->arena, code.data), true, IMPORTS_MOST_MS,
+                     on_imported);
 }
 
 /* ---- scripts ---- */
@@ -120,7 +123,7 @@ static void run_scripts(struct sa_pool_job *job)
         return;
     }
     const char *script = job->scripts.items[job->script];
-    sa_pool_job_code(job, script[0] ? script : "\n", SCRIPT_MOST_MS, on_script);
+    sa_pool_job_code(job, script[0] ? script : "\n", false, SCRIPT_MOST_MS, on_script);
 }
 
 /* ---- packages ---- */

@@ -140,7 +140,8 @@ enum sa_exec_tag {
                              before something on 3 are sent before it. */
     SA_EXEC_TEMPLATE = 14,  /* name of the template ("python"): fork from the process that waits
                              with its imports done; where there is none yet it is started for
-                             next time, and this time the program is started from ARGV */
+                             next time, and this time the program is started from ARGV. With
+                             CONTROL: from one that is there, and has imported what contexts need */
     SA_EXEC_IMPORT = 15,    /* repeated: modules that the template imports; none: those that the
                                last one was to import, if any */
     SA_EXEC_WARM = 16,      /* 1: wait until the template can be forked from, which is started for

@@ -13,9 +13,13 @@ together with its result.
 
 Nothing but the standard library is needed. Where IPython is installed its shell is there: magics,
 `!commands`, `get_ipython()`, and its formatters for results.
+
+The template (template.py) may have run this file, and made the kernel, before anybody asked for one:
+then a context begins with start() in a process that was forked.
 """
 import ast
 import asyncio
+import atexit
 import base64
 import builtins
 import fcntl
@@ -404,12 +408,23 @@ class Figures:
 
         def exec_module(module):
             run(module)
-            if not os.environ.get("MPLBACKEND"):
-                try:
-                    module.rcParams["backend"] = "module://" + self.MODULE
-                except Exception:  # noqa: BLE001  another matplotlib than we know: it chooses itself
-                    pass
+            self._choose(module)
         loader.exec_module = exec_module
+
+    def _choose(self, module):
+        if not os.environ.get("MPLBACKEND"):
+            try:
+                module.rcParams["backend"] = "module://" + self.MODULE
+            except Exception:  # noqa: BLE001  another matplotlib than we know: it chooses itself
+                pass
+
+    def choose_again(self):
+        """The template may have imported it, and chosen a backend."""
+        if "matplotlib" in sys.modules:
+            self._choose(sys.modules["matplotlib"])
+        plots = sys.modules.get("matplotlib.pyplot")
+        if getattr(plots, "_backend_mod", None) and not os.environ.get("MPLBACKEND"):
+            plots.switch_backend("module://" + self.MODULE)
 
     # The backend, made when matplotlib asks for it.
 
@@ -451,13 +466,39 @@ class Figures:
             sys.modules["matplotlib.pyplot"].close("all")
 
 
+class Surroundings:
+    """What a shell changes in the interpreter that it is made in, to be taken back and put again."""
+    SPACES = builtins.__dict__, sys.__dict__
+
+    def __init__(self):
+        self.main = sys.modules["__main__"]
+        self.before = [dict(space) for space in self.SPACES]
+
+    def take_back(self):
+        self.changes = [{name: value for name, value in space.items()
+                         if name not in before or before[name] is not value}
+                        for space, before in zip(self.SPACES, self.before)]
+        for space, before, changes in zip(self.SPACES, self.before, self.changes):
+            for name in changes:
+                if name in before:
+                    space[name] = before[name]
+                else:
+                    del space[name]
+        sys.modules["__main__"] = self.main
+
+    def put_again(self):
+        for space, changes in zip(self.SPACES, self.changes):
+            space.update(changes)
+
+
 class Kernel:
-    def __init__(self, channel):
-        self.channel = channel
+    def __init__(self):
+        self.channel = None
         self.main = types.ModuleType("__main__")
         self.names = self.main.__dict__
         self.names["__builtins__"] = builtins
         self.shell = None
+        self.waiting_shell = None    # was made in the template, with its surroundings
         self.loop = None
         self.count = 0
         self.sources, self.sources_size = [], 0
@@ -465,14 +506,36 @@ class Kernel:
         self.input_open = False
         self.execution = None
         self.stdin_used = False
-        self.pid = os.getpid()
+        self.pid = None
         self.figures = None
         self.user_site = None
 
     # ---- setting up ----
 
-    def start(self):
-        channel = self.channel
+    def prepare(self):
+        """In the template: what costs most, with nothing of it to be seen by programs that are
+        forked from it, too."""
+        around = Surroundings()
+        self.start_ipython()
+        if self.shell:
+            atexit.unregister(self.shell.atexit_operations)
+            type(self.shell).clear_instance()
+        around.take_back()
+        self.waiting_shell = self.shell, around
+
+    def take_shell(self):
+        """Of this process, as if it had been made here."""
+        self.shell, around = self.waiting_shell
+        around.put_again()
+        if not self.shell:
+            return
+        for kind in type(self.shell)._walk_mro():
+            kind._instance = self.shell
+        atexit.register(self.shell.atexit_operations)
+        self.shell.starting_dir = os.getcwd()
+
+    def start(self, channel):
+        self.channel, self.pid = channel, os.getpid()
         init = channel.receive()
         channel.token = init["token"].encode()
         sys.stdout = sys.__stdout__ = Output(channel, "stdout", 1)
@@ -491,7 +554,13 @@ class Kernel:
         # among the user's files.
         if sys.path and os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(OWN_FILE)):
             del sys.path[0]
-        self.start_ipython()
+        if self.waiting_shell:
+            self.take_shell()
+            self.figures.choose_again()
+        else:
+            self.start_ipython()
+        if self.shell:
+            self.show_shell()
         sys.path.insert(0, "")
         if site.ENABLE_USER_SITE and site.USER_SITE not in sys.path:
             self.user_site = site.USER_SITE  # nothing was installed yet
@@ -552,13 +621,16 @@ class Kernel:
             return
         self.shell = shell
         shell.display_pub = Publisher(parent=shell, shell=shell)
-        shell.display_formatter.formatters["image/png"].for_type_by_name(
+
+    def show_shell(self):
+        """To the user's code."""
+        self.shell.display_formatter.formatters["image/png"].for_type_by_name(
             "matplotlib.figure", "Figure", self.figures.png)
         sys.displayhook = self.displayhook
         for name in ("In", "Out", "_ih", "_oh", "_dh", "_i", "_ii", "_iii", "_exit_code"):
             self.names.pop(name, None)
         self.names["_dh"] = [os.getcwd()]
-        builtins.get_ipython = shell.get_ipython
+        builtins.get_ipython = self.shell.get_ipython
 
     CHILDREN = frozenset(("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork",
                           "os.forkpty", "os.exec", "os.spawn", "pty.spawn"))
@@ -967,12 +1039,12 @@ def control_socket():
     return socket.socket(fileno=number)
 
 
-def main():
+def main(kernel):
     channel = Channel(control_socket())
     signal.signal(signal.SIGINT, channel.on_sigint)
-    kernel = Kernel(channel)
-    kernel.start()
+    kernel.start(channel)
     kernel.serve()
 
 
-main()
+if __name__ == "__main__":
+    main(Kernel())

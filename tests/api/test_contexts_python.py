@@ -1,21 +1,27 @@
-"""The Python kernel, with IPython and with the standard library only."""
+"""The Python kernel: with IPython, with the standard library only, and forked from what waits in a warm pod."""
 import base64
 
 import pytest
 
-from tests.helpers.contexts import Context
+from tests.helpers.contexts import Context, warm_python
 
 PNG = b"\x89PNG\r\n"
 
 
-@pytest.fixture(scope="module", params=["ipython", "plain"])
-def context(request, api, shared):
+@pytest.fixture(scope="module", params=["ipython", "plain", "forked"])
+def context(request, api):
+    with warm_python(api) if request.param == "forked" else api.sandbox() as sandbox:
+        yield make_context(request.param, api, sandbox)
+
+
+def make_context(kind, api, shared):
     env = {}
-    if request.param == "plain":  # IPython is there, and cannot be imported
+    if kind == "plain":  # IPython is there, and cannot be imported
         api.put(shared, "/workspace/plain/IPython/__init__.py", b"raise ImportError\n")
         env = {"PYTHONPATH": "/workspace/plain"}
     one = Context(api, shared, "python", env=env)
-    one.with_ipython = request.param == "ipython"
+    one.with_ipython = kind != "plain"
+    assert one.is_forked() == (kind == "forked")
     assert one.text("'get_ipython' in dir(__builtins__)") == str(one.with_ipython)
     return one
 

@@ -1,4 +1,5 @@
 """Contexts for tests: made, used, and looked at."""
+import contextlib
 import threading
 
 from .client import wait_until
@@ -53,6 +54,10 @@ class Context:
             return text in "".join(i.get("data", "") for i in output) or (output and output[0]["offset"] > len(text))
         wait_until(f"{text!r}", timeout=60, condition=printed)
 
+    def is_forked(self):
+        """Was it forked from the template?"""
+        return "template.py" in self.text("open('/proc/self/cmdline').read()")
+
     def stream(self, code, **more):
         return self.api.stream(self.sandbox, context=self.id, code=code, **more)
 
@@ -89,6 +94,30 @@ class Context:
         finally:
             over.set()
             thread.join()
+
+
+WARM = {"runtime": "python", "resources": {"memory": "480Mi"}}  # fits no sandbox of other tests
+
+
+@contextlib.contextmanager
+def warm_pool(api, **spec):
+    """The path of a pool for Python that is full."""
+    body = {"metadata": {"generateName": "t-"}, "spec": {**WARM, "maxSize": 6, **spec}}
+    path = "/api/v1/warmpools/" + api.post("/api/v1/warmpools", body, status=201).json()["metadata"]["name"]
+    try:
+        wait_until("the pool to be full", lambda: api.get(path).json()["status"].get("available", 0) >= 1)
+        yield path
+    finally:
+        api.request("DELETE", path)
+
+
+@contextlib.contextmanager
+def warm_python(api, imports=("IPython",), **more):
+    """The id of a sandbox whose template has imported this."""
+    with warm_pool(api, imports=list(imports)) as path:
+        body = {**WARM, "warm": "require", "warmPool": path.rsplit("/", 1)[1], **more}
+        with api.sandbox(**body) as sandbox:
+            yield sandbox
 
 
 def in_parallel(functions):

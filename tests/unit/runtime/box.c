@@ -75,20 +75,28 @@ static void child_must(bool ok, const char *what)
     _exit(99);
 }
 
+static void add_kernel(const struct box *box, const char *name)
+{
+    char path[200], source[1024];
+    static char text[256 * 1024];
+    snprintf(source, sizeof source, "%s/%s", KERNELS_PATH, name);
+    snprintf(path, sizeof path, "%s/secureagent/kernels/%s", box->tmp, name);
+    sa_autoclose int from = open(source, O_RDONLY | O_CLOEXEC);
+    ssize_t n = from < 0 ? -1 : read(from, text, sizeof text);
+    sa_autoclose int to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    child_must(n > 0 && to >= 0 && sa_write_all(to, text, (size_t)n) == 0, name);
+}
+
 /* Laid over /etc, in the box only. */
 static void add_kernels(const struct box *box)
 {
     char path[200], data[200];
-    static char text[256 * 1024];
     snprintf(path, sizeof path, "%s/secureagent", box->tmp);
     child_must(mkdir(path, 0755) == 0, "secureagent");
     snprintf(path, sizeof path, "%s/secureagent/kernels", box->tmp);
     child_must(mkdir(path, 0755) == 0, "kernels");
-    snprintf(path, sizeof path, "%s/secureagent/kernels/template.py", box->tmp);
-    sa_autoclose int from = open(TEMPLATE_PATH, O_RDONLY | O_CLOEXEC);
-    ssize_t n = from < 0 ? -1 : read(from, text, sizeof text);
-    sa_autoclose int to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    child_must(n > 0 && to >= 0 && sa_write_all(to, text, (size_t)n) == 0, "template.py");
+    add_kernel(box, "template.py");
+    add_kernel(box, "python.py");
     snprintf(data, sizeof data, "lowerdir=%s:/etc", box->tmp);
     child_must(mount("overlay", "/etc", "overlay", 0, data) == 0, "overlay");
     child_must(mount("tmpfs", box->tmp, "tmpfs", MS_NOSUID | MS_NODEV, "mode=777") == 0, "tmpfs");
