@@ -121,19 +121,18 @@ LEFT = ("import os, builtins, sys, IPython\n"
 
 
 def test_nothing_of_one_is_there_for_the_next(api):
-    """The pod is cleaned, and used again by the same tenant."""
-    with warm_pool(api, imports=["IPython"], recycle={"enabled": True}, maxSize=1) as path:
-        for _ in range(3):
-            wait_until("the pod to be ready", lambda: api.get(path).json()["status"].get("available", 0) == 1)
-            with api.sandbox(warm="require", warmPool=path.rsplit("/", 1)[1], **WARM) as sandbox:
+    """The pod is cleaned, and used again by the same tenant, who gets it before others."""
+    with warm_pool(api, imports=["IPython"], recycle={"enabled": True, "maxUses": 9}) as path:
+        pool = path.rsplit("/", 1)[1]
+
+        def has_been_used(times):
+            return any(pod["status"].get("uses") == times and pod["status"]["phase"] == "Ready"
+                       for pod in api.get("/api/v1/warmpods?limit=500").json()["items"] if pod["spec"]["pool"] == pool)
+        for uses in (1, 2, 3):
+            with api.sandbox(warm="require", warmPool=pool, **WARM) as sandbox:
                 one = Context(api, sandbox)
                 assert one.is_forked()
                 assert one.text(LEFT) == "(False, False, False, [], False)"
                 one.run(LEAVE)
                 assert one.text(LEFT) == "(True, True, True, ['left', 'left'], True)"
-        name = path.rsplit("/", 1)[1]
-
-        def uses():
-            return [pod["status"].get("uses") for pod in api.get("/api/v1/warmpods?limit=500").json()["items"]
-                    if pod["spec"]["pool"] == name and pod["status"].get("phase") == "Ready"]
-        wait_until("the pod to be ready", lambda: uses() == [3])
+            wait_until("the pod to be clean", lambda: has_been_used(uses))

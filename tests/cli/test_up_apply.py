@@ -19,6 +19,7 @@ def test_a_new_folder_gets_a_default_pool_once(new_server, tmp_path):
     assert pools(one) == ["warmpool/default"]
     spec = json.loads(run_cli("get", "pool", "default", "-o", "json", server=one).stdout)["spec"]
     assert (spec["runtime"], spec["minSize"], spec["maxSize"]) == ("python", 2, 10)
+    assert spec["imports"] == ["IPython"]  # which this machine has
     assert run_cli("delete", "pool", "default", "--wait", server=one).returncode == 0
     assert one.stop() == 0
     again = new_server(data_dir=tmp_path / "d", default_pool=True)
