@@ -8,9 +8,11 @@
  *   sa-loadgen exec HOST KEY ROUNDS BODY           execute in one sandbox, repeated
  *   sa-loadgen context HOST KEY LANGUAGE ROUNDS CODE   execute in one warm context, repeated
  *   sa-loadgen transfer HOST KEY MIB               upload, download, and stdout as NDJSON
- *   sa-loadgen fill HOST KEY COUNT                 make COUNT sandboxes and leave them
+ *   sa-loadgen floor CLIENTS SECONDS               run true for requests over loopback, nothing
+ * else sa-loadgen fill HOST KEY COUNT                 make COUNT sandboxes and leave them
  */
 #include "client.h"
+#include "floor.h"
 
 #include "base/clock.h"
 
@@ -306,6 +308,8 @@ int main(int argc, char **argv)
         rate(argv[2], argv[3], argv[4], atoi(argv[5]), atoi(argv[6]));
     else if (strcmp(mode, "transfer") == 0 && argc == 5)
         transfer(argv[2], argv[3], atoi(argv[4]));
+    else if (strcmp(mode, "floor") == 0 && argc == 4)
+        floor_measure(atoi(argv[2]), atoi(argv[3]));
     else if (strcmp(mode, "fill") == 0 && argc == 5)
         fill(argv[2], argv[3], atoi(argv[4]));
     else {
