@@ -334,8 +334,9 @@ static void reconcile_pool(struct sa_pool *pool, const struct sa_object *object)
     pool->observed_ms = observed.now_ms;
     pool->free_total = of[SA_POOL_POD_READY] + of[SA_POOL_POD_PENDING] + of[SA_POOL_POD_RECYCLING] +
                        (int64_t)observed.creates_due;
-    pool->progressing = plan.creates || observed.creates_due || of[SA_POOL_POD_PENDING] ||
-                        of[SA_POOL_POD_READY] < pool->wanted;
+    pool->progressing =
+        plan.creates || observed.creates_due || of[SA_POOL_POD_PENDING] ||
+        (of[SA_POOL_POD_READY] < pool->wanted && (pool->make.known || !pool->make.reason[0]));
     if (pool->make.known && !was_able) /* pods may have waited for it */
         for (size_t i = 0; i < observed.count; i++)
             sa_workqueue_add(controller->pod_queue, sa_object_key(pods[i]));

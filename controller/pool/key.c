@@ -6,6 +6,7 @@
 #include "controller/pool/private.h"
 
 #include "base/clock.h"
+#include "claim/runtime_fit.h"
 #include "kinds/pod.h"
 
 #include <openssl/evp.h>
@@ -32,10 +33,12 @@ int sa_pool_posture(const struct sa_pool *pool, const struct sa_warm_pool_spec *
                                    .security_context = "",
                                    .runtime_class = spec->placement.runtime_class};
     const struct sa_profile_spec *profile = NULL;
-    *runtime = spec_of(caches->runtimes, spec->runtime);
-    if (!*runtime)
-        return sa_error_at(err, SA_ENOTFOUND, "spec.runtime",
-                           "spec.runtime: there is no RuntimeEnvironment \"%.63s\"", spec->runtime);
+    const struct sa_object *environment = sa_informer_get(caches->runtimes, spec->runtime);
+    if (sa_runtime_fit(spec->runtime, environment, &spec->resources, err) < 0)
+        return -1;
+    if (!environment) /* built in, and not made yet */
+        return sa_error_set(err, SA_ECANCELED, "the runtime is being made");
+    *runtime = sa_object_spec(environment);
     if (spec->profile[0] && !(profile = spec_of(caches->profiles, spec->profile)))
         return sa_error_at(err, SA_ENOTFOUND, "spec.profile",
                            "spec.profile: there is no SandboxProfile \"%.63s\"", spec->profile);
@@ -91,9 +94,24 @@ static void digest(const struct sa_buf *text, char *out, size_t hex_digits)
 
 static void unknown(struct sa_pool *pool, const char *reason, const char *message)
 {
+    const struct sa_object *object = sa_pool_object(pool);
     pool->make.known = false;
+    if (object && reason[0] && strcmp(pool->make.message, message) != 0)
+        sa_record(pool->controller->recorder, object, SA_EVENT_WARNING, reason, "%s", message);
     snprintf(pool->make.reason, sizeof pool->make.reason, "%s", reason);
     snprintf(pool->make.message, sizeof pool->make.message, "%s", message);
+}
+
+static void cannot(struct sa_pool *pool, const struct sa_error *err)
+{
+    if (err->code == SA_ECANCELED) /* a moment */
+        unknown(pool, "", "");
+    else if (strcmp(err->path, "spec.profile") == 0)
+        unknown(pool, "ProfileNotFound", err->message);
+    else if (err->code == SA_ECONFLICT)
+        unknown(pool, "ProfileMismatch", err->message);
+    else
+        unknown(pool, sa_runtime_fit_reason(err), err->message);
 }
 
 static void keep(struct sa_pool *pool, const struct sa_security_answer *answer)
@@ -172,7 +190,7 @@ void sa_pool_make_update(struct sa_pool *pool, const struct sa_object *object)
     struct sa_posture posture = {.security_context = "", .runtime_class = ""};
     struct sa_error error;
     if (sa_pool_posture(pool, spec, arena, &posture, &runtime, &error) < 0) {
-        unknown(pool, error.code == SA_ENOTFOUND ? "NotFound" : "Conflict", error.message);
+        cannot(pool, &error);
     } else {
         ask(pool, spec, &posture, sa_object_meta(object)->namespace_);
         if (pool->make.digest[0])

@@ -159,8 +159,9 @@ void sa_pool_failed(struct sa_pool *pool, const char *reason, const char *messag
 /* See that pool->make is of now. Asks when it has to; wakes the pool when there is an answer. */
 void sa_pool_make_update(struct sa_pool *pool, const struct sa_object *object);
 void sa_pool_make_forget(struct sa_pool *pool);
-/* SA_ENOTFOUND (path spec.runtime, spec.profile), SA_ECONFLICT. Texts are of the caches' objects or
- * the arena. */
+/* Errors: those of sa_runtime_fit(), SA_ENOTFOUND (spec.profile), SA_ECONFLICT (both contradict
+ * each other), SA_ECANCELED (a runtime that is about to be made). Texts are of the caches' objects
+ * or the arena. */
 int sa_pool_posture(const struct sa_pool *pool, const struct sa_warm_pool_spec *spec,
                     struct sa_arena *arena, struct sa_posture *posture,
                     const struct sa_runtime_spec **runtime, struct sa_error *err);

@@ -114,13 +114,24 @@ static bool set_degraded(const struct sa_pool *pool, const struct setting *to)
     return set(to, "Degraded", false, "AsExpected", "");
 }
 
+static const char *progress(const struct sa_pool *pool, const char **message)
+{
+    *message = "";
+    if (pool->progressing)
+        return "MakingPods";
+    if (pool->counts.of[SA_POOL_POD_READY] >= pool->wanted)
+        return "Complete";
+    *message = "no pod is made before what Degraded tells is mended";
+    return "CannotMake";
+}
+
 static bool set_conditions(const struct sa_pool *pool, const struct setting *to)
 {
     bool changed, ready = pool->counts.of[SA_POOL_POD_READY] > 0 || pool->wanted == 0;
     changed = set(to, "Ready", ready, ready ? "PodsReady" : "NoPodReady",
                   ready ? "" : "the next claim is a cold start");
-    changed |= set(to, "Progressing", pool->progressing,
-                   pool->progressing ? "MakingPods" : "Complete", "");
+    const char *message, *reason = progress(pool, &message);
+    changed |= set(to, "Progressing", pool->progressing, reason, message);
     changed |= set_degraded(pool, to);
     changed |= set(to, "ScalingActive", !pool->held[0],
                    pool->held[0] ? "RuleFailed" : "RuleDecides", pool->held);

@@ -11,6 +11,7 @@
 #include "controller/runtime_env/observe.h"
 #include "controller/runtime_env/plan.h"
 #include "kinds/resources.h"
+#include "objects/recorder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@ struct sa_runtime_controller {
     struct sa_controllers_options options;
     struct sa_informer_handler handler;
     struct sa_workqueue *queue;
+    struct sa_recorder *recorder;
     struct job *jobs;
 };
 
@@ -90,23 +92,44 @@ static void write_status(struct sa_runtime_controller *controller, const char *k
         on_written, job);
 }
 
+/* Whoever has it, or waits for it, finds the reason among its events. */
+static void tell(struct sa_runtime_controller *controller, const struct sa_object *runtime,
+                 const struct sa_runtime_status *now)
+{
+    const struct sa_runtime_status *before = sa_object_status(runtime);
+    const struct sa_condition *was = sa_conditions_get(&before->conditions, SA_RUNTIME_AVAILABLE);
+    const struct sa_condition *is = sa_conditions_get(&now->conditions, SA_RUNTIME_AVAILABLE);
+    if (was && strcmp(was->reason, is->reason) == 0 && strcmp(was->message, is->message) == 0)
+        return;
+    if (is->status == SA_TRUE)
+        sa_record(controller->recorder, runtime, SA_EVENT_NORMAL, is->reason, "The node has it: %s",
+                  is->message);
+    else
+        sa_record(controller->recorder, runtime, SA_EVENT_WARNING, is->reason, "%s", is->message);
+}
+
 static void look_at(struct sa_runtime_controller *controller, const struct sa_object *runtime)
 {
     const struct sa_runtime_spec *spec = sa_object_spec(runtime);
     const char *key = sa_object_key(runtime);
     struct sa_arena *arena = sa_arena_new();
+    const char *program = sa_runtime_program(spec->language);
     struct sa_runtime_status status;
     sa_runtime_status_now(&(struct sa_runtime_world){.now_ms = sa_wall_ms(),
                                                      .runtime = runtime,
                                                      .node = SA_AGENT_NODE,
                                                      .architecture = sa_runtime_architecture(),
-                                                     .program = sa_runtime_program(spec->language)},
+                                                     .program = program,
+                                                     .version = sa_runtime_version(program, arena),
+                                                     .lacking = sa_runtime_lacking(spec, arena)},
                           arena, &status);
     if (sa_object_meta(runtime)->deleted_ms ||
-        sa_runtime_status_equal(&status, sa_object_status(runtime)))
+        sa_runtime_status_equal(&status, sa_object_status(runtime))) {
         done(controller, key, SA_WORK_OK);
-    else
+    } else {
+        tell(controller, runtime, &status);
         write_status(controller, key, runtime, &status);
+    }
     sa_arena_free(arena);
 }
 
@@ -138,6 +161,7 @@ sa_runtime_controller_start(const struct sa_controllers_options *options)
 {
     struct sa_runtime_controller *controller = sa_alloc(sizeof *controller);
     controller->options = *options;
+    controller->recorder = sa_recorder_new(options->objects, "runtime-controller", NULL);
     controller->queue =
         sa_workqueue_new(&(struct sa_workqueue_options){.loop = options->loop,
                                                         .metrics = options->queues,
@@ -163,6 +187,7 @@ void sa_runtime_controller_stop(struct sa_runtime_controller *controller)
         sa_objects_forget(controller->options.objects, controller->jobs->call);
         free_job(controller->jobs);
     }
+    sa_recorder_free(controller->recorder);
     sa_workqueue_free(controller->queue);
     free(controller);
 }

@@ -1,6 +1,8 @@
 #include "controller/runtime_env/observe.h"
 
 #include <glob.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -33,6 +35,16 @@ const char *sa_runtime_program(enum sa_language language)
     static const char *const *const paths[] = {python, node, bash, go, base};
     const char *program = first_of(paths[language]);
     return program || language != SA_LANGUAGE_GO ? program : versioned_go();
+}
+
+const char *sa_runtime_version(const char *program, struct sa_arena *arena)
+{
+    char real[PATH_MAX];
+    if (!program || !realpath(program, real))
+        return "";
+    const char *name = strrchr(real, '/') + 1; /* "python3.11" */
+    const char *digits = name + strcspn(name, "0123456789");
+    return strspn(digits, "0123456789.") == strlen(digits) ? sa_arena_strdup(arena, digits) : "";
 }
 
 const char *sa_runtime_architecture(void)

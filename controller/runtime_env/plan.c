@@ -4,18 +4,6 @@
 
 #include <string.h>
 
-const char *const sa_builtin_runtimes[SA_BUILTIN_COUNT] = {"python", "node", "bash", "go", "base"};
-
-bool sa_runtime_is_builtin(const char *name, enum sa_language *language)
-{
-    for (int i = 0; i < SA_BUILTIN_COUNT; i++)
-        if (strcmp(sa_builtin_runtimes[i], name) == 0) {
-            *language = (enum sa_language)i;
-            return true;
-        }
-    return false;
-}
-
 void sa_builtin_manifest(enum sa_language language, struct sa_buf *out)
 {
     static const char *const texts[SA_BUILTIN_COUNT] = {
@@ -52,28 +40,57 @@ static bool fits(const struct sa_json_strings *architectures, const char *archit
     return !architectures->count;
 }
 
+/* "3.11.2" is a 3.11; what the program does not tell is not denied. */
+static bool is_version(const char *wanted, const char *version)
+{
+    const size_t n = strlen(wanted), m = strlen(version), least = n < m ? n : m;
+    if (!n || !m)
+        return true;
+    return strncmp(wanted, version, least) == 0 &&
+           (n == m || (n < m ? version : wanted)[least] == '.');
+}
+
+static struct sa_condition unavailable(const char *reason, const char *message)
+{
+    return (struct sa_condition){.status = SA_FALSE, .reason = reason, .message = message};
+}
+
 static struct sa_condition availability(const struct sa_runtime_world *world,
                                         struct sa_arena *arena)
 {
     const struct sa_runtime_spec *spec = sa_object_spec(world->runtime);
-    struct sa_condition is = {.type = SA_CONDITION_AVAILABLE, .status = SA_FALSE, .message = ""};
-    if (spec->image[0] || spec->rootfs[0]) {
-        is.reason = spec->image[0] ? "ImagesNotSupported" : "RootsNotSupported";
-        is.message = "the native driver of this node runs the node's own programs, and cannot "
-                     "take an image or an unpacked root";
-    } else if (!fits(&spec->requirements.architectures, world->architecture)) {
-        is.reason = "ArchitectureMismatch";
-        is.message = sa_arena_printf(arena, "the node is %s", world->architecture);
-    } else if (!world->program) {
-        is.reason = "NotInstalled";
-        is.message = sa_arena_printf(arena, "the node has no %s in the folders of a sandbox's PATH",
-                                     sa_builtin_runtimes[spec->language]);
-    } else {
-        is.status = SA_TRUE;
-        is.reason = "Installed";
-        is.message = world->program;
-    }
-    return is;
+    const char *language = sa_builtin_runtimes[spec->language];
+    if (spec->image[0] || spec->rootfs[0])
+        return unavailable(
+            spec->image[0] ? "ImagesNotSupported" : "RootsNotSupported",
+            sa_arena_printf(arena,
+                            "spec.%s: the driver of this node (native) runs the programs of the "
+                            "machine itself; leave it out to use them, install there what is "
+                            "missing, or have a WarmPool install it (preloadPackages)",
+                            spec->image[0] ? "image" : "rootfs"));
+    if (!fits(&spec->requirements.architectures, world->architecture))
+        return unavailable("ArchitectureMismatch",
+                           sa_arena_printf(arena, "spec.requirements.architectures: the node is %s",
+                                           world->architecture));
+    if (!world->program)
+        return unavailable("NotInstalled",
+                           sa_arena_printf(arena,
+                                           "the node has no %s in the folders of a sandbox's PATH: "
+                                           "install it there",
+                                           language));
+    if (!is_version(spec->version, world->version))
+        return unavailable(
+            "VersionMismatch",
+            sa_arena_printf(arena, "spec.version: the node's %s is %s", language, world->version));
+    if (world->lacking[0])
+        return unavailable("PackagesNotInstalled",
+                           sa_arena_printf(arena,
+                                           "spec.preInstalledPackages: the node has no %s: install "
+                                           "it there for all users, or leave it out and have a "
+                                           "WarmPool install it (preloadPackages)",
+                                           world->lacking));
+    return (struct sa_condition){
+        .status = SA_TRUE, .reason = "Installed", .message = world->program};
 }
 
 void sa_runtime_status_now(const struct sa_runtime_world *world, struct sa_arena *arena,
@@ -81,6 +98,7 @@ void sa_runtime_status_now(const struct sa_runtime_world *world, struct sa_arena
 {
     const char **nodes = sa_arena_alloc(arena, sizeof *nodes);
     struct sa_condition is = availability(world, arena);
+    is.type = SA_RUNTIME_AVAILABLE;
     *status = *(const struct sa_runtime_status *)sa_object_status(world->runtime);
     status->observed_generation = is.observed_generation =
         sa_object_meta(world->runtime)->generation;

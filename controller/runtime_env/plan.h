@@ -5,14 +5,14 @@
 #include "kinds/runtime_environment.h"
 #include "json/write.h"
 
-#define SA_CONDITION_AVAILABLE "Available"
-
 struct sa_runtime_world {
     int64_t now_ms; /* wall clock */
     const struct sa_object *runtime;
     const char *node;         /* its name */
     const char *architecture; /* of the node, as container images call it: "amd64" */
     const char *program;      /* of the language, where the node has it; NULL: it has none */
+    const char *version;      /* of that program; "": it does not tell */
+    const char *lacking;      /* of spec.preInstalledPackages, what the node has not; "" */
 };
 /* Texts are of the world, of `arena`, or static. */
 void sa_runtime_status_now(const struct sa_runtime_world *world, struct sa_arena *arena,
@@ -21,9 +21,6 @@ bool sa_runtime_status_equal(const struct sa_runtime_status *a, const struct sa_
 /* A merge patch {"status": {...}}. */
 void sa_runtime_status_patch(const struct sa_runtime_status *status, struct sa_buf *out);
 
-enum { SA_BUILTIN_COUNT = 5 };
-extern const char *const sa_builtin_runtimes[SA_BUILTIN_COUNT]; /* in the order of sa_language */
-bool sa_runtime_is_builtin(const char *name, enum sa_language *language);
 /* The object that is made when there is none. */
 void sa_builtin_manifest(enum sa_language language, struct sa_buf *out);
 

@@ -1,7 +1,7 @@
 #include "controller/sandbox/check.h"
 
 #include "base/id.h"
-#include "controller/runtime_env/plan.h"
+#include "claim/runtime_fit.h"
 
 #include <string.h>
 
@@ -59,28 +59,8 @@ fault sa_sandbox_check_spec(const struct sa_object *sandbox, struct sa_arena *ar
 fault sa_sandbox_check_runtime(const struct sa_sandbox_wanted *spec,
                                const struct sa_object *runtime, struct sa_arena *arena)
 {
-    enum sa_language ignored;
-    if (!runtime && sa_runtime_is_builtin(spec->runtime, &ignored))
+    struct sa_error err;
+    if (sa_runtime_fit(spec->runtime, runtime, &spec->resources, &err) == 0)
         return (fault){NULL, NULL};
-    if (!runtime)
-        return (fault){"RuntimeNotFound",
-                       sa_arena_printf(arena, "spec.runtime: there is no RuntimeEnvironment \"%s\"",
-                                       spec->runtime)};
-    const struct sa_runtime_spec *r = sa_object_spec(runtime);
-    if (r->image[0] || r->rootfs[0])
-        return (fault){"RuntimeUnavailable",
-                       sa_arena_printf(arena,
-                                       "spec.runtime: \"%s\" has an %s, and this node runs its own "
-                                       "programs only",
-                                       spec->runtime, r->image[0] ? "image" : "unpacked root")};
-    const struct sa_runtime_requirements *least = &r->requirements;
-    if (spec->resources.memory_bytes < least->memory_bytes ||
-        spec->resources.cpu_millicores < least->cpu_millicores ||
-        spec->resources.storage_bytes < least->storage_bytes)
-        return (fault){"TooSmall",
-                       sa_arena_printf(arena,
-                                       "spec.resources: less than the RuntimeEnvironment"
-                                       " \"%s\" requires",
-                                       spec->runtime)};
-    return (fault){NULL, NULL};
+    return (fault){sa_runtime_fit_reason(&err), sa_arena_strdup(arena, err.message)};
 }

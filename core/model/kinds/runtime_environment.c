@@ -2,6 +2,8 @@
 
 #include "kinds/resources.h"
 
+#include <string.h>
+
 typedef struct sa_runtime_spec runtime;
 typedef struct sa_runtime_status status;
 typedef struct sa_runtime_requirements requirements;
@@ -129,3 +131,17 @@ const struct sa_resource sa_resource_runtime_environment = {.kind = &sa_kind_run
                                                             .spec = &spec_schema,
                                                             .status = &status_schema,
                                                             .doc = "What a sandbox has inside."};
+
+/* ---- those that are built in ---- */
+
+const char *const sa_builtin_runtimes[SA_BUILTIN_COUNT] = {"python", "node", "bash", "go", "base"};
+
+bool sa_runtime_is_builtin(const char *name, enum sa_language *language)
+{
+    for (int i = 0; i < SA_BUILTIN_COUNT; i++)
+        if (strcmp(sa_builtin_runtimes[i], name) == 0) {
+            *language = (enum sa_language)i;
+            return true;
+        }
+    return false;
+}

@@ -41,4 +41,12 @@ struct sa_runtime_status {
 
 extern const struct sa_kind sa_kind_runtime_environment;
 
+/* The condition that says whether pods can have it here. */
+#define SA_RUNTIME_AVAILABLE "Available"
+
+/* Those that the server makes by itself, by their language. */
+enum { SA_BUILTIN_COUNT = 5 };
+extern const char *const sa_builtin_runtimes[SA_BUILTIN_COUNT]; /* in the order of sa_language */
+bool sa_runtime_is_builtin(const char *name, enum sa_language *language);
+
 #endif

@@ -2,17 +2,22 @@
 #include "fixture.h"
 
 #include "base/clock.h"
+#include "controller/runtime_env/observe.h"
 #include "controller/runtime_env/plan.h"
 #include "controller/runtime_env/runtime_env.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PATIENCE_MS = 60 * 1000 };
 
 static const struct sa_condition *available(const struct sa_object *runtime)
 {
     const struct sa_runtime_status *status = sa_object_status(runtime);
-    return sa_conditions_get(&status->conditions, SA_CONDITION_AVAILABLE);
+    return sa_conditions_get(&status->conditions, SA_RUNTIME_AVAILABLE);
 }
 
 static const struct sa_object *wait_condition(struct world *w, const char *name, const char *reason)
@@ -67,11 +72,15 @@ static void says(struct world *w, const char *spec, const char *program, const c
     const struct sa_object *runtime =
         ok(create_(w, &sa_kind_runtime_environment, false,
                    "{'metadata':{'name':'r%d'},'spec':{%s'language':'python'}}", number++, spec));
-    sa_runtime_status_now(
-        &(struct sa_runtime_world){
-            .runtime = runtime, .node = "local", .architecture = "amd64", .program = program},
-        w->arena, &status);
-    const struct sa_condition *is = sa_conditions_get(&status.conditions, SA_CONDITION_AVAILABLE);
+    sa_runtime_status_now(&(struct sa_runtime_world){.runtime = runtime,
+                                                     .node = "local",
+                                                     .architecture = "amd64",
+                                                     .program = program,
+                                                     .version = "3.11",
+                                                     .lacking = sa_runtime_lacking(
+                                                         sa_object_spec(runtime), w->arena)},
+                          w->arena, &status);
+    const struct sa_condition *is = sa_conditions_get(&status.conditions, SA_RUNTIME_AVAILABLE);
     assert_string_equal(is->reason, reason);
     assert_int_equal(is->status, there ? SA_TRUE : SA_FALSE);
     assert_int_equal(status.nodes.count, there);
@@ -89,6 +98,31 @@ static void test_says(void **state)
     says(w, "'rootfs':'/srv/root',", "/usr/bin/python3", "RootsNotSupported", false);
     says(w, "'requirements':{'architectures':['arm64','amd64']},", "/p", "Installed", true);
     says(w, "'requirements':{'architectures':['arm64']},", "/p", "ArchitectureMismatch", false);
+    says(w, "'version':'3.11',", "/p", "Installed", true);
+    says(w, "'version':'3',", "/p", "Installed", true);
+    says(w, "'version':'3.11.2',", "/p", "Installed", true);
+    says(w, "'version':'3.1',", "/p", "VersionMismatch", false);
+    says(w, "'version':'3.12',", "/p", "VersionMismatch", false);
+    says(w, "'packageManager':'pip','preInstalledPackages':['no-such-thing-sa==1.0'],", "/p",
+         "PackagesNotInstalled", false);
+}
+
+static void test_version(void **state)
+{
+    struct world *w = *state;
+    char folder[] = "/tmp/sa-version-XXXXXX", to[64], from[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(to, sizeof to, "%s/python3.11", folder);
+    snprintf(from, sizeof from, "%s/python3", folder);
+    assert_int_equal(close(open(to, O_CREAT | O_WRONLY, 0700)), 0);
+    assert_int_equal(symlink(to, from), 0);
+    assert_string_equal(sa_runtime_version(from, w->arena), "3.11");
+    assert_string_equal(sa_runtime_version("/bin/sh", w->arena), "");
+    assert_string_equal(sa_runtime_version(NULL, w->arena), "");
+    assert_string_equal(sa_runtime_version("/no/such", w->arena), "");
+    unlink(from);
+    unlink(to);
+    rmdir(folder);
 }
 
 int main(void)
@@ -96,6 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_builtin, controllers_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_says, controllers_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_version, controllers_setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

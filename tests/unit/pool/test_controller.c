@@ -227,13 +227,20 @@ static void what_it_cannot_make(void **state)
     world_create(w, &sa_kind_warm_pool,
                  "{\"apiVersion\":\"secureagent.dev/v1\",\"kind\":\"WarmPool\",\"metadata\":"
                  "{\"name\":\"p\"},\"spec\":{\"runtime\":\"cobol\"}}");
-    world_until(w, world_condition(w, "p", "Degraded", "NotFound"));
+    world_until(w, world_condition(w, "p", "Degraded", "RuntimeNotFound") &&
+                       world_condition(w, "p", "Progressing", "CannotMake"));
     assert_int_equal(0, sa_informer_count(w->caches.warm_pods));
     world_create(w, &sa_kind_runtime_environment,
                  "{\"apiVersion\":\"secureagent.dev/v1\",\"kind\":\"RuntimeEnvironment\","
                  "\"metadata\":{\"name\":\"cobol\"},\"spec\":{\"language\":\"other\"}}");
     assert_int_equal(SA_OK, w->error.code);
     settle(w, 1);
+    world_patch(w, &sa_kind_runtime_environment, "cobol", "{\"spec\":{\"image\":\"cobol:85\"}}",
+                false);
+    world_until(w, world_condition(w, "p", "Degraded", "RuntimeUnavailable"));
+    world_patch(w, &sa_kind_runtime_environment, "cobol",
+                "{\"spec\":{\"image\":null,\"requirements\":{\"memory\":\"1Ti\"}}}", false);
+    world_until(w, world_condition(w, "p", "Degraded", "TooSmall"));
 }
 
 int main(void)
