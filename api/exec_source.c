@@ -326,7 +326,7 @@ struct sa_execution *sa_execution_start(struct sa_executions *all, struct sa_san
     if (execute->context)
         return sa_context_execute(sa_executions_contexts(all), all, sandbox, execute, output_max,
                                   err);
-    if (!own.argv && sa_execute_set_language(&own, sa_sandbox_spec(sandbox)->runtime, err) < 0)
+    if (!own.argv && sa_execute_set_language(&own, sa_sandbox_spec(sandbox)->language, err) < 0)
         return NULL;
     return sa_program_run(all, sandbox, &own, output_max, err);
 }

@@ -53,7 +53,7 @@ static const char *language_of(const struct sa_gate_who *who, const struct sa_ex
         x->context ? sa_context_find(who->app->contexts, who->sandbox, x->context) : NULL;
     if (x->kind)
         return x->kind;
-    return context ? sa_context_language_of(context) : sa_sandbox_spec(who->sandbox)->runtime;
+    return context ? sa_context_language_of(context) : sa_sandbox_spec(who->sandbox)->language;
 }
 
 void gate_fill_execute(const struct sa_gate_who *who, const struct sa_execute *x,

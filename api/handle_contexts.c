@@ -70,7 +70,7 @@ static int decode(const char *body, size_t length, const struct sa_sandbox *sand
     if (rc == 0)
         rc = decode_root(&root, spec, err);
     if (rc == 0 && !spec->language)
-        spec->language = sa_sandbox_spec(sandbox)->runtime;
+        spec->language = sa_sandbox_spec(sandbox)->language;
     if (rc == 0)
         rc = check_imports(&root, spec, err);
     sa_json_free(doc);

@@ -47,6 +47,9 @@ static void take_annotations(const struct sa_object *object, struct sa_arena *ar
             own.items[own.count++] = all->items[i];
     spec->annotations = own;
     spec->name = annotation(object, SA_SANDBOX_TITLE);
+    const char *language = annotation(object, SA_SANDBOX_LANGUAGE);
+    if (language)
+        spec->language = language;
 }
 
 static void take_environment(struct sa_sandbox *s, const struct sa_sandbox_wanted *wanted,

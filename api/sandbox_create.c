@@ -46,6 +46,8 @@ static struct sa_json_map annotations(struct sa_sandbox *s, const struct sa_sand
         add(&map, SA_SANDBOX_REQUIRED, joined(&security->required, arena));
     if (spec->name)
         add(&map, SA_SANDBOX_TITLE, spec->name);
+    if (strcmp(spec->language, spec->runtime) != 0)
+        add(&map, SA_SANDBOX_LANGUAGE, spec->language);
     return map;
 }
 

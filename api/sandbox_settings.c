@@ -73,6 +73,8 @@ void sa_sandbox_copy_spec(struct sa_sandbox *s, const struct sa_sandbox_spec *sp
     s->spec.required_controls = (struct sa_json_strings){0};
     s->spec.security_context = NULL;
     s->spec.secrets = (struct sa_json_strings){0};
+    s->spec.runtime = sa_arena_strdup(a, spec->runtime);
+    s->spec.language = sa_arena_strdup(a, spec->language);
     s->spec.profile = sa_arena_strdup(a, spec->profile);
     s->spec.warm_pool = sa_arena_strdup(a, spec->warm_pool);
     s->spec.imports = copy_list(a, &spec->imports);

@@ -1,6 +1,8 @@
 #include "api/terms.h"
 
 #include "base/cleanup.h"
+#include "claim/pod_manifest.h"
+#include "claim/runtime_fit.h"
 #include "kinds/names.h"
 #include "kinds/warm_pool.h"
 #include "json/merge.h"
@@ -103,6 +105,42 @@ static int choose_folders(const struct sa_filesystem *f, struct sa_arena *arena,
     return 0;
 }
 
+/* ---- its runtime ---- */
+
+/* Of the object's path ("spec.timeout") the one of the body is left. */
+static int flat_error(struct sa_error *err)
+{
+    static const char before[] = "spec.";
+    const size_t n = sizeof before - 1;
+    if (strncmp(err->path, before, n) == 0)
+        memmove(err->path, err->path + n, strlen(err->path + n) + 1);
+    if (strncmp(err->message, before, n) == 0)
+        memmove(err->message, err->message + n, strlen(err->message + n) + 1);
+    err->code = SA_EINVALID;
+    return -1;
+}
+
+static int find_runtime(const struct sa_caches *caches, struct sa_arena *arena, spec *s,
+                        struct sa_posture *posture, struct sa_error *err)
+{
+    const struct sa_object *object = sa_informer_get(caches->runtimes, s->runtime);
+    struct sa_error why;
+    if (sa_runtime_fit(s->runtime, object, &s->resources, &why) < 0) {
+        const enum sa_code code = why.code == SA_ECONTROL ? why.code : SA_EINVALID;
+        flat_error(&why);
+        return sa_error_at(err, code, why.path, "%s", why.message);
+    }
+    if (!object)
+        return 0; /* built in: called like its language */
+    const struct sa_runtime_spec *runtime = sa_object_spec(object);
+    s->language = sa_language_runtime(runtime->language);
+    for (size_t i = 0; i < runtime->requirements.controls.count; i++)
+        posture->required_controls = sa_controls_join(
+            &posture->required_controls, runtime->requirements.controls.items[i], arena);
+    s->required_controls = posture->required_controls;
+    return 0;
+}
+
 /* ---- its profile ---- */
 
 static int join_ingress(const struct sa_ingress *demanded, struct sa_ingress *own,
@@ -121,19 +159,6 @@ static int join_ingress(const struct sa_ingress *demanded, struct sa_ingress *ow
                                field, (long long)own->ports.items[i]);
     }
     return 0;
-}
-
-/* Of the object's path ("spec.timeout") the one of the body is left. */
-static int flat_error(struct sa_error *err)
-{
-    static const char before[] = "spec.";
-    const size_t n = sizeof before - 1;
-    if (strncmp(err->path, before, n) == 0)
-        memmove(err->path, err->path + n, strlen(err->path + n) + 1);
-    if (strncmp(err->message, before, n) == 0)
-        memmove(err->message, err->message + n, strlen(err->message + n) + 1);
-    err->code = SA_EINVALID;
-    return -1;
 }
 
 static int join_profile(const struct sa_profile_spec *profile, struct sa_arena *arena, spec *s,
@@ -265,7 +290,8 @@ int sa_terms(const struct sa_caches *caches, struct sa_arena *arena, spec *s,
 {
     const struct sa_profile_spec *profile;
     if (check_available(s, err) < 0 || find_profile(caches, s, &profile, err) < 0 ||
-        join_profile(profile, arena, s, posture, err) < 0 || check_pool(caches, arena, s, err) < 0)
+        join_profile(profile, arena, s, posture, err) < 0 ||
+        find_runtime(caches, arena, s, posture, err) < 0 || check_pool(caches, arena, s, err) < 0)
         return -1;
     const bool own = !profile || !is_default(&s->filesystem);
     const struct sa_filesystem *folders = own ? &s->filesystem : &profile->filesystem;

@@ -6,7 +6,7 @@
 
 /* `runtime`: of that name; NULL: there is none, which is no fault of one that is built in. Errors,
  * path and message with that of a manifest: SA_ENOTFOUND (there is none), SA_ECONTROL (it cannot be
- * had here: what its condition Available says), both spec.runtime; SA_EINVALID (spec.resources are
+ * had here: what its condition Available says), both spec.runtime; SA_EINVALID (spec.resources.X is
  * less than it requires). */
 int sa_runtime_fit(const char *name, const struct sa_object *runtime,
                    const struct sa_resources *resources, struct sa_error *err);

@@ -93,9 +93,10 @@ struct sa_sandbox_storage {
     const char *name;     /* of the volume; "": the sandbox's */
 };
 
-struct sa_sandbox_spec { /* strings belong to the arena */
-    const char *name;    /* NULL: named by its id */
-    const char *runtime;
+struct sa_sandbox_spec {   /* strings belong to the arena */
+    const char *name;      /* NULL: named by its id */
+    const char *runtime;   /* name of a RuntimeEnvironment */
+    const char *language;  /* of that: "python" ... "base"; until it is looked up, its name */
     const char *profile;   /* name of a SandboxProfile, or "" */
     const char *warm_pool; /* name of the WarmPool that is preferred, or "" */
     enum sa_security_level level;

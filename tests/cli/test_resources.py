@@ -117,6 +117,10 @@ def test_the_examples_apply(cli):
     done = cli("apply", *args)
     assert done.returncode == 0 and done.stdout.count(b"created") == 3, done
     assert cli("apply", *args).stdout.count(b"unchanged") == 3
+    for named in (("--runtime", "python-data"), ("--profile", "strict")):
+        made = cli("create", *named)
+        assert made.returncode == 0, made
+        assert cli("rm", made.stdout.decode().split()[-1]).returncode == 0
     assert cli("delete", *args, "--wait").returncode == 0
 
 

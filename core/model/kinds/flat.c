@@ -4,8 +4,6 @@
 #include "model/settings.h"
 #include "json/quantity.h"
 
-static const char *const runtimes[] = {"python", "node", "bash", "go", NULL};
-
 void sa_sandbox_of_flat(const struct sa_sandbox_spec *flat, struct sa_sandbox_wanted *spec)
 {
     *spec = (struct sa_sandbox_wanted){.runtime = flat->runtime,
@@ -30,6 +28,7 @@ void sa_sandbox_of_flat(const struct sa_sandbox_spec *flat, struct sa_sandbox_wa
 static void flatten(const struct sa_sandbox_wanted *spec, struct sa_sandbox_spec *flat)
 {
     *flat = (struct sa_sandbox_spec){.runtime = spec->runtime,
+                                     .language = spec->runtime,
                                      .level = spec->level,
                                      .profile = spec->profile,
                                      .warm = spec->warm,
@@ -97,13 +96,10 @@ static int decode(struct sa_json_obj *root, struct sa_arena *arena, struct sa_sa
 {
     struct metadata meta = {0};
     const void *spec;
-    int runtime;
-    if (sa_json_get_enum(root, "runtime", runtimes, &runtime, err) < 0 ||
-        decode_metadata(root, &meta, err) < 0 ||
+    if (decode_metadata(root, &meta, err) < 0 ||
         sa_schema_decode(&sa_schema_sandbox, root, false, arena, &spec, err) < 0)
         return -1;
     flatten(spec, flat);
-    flat->runtime = runtimes[runtime];
     flat->name = meta.name;
     flat->labels = meta.labels;
     flat->annotations = meta.annotations;

@@ -8,9 +8,10 @@
 /* On a Sandbox, written by whoever creates it. */
 #define SA_SANDBOX_WARM_POD "secureagent.dev/warm-pod" /* the WarmPod that it has claimed */
 #define SA_SANDBOX_POOL "secureagent.dev/pool" /* the WarmPool that it counts for: hit or miss */
-#define SA_SANDBOX_OWNER "secureagent.dev/owner" /* id of the API key */
-#define SA_SANDBOX_TENANT "secureagent.dev/tenant"               /* name of the API key */
-#define SA_SANDBOX_TITLE "secureagent.dev/name"                  /* what its maker calls it */
+#define SA_SANDBOX_LANGUAGE "secureagent.dev/language" /* of its runtime, unless it is the name */
+#define SA_SANDBOX_OWNER "secureagent.dev/owner"       /* id of the API key */
+#define SA_SANDBOX_TENANT "secureagent.dev/tenant"     /* name of the API key */
+#define SA_SANDBOX_TITLE "secureagent.dev/name"        /* what its maker calls it */
 #define SA_SANDBOX_PROFILE "secureagent.dev/security-profile"    /* digest of its context */
 #define SA_SANDBOX_GENERATION "secureagent.dev/rules-generation" /* that decided it */
 #define SA_SANDBOX_CLAIM "secureagent.dev/claim" /* of the claim that created it: nobody else's */

@@ -197,8 +197,8 @@ static void test_runtime(void **state)
 {
     (void)state;
     bad("{}", SA_EINVALID, "runtime", "required");
-    bad("{\"runtime\":\"cobol\"}", SA_EINVALID, "runtime", "python");
-    bad("{\"runtime\":\"Python\"}", SA_EINVALID, "runtime", "python");
+    assert_string_equal(good("{\"runtime\":\"cobol\"}").language, "cobol"); /* it may be there */
+    bad("{\"runtime\":\"Python\"}", SA_EINVALID, "runtime", "a-z");
     bad("{\"runtime\":3}", SA_EINVALID, "runtime", "");
     bad("{\"runtime\":null}", SA_EINVALID, "runtime", "");
 }

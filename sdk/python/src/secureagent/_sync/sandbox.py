@@ -74,7 +74,7 @@ class Sandbox(SandboxRuns, SandboxLife):
         """Make a sandbox and wait until it runs, which takes milliseconds.
 
         Args:
-            runtime: The language it is for: `python`, `node`, `bash` or `go`.
+            runtime: What it has inside: `python`, `node`, `bash`, `go`, `base`, or a RuntimeEnvironment of your own.
             timeout: Seconds until it ends by itself; by default 300.
             env: Environment variables of all that runs in it.
             labels: To find it again with `Sandbox.list(labels=…)`.
