@@ -123,10 +123,12 @@ static void on_written(void *owner, const struct sa_error *err, const struct sa_
 static void write_status(struct sa_pool_record *record, const struct sa_object *pod,
                          const struct sa_warm_pod_status *status, sa_pool_done *done)
 {
-    sa_autobuf json = SA_BUF_INIT;
-    sa_pool_print_pod_status(pod, status, &json);
+    struct sa_arena *arena = sa_arena_new_sized(256);
+    struct sa_warm_pod_status all = *status;
+    sa_pool_complete_pod_status(pod, arena, &all);
     begin(record, pod);
-    sa_pool_order_patch(sa_pool_order(record->controller, record, done), pod, true, &json);
+    sa_pool_order_status(sa_pool_order(record->controller, record, done), pod, &all);
+    sa_arena_free(arena);
 }
 
 static void write_phase(struct sa_pool_record *record, const struct sa_object *pod,
@@ -137,14 +139,6 @@ static void write_phase(struct sa_pool_record *record, const struct sa_object *p
     status.reason = reason;
     status.message = message;
     write_status(record, pod, &status, on_written);
-}
-
-static void patch(struct sa_pool_record *record, const struct sa_object *pod, const char *json,
-                  sa_pool_done *done)
-{
-    const struct sa_buf text = {.data = (char *)(uintptr_t)json, .length = strlen(json)};
-    begin(record, pod);
-    sa_pool_order_patch(sa_pool_order(record->controller, record, done), pod, false, &text);
 }
 
 /* ---- its Pod ---- */
@@ -290,6 +284,14 @@ static void on_released(void *owner, const struct sa_error *err, const struct sa
     finish(record, err);
 }
 
+static void release(struct sa_pool_record *record, const struct sa_object *pod)
+{
+    struct sa_warm_pod_spec spec = *(const struct sa_warm_pod_spec *)sa_object_spec(pod);
+    spec.claim = (struct sa_claim){.sandbox = "", .uid = "", .tenant = ""};
+    begin(record, pod);
+    sa_pool_order_spec(sa_pool_order(record->controller, record, on_released), pod, &spec);
+}
+
 static void on_looked(void *owner, const struct sa_error *err, const struct sa_object *object)
 {
     struct sa_pool_record *record = owner;
@@ -370,18 +372,13 @@ static void clean(struct sa_pool_record *record, const struct sa_object *pod)
 static void let_go(struct sa_pool_record *record, const struct sa_object *pod)
 {
     const struct sa_json_strings *all = &sa_object_meta(pod)->finalizers;
-    sa_autobuf json = SA_BUF_INIT;
-    struct sa_json_w w = sa_json_w_start(&json);
-    sa_json_w_begin_object(&w);
-    sa_json_put_object(&w, "metadata");
-    sa_json_put_array(&w, "finalizers");
-    for (size_t i = 0; i < all->count; i++)
+    const char *items[SA_OBJECT_FINALIZERS_MAX];
+    struct sa_json_strings left = {.items = items};
+    for (size_t i = 0; i < all->count && i < SA_OBJECT_FINALIZERS_MAX; i++)
         if (strcmp(all->items[i], SA_FINALIZER_WARM_POD) != 0)
-            sa_json_w_string(&w, all->items[i]);
-    sa_json_w_end_array(&w);
-    sa_json_w_end_object(&w);
-    sa_json_w_end_object(&w);
-    patch(record, pod, json.data, on_written);
+            items[left.count++] = all->items[i];
+    begin(record, pod);
+    sa_pool_order_finalizers(sa_pool_order(record->controller, record, on_written), pod, &left);
 }
 
 void sa_pool_apply_step(struct sa_pool_record *record, const struct sa_object *pod,
@@ -415,7 +412,7 @@ void sa_pool_apply_step(struct sa_pool_record *record, const struct sa_object *p
         write_reuse(record, pod);
         return;
     case SA_POOL_STEP_RELEASE:
-        patch(record, pod, "{\"spec\":{\"claim\":null}}", on_released);
+        release(record, pod);
         return;
     case SA_POOL_STEP_FAIL:
         fail(record, pod, plan->reason);

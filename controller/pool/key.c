@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ASK_AGAIN_MS = 1000 };
+enum { ASK_AGAIN_MS = 1000, CHECK_EACH_MS = 200 /* against the rules */ };
 
 /* ---- posture ---- */
 
@@ -147,6 +147,7 @@ static void on_security(void *user, const struct sa_denial *denial,
 {
     struct sa_pool *pool = user;
     pool->asking = NULL;
+    pool->make.checked_ms = 0;
     if (!denial)
         keep(pool, answer);
     else if (!pool->make.digest[0] || denial->error.code != SA_EUNAVAILABLE) {
@@ -182,8 +183,35 @@ static void ask(struct sa_pool *pool, const struct sa_warm_pool_spec *spec,
     pool->asking = sa_security_ask(options->security, &question, on_security, pool);
 }
 
+static const char *version_of(const struct sa_informer *informer, const char *name)
+{
+    const struct sa_object *object = name[0] ? sa_informer_get(informer, name) : NULL;
+    return object ? sa_object_meta(object)->resource_version : "";
+}
+
+/* Pools are looked at very often, and this nearly always comes out as it did before. */
+static bool is_of_now(struct sa_pool *pool, const struct sa_object *object)
+{
+    const struct sa_caches *caches = pool->controller->options.caches;
+    const struct sa_warm_pool_spec *spec = sa_object_spec(object);
+    const int64_t now_ms = sa_monotonic_ms();
+    char of[SA_POOL_OF_BYTES];
+    snprintf(of, sizeof of, "%s %lld %s %s", sa_object_meta(object)->uid,
+             (long long)sa_object_meta(object)->generation,
+             version_of(caches->runtimes, spec->runtime),
+             version_of(caches->profiles, spec->profile));
+    if (pool->make.known && now_ms - pool->make.checked_ms < CHECK_EACH_MS &&
+        strcmp(of, pool->make.of) == 0)
+        return true;
+    memcpy(pool->make.of, of, sizeof of);
+    pool->make.checked_ms = now_ms;
+    return false;
+}
+
 void sa_pool_make_update(struct sa_pool *pool, const struct sa_object *object)
 {
+    if (is_of_now(pool, object))
+        return;
     const struct sa_warm_pool_spec *spec = sa_object_spec(object);
     const struct sa_runtime_spec *runtime = NULL;
     struct sa_arena *arena = sa_arena_new();

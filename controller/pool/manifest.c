@@ -51,32 +51,11 @@ void sa_pool_print_pod(const struct sa_pool *pool, const struct sa_object *objec
 
 /* ---- status ---- */
 
-static void put_time(struct sa_json_w *w, const char *key, int64_t wall_ms)
-{
-    char text[SA_RFC3339_BYTES];
-    if (!wall_ms) {
-        sa_json_put_null(w, key);
-        return;
-    }
-    sa_rfc3339(wall_ms, text);
-    sa_json_put_string(w, key, text);
-}
-
-static void put_text(struct sa_json_w *w, const char *key, const char *text)
-{
-    if (text[0])
-        sa_json_put_string(w, key, text);
-    else
-        sa_json_put_null(w, key);
-}
-
-static void put_conditions(const struct sa_object *pod, const struct sa_warm_pod_status *status,
-                           struct sa_json_w *w)
+void sa_pool_complete_pod_status(const struct sa_object *pod, struct sa_arena *arena,
+                                 struct sa_warm_pod_status *status)
 {
     static const char *const waits = "its pod is being made and prepared";
     const struct sa_warm_pod_status *before = sa_object_status(pod);
-    struct sa_conditions conditions = before->conditions;
-    struct sa_arena *arena = sa_arena_new_sized(256);
     const bool ready = status->phase == SA_WARM_POD_READY;
     const struct sa_condition condition = {
         .type = "Ready",
@@ -86,34 +65,9 @@ static void put_conditions(const struct sa_object *pod, const struct sa_warm_pod
                    : status->phase == SA_WARM_POD_PENDING ? waits
                                                           : "",
         .observed_generation = sa_object_meta(pod)->generation};
-    sa_conditions_set(&conditions, &condition, sa_wall_ms(), arena);
-    sa_json_w_key(w, "conditions");
-    sa_conditions_print(&conditions, w);
-    sa_arena_free(arena);
-}
-
-void sa_pool_print_pod_status(const struct sa_object *pod, const struct sa_warm_pod_status *status,
-                              struct sa_buf *out)
-{
-    struct sa_json_w w = sa_json_w_start(out);
-    sa_json_w_begin_object(&w);
-    sa_json_put_object(&w, "status");
-    sa_json_put_string(&w, "phase", sa_warm_pod_phase_name(status->phase));
-    put_text(&w, "reason", status->reason);
-    put_text(&w, "message", status->message);
-    put_text(&w, "podName", status->pod);
-    put_text(&w, "podUid", status->pod_uid);
-    put_text(&w, "podIP", status->pod_ip);
-    put_text(&w, "nodeName", status->node);
-    put_text(&w, "fingerprint", status->fingerprint);
-    put_text(&w, "lastTenant", status->last_tenant);
-    sa_json_put_int(&w, "uses", status->uses);
-    put_time(&w, "readyAt", status->ready_ms);
-    put_time(&w, "expiresAt", status->expires_ms);
-    put_conditions(pod, status, &w);
-    sa_json_put_int(&w, "observedGeneration", sa_object_meta(pod)->generation);
-    sa_json_w_end_object(&w);
-    sa_json_w_end_object(&w);
+    status->conditions = before->conditions;
+    sa_conditions_set(&status->conditions, &condition, sa_wall_ms(), arena);
+    status->observed_generation = sa_object_meta(pod)->generation;
 }
 
 /* ---- the Pod ---- */

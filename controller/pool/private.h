@@ -30,6 +30,7 @@ enum {
     SA_POOL_MESSAGE_BYTES = 512,
     SA_POOL_CLAIM_BYTES = SA_OBJECT_NAME_MAX + 32,
     SA_POOL_TEMPLATE_BYTES = 33,
+    SA_POOL_OF_BYTES = SA_UID_BYTES + 3 * SA_RESOURCE_VERSION_BYTES,
 };
 /* On a WarmPod: digest of how its pool makes pods, beyond what the key says. */
 #define SA_POOL_TEMPLATE "secureagent.dev/pool-template"
@@ -45,6 +46,8 @@ struct sa_pool_make {
     char digest[SA_PROFILE_ID_BYTES];                                  /* of the security context */
     char *required; /* controls that the rules demand, joined by commas */
     char key[SA_POOL_KEY_BYTES], template_[SA_POOL_TEMPLATE_BYTES];
+    char of[SA_POOL_OF_BYTES]; /* versions of the objects that it follows from */
+    int64_t checked_ms;
 };
 
 struct sa_pool { /* by key, while there is such a WarmPool or a pod of one */
@@ -192,8 +195,13 @@ struct sa_pool_order *sa_pool_order(struct sa_pool_controller *controller, void 
                                     sa_pool_done *done);
 void sa_pool_order_create(struct sa_pool_order *order, const struct sa_kind *kind,
                           const struct sa_buf *json);
-void sa_pool_order_patch(struct sa_pool_order *order, const struct sa_object *object, bool status,
-                         const struct sa_buf *json);
+/* What takes the place of what is there, of the version that was observed. */
+void sa_pool_order_status(struct sa_pool_order *order, const struct sa_object *object,
+                          const void *status);
+void sa_pool_order_spec(struct sa_pool_order *order, const struct sa_object *object,
+                        const void *spec);
+void sa_pool_order_finalizers(struct sa_pool_order *order, const struct sa_object *object,
+                              const struct sa_json_strings *finalizers);
 void sa_pool_order_delete(struct sa_pool_order *order, const struct sa_object *object);
 void sa_pool_order_get(struct sa_pool_order *order, const struct sa_kind *kind,
                        const char *namespace_, const char *name);

@@ -177,56 +177,6 @@ static bool differs(const struct sa_warm_pool_status *a, const struct sa_warm_po
            strcmp(a->key, b->key) != 0;
 }
 
-static void put_time(struct sa_json_w *w, const char *key, int64_t wall_ms)
-{
-    char text[SA_RFC3339_BYTES];
-    sa_rfc3339(wall_ms, text);
-    if (wall_ms)
-        sa_json_put_string(w, key, text);
-    else
-        sa_json_put_null(w, key);
-}
-
-static void print_scale(const struct sa_pool_scale *scale, struct sa_json_w *w)
-{
-    if (!scale->at_ms)
-        return;
-    sa_json_put_object(w, "lastScale");
-    put_time(w, "at", scale->at_ms);
-    sa_json_put_int(w, "from", scale->from);
-    sa_json_put_int(w, "to", scale->to);
-    sa_json_put_string(w, "rule", scale->rule);
-    sa_json_put_string(w, "reason", scale->reason);
-    sa_json_w_end_object(w);
-}
-
-/* All members, so that the patch leaves nothing of before. */
-static void print(const struct sa_warm_pool_status *s, int64_t generation, struct sa_buf *out)
-{
-    struct sa_json_w w = sa_json_w_start(out);
-    sa_json_w_begin_object(&w);
-    sa_json_put_object(&w, "status");
-    sa_json_put_int(&w, "size", s->size);
-    sa_json_put_int(&w, "available", s->available);
-    sa_json_put_int(&w, "assigned", s->assigned);
-    sa_json_put_int(&w, "pending", s->pending);
-    sa_json_put_int(&w, "recycling", s->recycling);
-    sa_json_put_int(&w, "terminating", s->terminating);
-    sa_json_put_int(&w, "hits", s->hits);
-    sa_json_put_int(&w, "misses", s->misses);
-    sa_json_put_double(&w, "hitRatio", s->hit_ratio);
-    put_time(&w, "countedAt", s->counted_ms);
-    sa_json_put_int(&w, "refillP50Ms", s->refill_p50_ms);
-    sa_json_put_int(&w, "refillP95Ms", s->refill_p95_ms);
-    print_scale(&s->last_scale, &w);
-    sa_json_put_string(&w, "key", s->key);
-    sa_json_w_key(&w, "conditions");
-    sa_conditions_print(&s->conditions, &w);
-    sa_json_put_int(&w, "observedGeneration", generation);
-    sa_json_w_end_object(&w);
-    sa_json_w_end_object(&w);
-}
-
 static void on_written(void *owner, const struct sa_error *err, const struct sa_object *object)
 {
     struct sa_pool *pool = owner;
@@ -246,7 +196,6 @@ static void write_status(struct sa_pool *pool, const struct sa_object *object,
     const struct sa_object_meta *meta = sa_object_meta(object);
     const int64_t wait_ms = pool->written_ms + WRITE_EACH_MS - sa_monotonic_ms();
     struct sa_warm_pool_status status;
-    sa_autobuf json = SA_BUF_INIT;
     fill(pool, before, &status);
     bool changed = set_conditions(pool, &(struct setting){object, arena, &status.conditions});
     if (!changed && !differs(before, &status) && before->observed_generation == meta->generation)
@@ -255,11 +204,11 @@ static void write_status(struct sa_pool *pool, const struct sa_object *object,
         sa_workqueue_add_after(pool->controller->pool_queue, pool->key, wait_ms);
         return;
     }
-    print(&status, meta->generation, &json);
+    status.observed_generation = meta->generation;
     pool->writing = true;
     pool->written_ms = sa_monotonic_ms();
     snprintf(pool->written, sizeof pool->written, "%s", meta->resource_version);
-    sa_pool_order_patch(sa_pool_order(pool->controller, pool, on_written), object, true, &json);
+    sa_pool_order_status(sa_pool_order(pool->controller, pool, on_written), object, &status);
 }
 
 /* Its own last write is seen first. */

@@ -60,19 +60,34 @@ void sa_pool_order_create(struct sa_pool_order *order, const struct sa_kind *kin
                                     json->length, false, on_done, order);
 }
 
-void sa_pool_order_patch(struct sa_pool_order *order, const struct sa_object *object, bool status,
-                         const struct sa_buf *json)
+static void patch(struct sa_pool_order *order, const struct sa_object *object,
+                  struct sa_objects_patch what)
 {
     const struct sa_object_meta *meta = sa_object_meta(object);
-    const struct sa_objects_patch patch = {.namespace_ = meta->namespace_,
-                                           .name = meta->name,
-                                           .subresource =
-                                               status ? SA_SUBRESOURCE_STATUS : SA_SUBRESOURCE_NONE,
-                                           .resource_version = meta->resource_version,
-                                           .json = json->data,
-                                           .length = json->length};
+    what.namespace_ = meta->namespace_;
+    what.name = meta->name;
+    what.resource_version = meta->resource_version;
     order->call = sa_objects_patch(order->controller->options.objects, sa_object_kind(object),
-                                   &patch, on_done, order);
+                                   &what, on_done, order);
+}
+
+void sa_pool_order_status(struct sa_pool_order *order, const struct sa_object *object,
+                          const void *status)
+{
+    patch(order, object,
+          (struct sa_objects_patch){.subresource = SA_SUBRESOURCE_STATUS, .value = status});
+}
+
+void sa_pool_order_spec(struct sa_pool_order *order, const struct sa_object *object,
+                        const void *spec)
+{
+    patch(order, object, (struct sa_objects_patch){.value = spec});
+}
+
+void sa_pool_order_finalizers(struct sa_pool_order *order, const struct sa_object *object,
+                              const struct sa_json_strings *finalizers)
+{
+    patch(order, object, (struct sa_objects_patch){.finalizers = finalizers});
 }
 
 void sa_pool_order_delete(struct sa_pool_order *order, const struct sa_object *object)

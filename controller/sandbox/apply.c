@@ -268,45 +268,34 @@ static void on_written(void *user, const struct sa_error *err, const struct sa_o
     go_on(job);
 }
 
-static void patch(struct sa_sandbox_job *job, enum sa_subresource subresource,
-                  const struct sa_buf *json)
+/* As it was seen: what others have written of it meanwhile is looked at first. */
+static void patch(struct sa_sandbox_job *job, struct sa_objects_patch what)
 {
     const struct sa_object_meta *meta = sa_object_meta(job->world.sandbox.object);
-    job->call =
-        sa_objects_patch(job->jobs->options->objects, sa_resource_sandbox.kind,
-                         &(struct sa_objects_patch){.namespace_ = meta->namespace_,
-                                                    .name = meta->name,
-                                                    .subresource = subresource,
-                                                    .resource_version = meta->resource_version,
-                                                    .json = json->data,
-                                                    .length = json->length},
-                         on_written, job);
+    what.namespace_ = meta->namespace_;
+    what.name = meta->name;
+    what.resource_version = meta->resource_version;
+    job->call = sa_objects_patch(job->jobs->options->objects, sa_resource_sandbox.kind, &what,
+                                 on_written, job);
 }
 
 static void write_status(struct sa_sandbox_job *job)
 {
-    sa_autobuf json = SA_BUF_INIT;
-    sa_sandbox_status_patch(&job->plan.status, &json);
-    patch(job, SA_SUBRESOURCE_STATUS, &json);
+    patch(job, (struct sa_objects_patch){.subresource = SA_SUBRESOURCE_STATUS,
+                                         .value = &job->plan.status});
 }
 
 static void write_finalizers(struct sa_sandbox_job *job, bool held)
 {
     const struct sa_json_strings *now = &sa_object_meta(job->world.sandbox.object)->finalizers;
-    sa_autobuf json = SA_BUF_INIT;
-    struct sa_json_w w = sa_json_w_start(&json);
-    sa_json_w_begin_object(&w);
-    sa_json_put_object(&w, "metadata");
-    sa_json_put_array(&w, "finalizers");
+    struct sa_json_strings next = {
+        .items = sa_arena_alloc(job->arena, (now->count + 1) * sizeof *next.items)};
     for (size_t i = 0; i < now->count; i++)
         if (strcmp(now->items[i], SA_FINALIZER_SANDBOX) != 0)
-            sa_json_w_string(&w, now->items[i]);
+            next.items[next.count++] = now->items[i];
     if (held)
-        sa_json_w_string(&w, SA_FINALIZER_SANDBOX);
-    sa_json_w_end_array(&w);
-    sa_json_w_end_object(&w);
-    sa_json_w_end_object(&w);
-    patch(job, SA_SUBRESOURCE_NONE, &json);
+        next.items[next.count++] = SA_FINALIZER_SANDBOX;
+    patch(job, (struct sa_objects_patch){.finalizers = &next});
 }
 
 static void create_pod(struct sa_sandbox_job *job)

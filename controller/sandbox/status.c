@@ -200,25 +200,3 @@ bool sa_sandbox_status_is(const struct sa_object *sandbox, const status *s)
     print(sa_object_status(sandbox), &other);
     return one.length == other.length && memcmp(one.data, other.data, one.length) == 0;
 }
-
-/* Members that are absent in the status are removed by a null, but those of the session. */
-void sa_sandbox_status_patch(const status *s, struct sa_buf *out)
-{
-    static const char *const removable[] = {
-        "reason",   "message",     "start",        "podName",     "podUid",  "podIP",
-        "nodeName", "warmPodName", "warmPoolName", "scheduledAt", "readyAt", "endedAt"};
-    const bool absent[] = {!s->reason[0],    !s->message[0],   !s->start,    !s->pod[0],
-                           !s->pod_uid[0],   !s->pod_ip[0],    !s->node[0],  !s->warm_pod[0],
-                           !s->warm_pool[0], !s->scheduled_ms, !s->ready_ms, !s->ended_ms};
-    status ours = *s;
-    ours.expires_ms = ours.idle_ms = ours.paused_ms = 0;
-    struct sa_json_w w = sa_json_w_start(out);
-    sa_json_w_begin_object(&w);
-    sa_json_put_object(&w, "status");
-    sa_kind_sandbox.print_status(&ours, &w);
-    for (size_t i = 0; i < sizeof removable / sizeof *removable; i++)
-        if (absent[i])
-            sa_json_put_null(&w, removable[i]);
-    sa_json_w_end_object(&w);
-    sa_json_w_end_object(&w);
-}

@@ -22,8 +22,6 @@ void sa_sandbox_status_over(const struct sa_sandbox_world *world, enum sa_phase 
                             struct sa_sandbox_status *status);
 /* Does the sandbox have that status? */
 bool sa_sandbox_status_is(const struct sa_object *sandbox, const struct sa_sandbox_status *status);
-/* A merge patch {"status": {...}} of the members that are written here. */
-void sa_sandbox_status_patch(const struct sa_sandbox_status *status, struct sa_buf *out);
 
 /* Is its environment still to come over the link? */
 bool sa_sandbox_awaits_setup(const struct sa_object *sandbox);

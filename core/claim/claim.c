@@ -229,19 +229,12 @@ static void on_assigned(void *user, const struct sa_error *err, const struct sa_
 static void assign(struct sa_claim_call *call)
 {
     const struct sa_object_meta *meta = sa_object_meta(call->pod);
-    sa_autobuf json = SA_BUF_INIT;
-    char at[SA_RFC3339_BYTES];
-    struct sa_json_w w = sa_json_w_start(&json);
-    sa_rfc3339(call->at_ms, at);
-    sa_json_w_begin_object(&w);
-    sa_json_put_object(&w, "spec");
-    sa_json_put_object(&w, "claim");
-    sa_json_put_string(&w, "sandbox", call->name);
-    sa_json_put_string(&w, "tenant", call->tenant);
-    sa_json_put_string(&w, "at", at);
-    sa_json_w_end_object(&w);
-    sa_json_w_end_object(&w);
-    sa_json_w_end_object(&w);
+    struct sa_warm_pod_spec spec = *(const struct sa_warm_pod_spec *)sa_object_spec(call->pod);
+    spec.claim = (struct sa_claim){.given = true,
+                                   .sandbox = call->name,
+                                   .uid = "",
+                                   .tenant = call->tenant,
+                                   .at_ms = call->at_ms};
     call->state = SA_CLAIM_ASSIGN;
     call->tries++;
     sa_failpoint("claim.before-assign");
@@ -250,8 +243,7 @@ static void assign(struct sa_claim_call *call)
                          &(struct sa_objects_patch){.namespace_ = meta->namespace_,
                                                     .name = meta->name,
                                                     .resource_version = meta->resource_version,
-                                                    .json = json.data,
-                                                    .length = json.length},
+                                                    .value = &spec},
                          on_assigned, call);
     sa_failpoint("claim.assigning");
 }

@@ -2,9 +2,11 @@
 #include "objects/conditions.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
+enum { TYPE_MAX = 316, REASON_MAX = 1024, MESSAGE_MAX = 32768 };
 static const char *const truths[] = {"Unknown", "False", "True", NULL};
 
 static size_t search(const struct sa_conditions *conditions, const char *type, bool *found)
@@ -85,10 +87,10 @@ static int decode_one(struct sa_json_obj *o, struct sa_condition *c, struct sa_e
     int truth = 0;
     const char *when = "";
     *c = (struct sa_condition){.reason = "", .message = ""};
-    if (sa_json_get_string(o, "type", 316, &c->type, err) < 0 ||
+    if (sa_json_get_string(o, "type", TYPE_MAX, &c->type, err) < 0 ||
         sa_json_get_enum(o, "status", truths, &truth, err) < 0 ||
-        sa_json_opt_string(o, "reason", 1024, &c->reason, NULL, err) < 0 ||
-        sa_json_opt_string(o, "message", 32768, &c->message, NULL, err) < 0 ||
+        sa_json_opt_string(o, "reason", REASON_MAX, &c->reason, NULL, err) < 0 ||
+        sa_json_opt_string(o, "message", MESSAGE_MAX, &c->message, NULL, err) < 0 ||
         sa_json_opt_int(o, "observedGeneration", 0, INT64_MAX / 2, &c->observed_generation, NULL,
                         err) < 0 ||
         sa_json_opt_string(o, "lastTransitionTime", 40, &when, NULL, err) < 0)
@@ -121,6 +123,26 @@ int sa_conditions_decode(struct sa_json_obj *status, const char *key,
                 (conditions->count - at) * sizeof c);
         conditions->items[at] = c;
         conditions->count++;
+    }
+    return 0;
+}
+
+static bool is_text(const char *text, size_t max)
+{
+    const size_t length = text ? strnlen(text, max + 1) : 0;
+    return length <= max && sa_utf8_valid(text, length);
+}
+
+int sa_conditions_check(const struct sa_conditions *conditions, const struct sa_json_at *at,
+                        struct sa_error *err)
+{
+    for (size_t i = 0; i < conditions->count; i++) {
+        const struct sa_condition *c = &conditions->items[i];
+        const struct sa_json_obj here = {.at = {at, NULL, i}};
+        if (i >= SA_CONDITIONS_MAX || c->status > SA_TRUE || !is_text(c->type, TYPE_MAX) ||
+            !is_text(c->reason, REASON_MAX) || !is_text(c->message, MESSAGE_MAX) ||
+            (i && strcmp(c[-1].type, c->type) >= 0))
+            return sa_json_fail(&here, NULL, err, "expected a condition, one of each type");
     }
     return 0;
 }

@@ -30,6 +30,9 @@ bool sa_conditions_is(const struct sa_conditions *conditions, const char *type,
 /* Items and strings are of the cursor's arena. */
 int sa_conditions_decode(struct sa_json_obj *status, const char *key,
                          struct sa_conditions *conditions, struct sa_error *err);
+/* Of conditions that were not decoded: could they be? */
+int sa_conditions_check(const struct sa_conditions *conditions, const struct sa_json_at *at,
+                        struct sa_error *err);
 /* With all strings. */
 void sa_conditions_copy(const struct sa_conditions *from, struct sa_arena *arena,
                         struct sa_conditions *to);

@@ -3,8 +3,8 @@
  * one transaction, and says up to which version all is safe. While it commits, the next group
  * gathers by itself.
  *
- * Versions are reserved in the file, many at a time: what is written is one row for each object, and
- * whoever opens the file after a crash goes on behind all that may have been given out.
+ * Versions are reserved in the file, many at a time: what is written is one row for each object,
+ * and whoever opens the file after a crash goes on behind all that may have been given out.
  *
  * A group that fails is rolled back and everything behind it is dropped, since the loop takes back
  * what it had built on: the loop then begins a new epoch, and older writes that are still queued

@@ -1,7 +1,7 @@
 /*
  * Inside the embedded store. Read in this order: this file, shelf.c (objects of a kind, in order),
  * embedded.c (opening, closing, commits), calls.c (calls and when they are answered), read.c (get
- * and list), write.c (create, update, patch, delete), collect.c (what follows a deletion),
+ * and list), write.c (create, update, delete), patch.c, collect.c (what follows a deletion),
  * history.c (what has changed of late), watch.c, disk.c (the writing thread).
  *
  * A write is applied at once and numbered; `committed` follows when it is on disk. Calls wait in
@@ -206,14 +206,26 @@ struct sa_objects_call *sa_embedded_list(struct sa_objects *, const struct sa_ki
 void sa_embedded_apply(struct sa_objects_call *call, struct sa_table_of_kind *table,
                        const struct sa_object *before, struct sa_object *now);
 uint64_t sa_embedded_next_version(struct sa_embedded *store, char text[SA_RESOURCE_VERSION_BYTES]);
+const struct sa_object *sa_write_find(const struct sa_table_of_kind *table, const char *namespace_,
+                                      const char *name, struct sa_arena *arena,
+                                      struct sa_error *err);
+/* `next` takes the place of `now`, but for the status; or only its status does. */
+int sa_write_object(struct sa_objects_call *call, struct sa_table_of_kind *table,
+                    const struct sa_object *now, struct sa_object_draft *next,
+                    struct sa_error *err);
+int sa_write_status(struct sa_objects_call *call, struct sa_table_of_kind *table,
+                    const struct sa_object *now, struct sa_object_draft *next,
+                    struct sa_error *err);
 struct sa_objects_call *sa_embedded_create(struct sa_objects *, const struct sa_kind *,
                                            const char *, size_t, bool, sa_objects_cb, void *);
 struct sa_objects_call *sa_embedded_update(struct sa_objects *, const struct sa_kind *,
                                            const char *, size_t, bool, sa_objects_cb, void *);
-struct sa_objects_call *sa_embedded_patch(struct sa_objects *, const struct sa_kind *,
-                                          const struct sa_objects_patch *, sa_objects_cb, void *);
 struct sa_objects_call *sa_embedded_delete(struct sa_objects *, const struct sa_kind *,
                                            const struct sa_objects_delete *, sa_objects_cb, void *);
+
+/* patch.c */
+struct sa_objects_call *sa_embedded_patch(struct sa_objects *, const struct sa_kind *,
+                                          const struct sa_objects_patch *, sa_objects_cb, void *);
 
 /* collect.c: who owns whom. */
 void sa_owned_changed(struct sa_embedded *store, struct sa_table_of_kind *table,

@@ -67,6 +67,10 @@ struct sa_kind {
      * that decoding took. NULL: they keep that. */
     const void *(*copy_spec)(const void *spec, struct sa_arena *arena);
     const void *(*copy_status)(const void *status, struct sa_arena *arena);
+    /* Of a struct that was not decoded: would it be? SA_EINVALID with the path. NULL: it is printed
+     * and decoded to find out. */
+    int (*verify_spec)(const void *spec, struct sa_error *err);
+    int (*verify_status)(const void *status, struct sa_error *err);
     const void *empty_status; /* of an object that has none yet */
     /* Its spec's members stand beside the metadata, without a "spec" (Event, ConfigMap). */
     bool flat;

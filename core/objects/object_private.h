@@ -11,6 +11,9 @@ enum sa_object_wanted { SA_WANT_SPEC = 1, SA_WANT_STATUS = 2 };
 int sa_object_part_decode(const struct sa_kind *kind, enum sa_object_wanted which,
                           struct sa_json_obj *json, bool lenient, struct sa_object_part **out,
                           struct sa_error *err);
+/* Of a struct, which is checked. */
+int sa_object_part_of(const struct sa_kind *kind, enum sa_object_wanted which, const void *value,
+                      struct sa_object_part **out, struct sa_error *err);
 /* Its empty status. */
 struct sa_object_part *sa_object_empty_status(const struct sa_kind *kind);
 struct sa_object_part *sa_object_part_ref(struct sa_object_part *part);

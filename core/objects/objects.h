@@ -78,6 +78,11 @@ struct sa_objects_patch {
     const char *json;                /* merge patch (RFC 7396) of the object */
     size_t length;
     bool lenient;
+    /* With json NULL: what is there from now on, for who has read the version that is named, and
+     * knows all of it; no text need be made, merged and read for that. A struct of the kind, which
+     * is the status, or (NONE) the spec; finalizers. NULL: as it is. ("replace", RFC 6902.) */
+    const void *value;
+    const struct sa_json_strings *finalizers;
 };
 struct sa_objects_call *sa_objects_patch(struct sa_objects *objects, const struct sa_kind *kind,
                                          const struct sa_objects_patch *patch, sa_objects_cb done,

@@ -223,3 +223,34 @@ int sa_object_part_decode(const struct sa_kind *kind, enum sa_object_wanted whic
     *out = part_of(kind, which, value, scratch);
     return 0;
 }
+
+/* By way of its text. */
+static int read_again(const struct sa_kind *kind, enum sa_object_wanted which, const void *value,
+                      struct sa_object_part **out, struct sa_error *err)
+{
+    sa_autobuf text = SA_BUF_INIT;
+    struct sa_json_w w = sa_json_w_start(&text);
+    struct sa_json_obj root;
+    print_value(kind, which, value, &w);
+    struct sa_json_doc *doc = sa_json_parse(text.data, text.length, NULL, err);
+    struct sa_arena *arena = sa_arena_new();
+    int rc = doc ? sa_json_root(doc, arena, &root, err) : -1;
+    if (rc == 0)
+        rc = sa_object_part_decode(kind, which, &root, false, out, err);
+    sa_arena_free(arena);
+    sa_json_free(doc);
+    return rc;
+}
+
+int sa_object_part_of(const struct sa_kind *kind, enum sa_object_wanted which, const void *value,
+                      struct sa_object_part **out, struct sa_error *err)
+{
+    const bool spec = which == SA_WANT_SPEC;
+    int (*verify)(const void *, struct sa_error *) = spec ? kind->verify_spec : kind->verify_status;
+    if (!verify || !(spec ? kind->copy_spec : kind->copy_status))
+        return read_again(kind, which, value, out, err);
+    if (verify(value, err) < 0)
+        return -1;
+    *out = part_of(kind, which, value, sa_arena_new());
+    return 0;
+}

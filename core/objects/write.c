@@ -1,8 +1,7 @@
-/* Writes of the embedded store: what Kubernetes' API server does with them. */
+/* Writes of the embedded store, but patches: what Kubernetes' API server does with them. */
 #include "objects/embedded_private.h"
 
 #include "base/id.h"
-#include "json/merge.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -246,8 +245,8 @@ static void commit_update(struct sa_objects_call *call, struct sa_table_of_kind 
     next->meta.resource_version = ""; /* the object has a copy */
 }
 
-static int update(struct sa_objects_call *call, struct sa_table_of_kind *table,
-                  const struct sa_object *now, struct sa_object_draft *next, struct sa_error *err)
+int sa_write_object(struct sa_objects_call *call, struct sa_table_of_kind *table,
+                    const struct sa_object *now, struct sa_object_draft *next, struct sa_error *err)
 {
     const struct sa_kind *kind = table->kind;
     if (check_name(now, &next->meta, err) < 0 || check_identity(now, &next->meta, err) < 0 ||
@@ -263,8 +262,9 @@ static int update(struct sa_objects_call *call, struct sa_table_of_kind *table,
     return 0;
 }
 
-static const struct sa_object *find(const struct sa_table_of_kind *table, const char *namespace_,
-                                    const char *name, struct sa_arena *arena, struct sa_error *err)
+const struct sa_object *sa_write_find(const struct sa_table_of_kind *table, const char *namespace_,
+                                      const char *name, struct sa_arena *arena,
+                                      struct sa_error *err)
 {
     const char *key = sa_object_key_of(table->kind, namespace_, name, arena);
     const struct sa_object *now = sa_shelf_get(table, key);
@@ -281,8 +281,8 @@ static int update_named(struct sa_objects_call *call, struct sa_table_of_kind *t
         return sa_error_at(err, SA_EINVALID, "metadata.name", "metadata.name: expected a name");
     if (table->kind->namespaced && !meta->namespace_[0])
         meta->namespace_ = SA_NAMESPACE_DEFAULT;
-    const struct sa_object *now = find(table, meta->namespace_, meta->name, arena, err);
-    return now ? update(call, table, now, next, err) : -1;
+    const struct sa_object *now = sa_write_find(table, meta->namespace_, meta->name, arena, err);
+    return now ? sa_write_object(call, table, now, next, err) : -1;
 }
 
 struct sa_objects_call *sa_embedded_update(struct sa_objects *objects, const struct sa_kind *kind,
@@ -307,11 +307,8 @@ struct sa_objects_call *sa_embedded_update(struct sa_objects *objects, const str
     return rc < 0 ? sa_call_fail(call, &err) : sa_call_queue(call);
 }
 
-/* ---- patch ---- */
-
-static int patch_status(struct sa_objects_call *call, struct sa_table_of_kind *table,
-                        const struct sa_object *now, struct sa_object_draft *next,
-                        struct sa_error *err)
+int sa_write_status(struct sa_objects_call *call, struct sa_table_of_kind *table,
+                    const struct sa_object *now, struct sa_object_draft *next, struct sa_error *err)
 {
     if (check_name(now, &next->meta, err) < 0 || check_identity(now, &next->meta, err) < 0 ||
         check_room(call->store, err) < 0)
@@ -322,107 +319,6 @@ static int patch_status(struct sa_objects_call *call, struct sa_table_of_kind *t
         return -1;
     commit_update(call, table, now, next);
     return 0;
-}
-
-static void print_spec(const struct sa_object *object, struct sa_json_w *w)
-{
-    size_t length;
-    const char *json = sa_object_spec_json(object, &length);
-    if (sa_object_kind(object)->flat)
-        sa_json_w_raw_members(w, json, length);
-    else
-        sa_json_put_raw(w, "spec", json, length);
-}
-
-enum patched { PATCHED_METADATA, PATCHED_SPEC, PATCHED_STATUS };
-
-/* Most patches without a subresource are of annotations, finalizers or labels: the spec need be
- * neither printed nor read for that. */
-static enum patched what_is_patched(const struct sa_objects_patch *patch, struct sa_arena *arena)
-{
-    struct sa_json_doc *doc;
-    struct sa_json_obj root, metadata;
-    enum patched what = PATCHED_SPEC;
-    if (patch->subresource == SA_SUBRESOURCE_STATUS)
-        return PATCHED_STATUS;
-    doc = sa_json_parse(patch->json, patch->length, NULL, NULL);
-    if (doc && sa_json_root(doc, arena, &root, NULL) == 0 &&
-        sa_json_opt_obj(&root, "metadata", &metadata, NULL, NULL) == 0 &&
-        sa_json_finish(&root, NULL) == 0)
-        what = PATCHED_METADATA;
-    sa_json_free(doc);
-    return what;
-}
-
-/* What of the object the patch may change, and what tells one object from another. */
-static void print_patched(const struct sa_object *now, enum patched what, struct sa_buf *out)
-{
-    const bool status = what == PATCHED_STATUS;
-    const struct sa_object_meta *meta = sa_object_meta(now);
-    const struct sa_object_meta identity = {.namespace_ = meta->namespace_,
-                                            .name = meta->name,
-                                            .generate_name = "",
-                                            .uid = meta->uid,
-                                            .resource_version = meta->resource_version};
-    struct sa_json_w w = sa_json_w_start(out);
-    sa_json_w_begin_object(&w);
-    sa_json_put_object(&w, "metadata");
-    sa_object_meta_print(status ? &identity : meta, &w);
-    sa_json_w_end_object(&w);
-    if (status) {
-        sa_json_w_key(&w, "status");
-        sa_object_print_status(now, &w);
-    } else if (what == PATCHED_SPEC) {
-        print_spec(now, &w);
-    }
-    sa_json_w_end_object(&w);
-}
-
-/* As JSON, patched, and read again: so a patch can do what an update can. */
-static int patch(struct sa_objects_call *call, struct sa_table_of_kind *table,
-                 const struct sa_object *now, const struct sa_objects_patch *patch,
-                 struct sa_arena *arena, struct sa_error *err)
-{
-    const struct sa_json_limits limits = {.max_bytes = SA_OBJECT_MAX};
-    sa_autobuf before = SA_BUF_INIT;
-    sa_autobuf after = SA_BUF_INIT;
-    struct sa_object_draft next;
-    const enum patched what = what_is_patched(patch, arena);
-    static const unsigned wanted[] = {
-        [PATCHED_METADATA] = 0, [PATCHED_SPEC] = SA_WANT_SPEC, [PATCHED_STATUS] = SA_WANT_STATUS};
-    if (what == PATCHED_STATUS && !table->kind->decode_status)
-        return sa_error_set(err, SA_ENOTFOUND, "%s has no status", table->kind->name);
-    print_patched(now, what, &before);
-    if (sa_json_merge_patch(before.data, before.length, patch->json, patch->length, &limits, &after,
-                            err) < 0 ||
-        sa_object_draft_decode(table->kind, after.data, after.length, wanted[what], patch->lenient,
-                               arena, &next, err) < 0)
-        return -1;
-    if (what == PATCHED_METADATA)
-        next.spec = sa_object_part_ref(sa_object_spec_part(now));
-    if (patch->resource_version)
-        next.meta.resource_version = patch->resource_version;
-    int rc = what == PATCHED_STATUS ? patch_status(call, table, now, &next, err)
-                                    : update(call, table, now, &next, err);
-    sa_object_draft_deinit(&next);
-    return rc;
-}
-
-struct sa_objects_call *sa_embedded_patch(struct sa_objects *objects, const struct sa_kind *kind,
-                                          const struct sa_objects_patch *what, sa_objects_cb done,
-                                          void *user)
-{
-    struct sa_embedded *store = sa_embedded_of(objects);
-    struct sa_objects_call *call = sa_call_new(store, SA_CALL_WRITE, user);
-    struct sa_arena *arena = sa_arena_new_sized(1024);
-    struct sa_error err;
-    call->done = done;
-    struct sa_table_of_kind *table = sa_embedded_table(store, kind, &err);
-    const struct sa_object *now =
-        table ? find(table, what->namespace_, what->name, arena, &err) : NULL;
-    int rc = now ? patch(call, table, now, what, arena, &err) : -1;
-    sa_arena_free(arena);
-    return rc < 0 ? sa_call_fail(call, &err) : sa_call_queue(call);
 }
 
 /* ---- delete ---- */
@@ -472,7 +368,7 @@ struct sa_objects_call *sa_embedded_delete(struct sa_objects *objects, const str
     call->done = done;
     struct sa_table_of_kind *table = sa_embedded_table(store, kind, &err);
     const struct sa_object *now =
-        table ? find(table, what->namespace_, what->name, arena, &err) : NULL;
+        table ? sa_write_find(table, what->namespace_, what->name, arena, &err) : NULL;
     int rc = now ? delete (call, table, now, what, &err) : -1;
     sa_arena_free(arena);
     return rc < 0 ? sa_call_fail(call, &err) : sa_call_queue(call);

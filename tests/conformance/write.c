@@ -235,6 +235,50 @@ static void test_contention(void **state)
     assert_true(conflicts > 0);
 }
 
+static struct result replace_(struct world *w, const struct sa_object *now,
+                              const struct sa_objects_patch *what)
+{
+    struct result result = {.object = NULL};
+    struct sa_objects_patch patch = *what;
+    patch.namespace_ = sa_object_meta(now)->namespace_;
+    patch.name = sa_object_meta(now)->name;
+    patch.resource_version = version_of(now);
+    sa_objects_patch(w->objects, &thing_kind, &patch, on_result, &result);
+    assert_false(result.done);
+    settle(w, &result);
+    return result;
+}
+
+/* Structs take the place of what is there: each of them alone, and of the version that was read. */
+static void test_replace(void **state)
+{
+    struct world *w = *state;
+    const struct sa_object *a = make(w, "a");
+    const struct thing_status told = {.phase = "Told", .seen = 7};
+    const struct thing_spec bigger = {.size = 9, .node = "n", .fixed = ""};
+    const struct thing_spec bad = {.size = 1000, .node = "", .fixed = ""};
+    const char *names[] = {"t.dev/f"};
+    const struct sa_json_strings held = {names, 1}, none = {NULL, 0};
+    const struct sa_object *b = ok(replace_(
+        w, a, &(struct sa_objects_patch){.subresource = SA_SUBRESOURCE_STATUS, .value = &told}));
+    assert_string_equal(status_of(b)->phase, "Told");
+    assert_int_equal(status_of(b)->seen, 7);
+    assert_int_equal(sa_object_meta(b)->generation, 1);
+    refused(replace_(w, a, &(struct sa_objects_patch){.value = &bigger}), SA_ECONFLICT, NULL);
+    refused(replace_(w, b, &(struct sa_objects_patch){.value = &bad}), SA_EINVALID, NULL);
+    const struct sa_object *c =
+        ok(replace_(w, b, &(struct sa_objects_patch){.value = &bigger, .finalizers = &held}));
+    assert_int_equal(spec_of(c)->size, 9);
+    assert_string_equal(status_of(c)->phase, "Told");
+    assert_int_equal(sa_object_meta(c)->generation, 2);
+    assert_true(sa_object_has_finalizer(c, "t.dev/f"));
+    const struct sa_object *same = ok(replace_(w, c, &(struct sa_objects_patch){.value = &bigger}));
+    assert_string_equal(version_of(same), version_of(c));
+    const struct sa_object *d = ok(delete_(w, &thing_kind, "a", NULL));
+    ok(replace_(w, d, &(struct sa_objects_patch){.finalizers = &none}));
+    refused(get_(w, &thing_kind, "a"), SA_ENOTFOUND, NULL);
+}
+
 /* Two creates of a name at once: one. */
 static void test_one_create_wins(void **state)
 {
@@ -266,9 +310,16 @@ static void test_forgotten(void **state)
     assert_false(result.done);
 }
 
-const struct CMUnitTest write_tests[] = {TEST(test_update),          TEST(test_version_conflict),
-                                         TEST(test_generation),      TEST(test_status_is_its_own),
-                                         TEST(test_nothing_changes), TEST(test_merge_patch),
-                                         TEST(test_bad_patches),     TEST(test_immutable),
-                                         TEST(test_contention),      TEST(test_one_create_wins),
-                                         TEST(test_forgotten),       NO_MORE_TESTS};
+const struct CMUnitTest write_tests[] = {TEST(test_update),
+                                         TEST(test_version_conflict),
+                                         TEST(test_generation),
+                                         TEST(test_status_is_its_own),
+                                         TEST(test_nothing_changes),
+                                         TEST(test_merge_patch),
+                                         TEST(test_bad_patches),
+                                         TEST(test_immutable),
+                                         TEST(test_contention),
+                                         TEST(test_one_create_wins),
+                                         TEST(test_forgotten),
+                                         TEST(test_replace),
+                                         NO_MORE_TESTS};

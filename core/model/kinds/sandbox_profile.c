@@ -59,6 +59,8 @@ const struct sa_kind sa_kind_sandbox_profile = {.name = "SandboxProfile",
                                                 .print_status = print_status,
                                                 .copy_spec = copy_spec,
                                                 .copy_status = copy_status,
+                                                .verify_spec = verify_spec,
+                                                .verify_status = verify_status,
                                                 .empty_status = &empty,
                                                 .check_update = check_update,
                                                 .fields = fields};

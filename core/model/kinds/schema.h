@@ -91,6 +91,10 @@ struct sa_schema {
  * path. Unknown members are refused, or dropped with `lenient`. */
 int sa_schema_decode(const struct sa_schema *schema, struct sa_json_obj *json, bool lenient,
                      struct sa_arena *arena, const void **value, struct sa_error *err);
+/* Would the struct be the same, printed and decoded? SA_EINVALID with the path, which begins with
+ * `root` ("status"). What `check` of a schema looks for is not looked at. */
+int sa_schema_check(const struct sa_schema *schema, const char *root, const void *value,
+                    struct sa_error *err);
 /* Members of an open object. Left out: what is false, 0 or empty and so by default. */
 void sa_schema_print(const struct sa_schema *schema, const void *value, struct sa_json_w *w);
 /* All of it anew, in the arena; texts that are defaults stay what they are. */
@@ -128,6 +132,14 @@ int sa_schema_check_update(const struct sa_schema *schema, const void *before, c
     static const void *copy_status(const void *value, struct sa_arena *arena)                      \
     {                                                                                              \
         return sa_schema_copy(STATUS, value, arena);                                               \
+    }                                                                                              \
+    static int verify_spec(const void *value, struct sa_error *err)                                \
+    {                                                                                              \
+        return sa_schema_check(SPEC, "spec", value, err);                                          \
+    }                                                                                              \
+    static int verify_status(const void *value, struct sa_error *err)                              \
+    {                                                                                              \
+        return sa_schema_check(STATUS, "status", value, err);                                      \
     }                                                                                              \
     static int check_update(const struct sa_object *before, const void *next,                      \
                             struct sa_error *err)                                                  \

@@ -1,6 +1,8 @@
 #include "unsure.h"
 
 #include "base/arena.h"
+#include "base/cleanup.h"
+#include "json/write.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -103,7 +105,14 @@ static struct sa_objects_call *unsure_patch(struct sa_objects *objects, const st
     unsure->writes++;
     do_late(unsure);
     if (p->fate == FATE_LATE) {
-        struct late_write *late = keep(unsure, kind, patch->json, patch->length);
+        sa_autobuf json = SA_BUF_INIT;
+        struct sa_json_w w = sa_json_w_start(&json);
+        sa_json_w_begin_object(&w);
+        sa_json_put_object(&w, "spec");
+        kind->print_spec(patch->value, &w);
+        sa_json_w_end_object(&w);
+        sa_json_w_end_object(&w);
+        struct late_write *late = keep(unsure, kind, json.data, json.length);
         late->namespace_ = sa_strdup(patch->namespace_);
         late->name = sa_strdup(patch->name);
         late->version = sa_strdup(patch->resource_version);

@@ -1,6 +1,7 @@
 /* What objects have in common is there once, and stays when any of them goes. */
 #include "kinds/pod.h"
 #include "kinds/sandbox.h"
+#include "kinds/warm_pod.h"
 #include "kinds/warm_pool.h"
 #include "objects/object_private.h"
 
@@ -154,11 +155,66 @@ static void test_copies(void **state)
                "\"maxSize\":2,\"imports\":[\"json\"]}}");
 }
 
+/* What code fills in is held to what is decoded: else it could not be read from disk again. */
+static void refused_at(int rc, const struct sa_error *err, const char *path)
+{
+    assert_int_equal(rc, -1);
+    assert_int_equal(err->code, SA_EINVALID);
+    assert_string_equal(err->path, path);
+}
+
+static void test_structs_are_checked(void **state)
+{
+    (void)state;
+    char longest[SA_OBJECT_NAME_MAX + 2];
+    struct sa_error err;
+    struct sa_warm_pod_status s = *(const struct sa_warm_pod_status *)sa_kind_warm_pod.empty_status;
+    struct sa_condition conditions[2] = {{.type = "Ready", .status = SA_TRUE}, {.type = "Able"}};
+    memset(longest, 'a', sizeof longest);
+    longest[sizeof longest - 1] = '\0';
+    assert_int_equal(sa_kind_warm_pod.verify_status(&s, &err), 0);
+    s.last_tenant = longest;
+    refused_at(sa_kind_warm_pod.verify_status(&s, &err), &err, "status.lastTenant");
+    s.last_tenant = "\xff";
+    refused_at(sa_kind_warm_pod.verify_status(&s, &err), &err, "status.lastTenant");
+    s.last_tenant = "";
+    s.uses = -1;
+    refused_at(sa_kind_warm_pod.verify_status(&s, &err), &err, "status.uses");
+    s.uses = 1;
+    s.phase = SA_WARM_POD_PHASE_COUNT;
+    refused_at(sa_kind_warm_pod.verify_status(&s, &err), &err, "status.phase");
+    s.phase = SA_WARM_POD_READY;
+    s.conditions = (struct sa_conditions){conditions, 1};
+    assert_int_equal(sa_kind_warm_pod.verify_status(&s, &err), 0);
+    s.conditions.count = 2; /* not in order */
+    refused_at(sa_kind_warm_pod.verify_status(&s, &err), &err, "status.conditions[1]");
+    struct sa_warm_pod_spec p = {.pool = "p",
+                                 .pool_uid = "",
+                                 .key = "",
+                                 .runtime = "bash",
+                                 .profile = "",
+                                 .claim = {.sandbox = "", .uid = "", .tenant = ""}};
+    const struct sa_object *made =
+        object(&sa_kind_warm_pod, "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"pool\":\"p\","
+                                  "\"runtime\":\"bash\"}}");
+    p.resources = ((const struct sa_warm_pod_spec *)sa_object_spec(made))->resources;
+    assert_int_equal(sa_kind_warm_pod.verify_spec(&p, &err), 0);
+    p.claim.given = true;
+    refused_at(sa_kind_warm_pod.verify_spec(&p, &err), &err, "spec.claim.sandbox");
+    p.claim.sandbox = "No Name";
+    refused_at(sa_kind_warm_pod.verify_spec(&p, &err), &err, "spec.claim.sandbox");
+    p.claim.sandbox = "sb-1";
+    assert_int_equal(sa_kind_warm_pod.verify_spec(&p, &err), 0);
+    sa_object_unref(made);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equal_specs_are_one), cmocka_unit_test(test_kinds_are_apart),
-        cmocka_unit_test(test_versions_share_what_is_the_same),
-        cmocka_unit_test(test_statuses_are_equal_by_what_they_say), cmocka_unit_test(test_copies)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_equal_specs_are_one),
+                                       cmocka_unit_test(test_kinds_are_apart),
+                                       cmocka_unit_test(test_versions_share_what_is_the_same),
+                                       cmocka_unit_test(test_statuses_are_equal_by_what_they_say),
+                                       cmocka_unit_test(test_copies),
+                                       cmocka_unit_test(test_structs_are_checked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
