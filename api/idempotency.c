@@ -248,8 +248,11 @@ static struct entry *entry_of(struct sa_idempotency *all, const char *hash, cons
                     "this Idempotency-Key was used with another body; choose a new one");
         return NULL;
     }
-    if (entry)
+    if (entry) { /* whoever is in front may not know yet what this one does */
+        if (what->over && !entry->written && !entry->over[0])
+            snprintf(entry->over, sizeof entry->over, "%s", what->over);
         return entry;
+    }
     entry = sa_alloc(sizeof *entry);
     entry->all = all;
     snprintf(entry->hash, sizeof entry->hash, "%s", hash);
