@@ -62,6 +62,7 @@ void sa_pool_job_free(struct sa_pool_job *job)
     if (job->call)
         sa_call_abandon(job->call);
     sa_policy_forget(job->policy);
+    sa_policy_forget(job->policy_same);
     if (job->controller->options.agent)
         sa_agent_recount_forget(job->controller->options.agent, job);
     sa_buf_deinit(&job->tail);

@@ -20,7 +20,8 @@ struct sa_pool_job {
     int64_t deadline_ms;
     /* The call that is under way. */
     struct sa_call *call;
-    struct sa_policy_call *policy;
+    struct sa_policy_call *policy, *policy_same; /* may anybody have it, or who had it? */
+    bool refused;                                /* not anybody */
     sa_pool_next *then;
     const char *input; /* what is left to be sent */
     size_t input_length;

@@ -67,6 +67,7 @@ struct sa_pool { /* by key, while there is such a WarmPool or a pod of one */
     int64_t scaled_ms;
     char held[SA_POOL_MESSAGE_BYTES]; /* why no rule decided; "": one did */
     struct sa_demand demand;
+    bool keeps;               /* the last pod that was cleaned is for its last tenant only */
     int64_t make_ms, hold_ms; /* of late, to make a pod, and from a claim until it is taken back */
     int64_t hits, misses;
     int64_t counted_ms, loaded_ms; /* wall: claims up to then are in the two, now and at first */

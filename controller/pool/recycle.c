@@ -17,29 +17,64 @@ enum { CLEAN_MOST_MS = 60 * 1000 };
 
 /* ---- the rule ---- */
 
-static void on_verdict(void *user, const struct sa_policy_verdict *verdict);
-
-static void ask(struct sa_pool_job *job)
+static void allowed(struct sa_pool_job *job, bool kept)
 {
-    job->policy =
-        sa_policy_recycle(job->controller->options.policy, &job->question, on_verdict, job);
+    struct sa_pool *pool = sa_pool_get(job->controller, job->record->pool, false);
+    if (pool)
+        pool->keeps = kept;
+    job->record->kept = kept;
+    sa_failpoint("pool.cleaned");
+    sa_pool_job_end(job, SA_POOL_WORK_CLEANED, "", "");
+}
+
+static void refused(struct sa_pool_job *job, const struct sa_policy_verdict *verdict)
+{
+    sa_pool_job_end(job, SA_POOL_WORK_FAILED, verdict->rule[0] ? verdict->rule : "Refused",
+                    verdict->reason);
+}
+
+static void on_same_verdict(void *user, const struct sa_policy_verdict *verdict)
+{
+    struct sa_pool_job *job = user;
+    job->policy_same = NULL;
+    if (!job->refused)
+        return; /* too early: it is asked again if it matters */
+    if (verdict->allowed)
+        allowed(job, true);
+    else
+        refused(job, verdict);
+}
+
+static void ask_same(struct sa_pool_job *job)
+{
+    struct sa_policy_recycle_input question = job->question;
+    question.same_tenant = true;
+    job->policy_same =
+        sa_policy_recycle(job->controller->options.policy, &question, on_same_verdict, job);
 }
 
 static void on_verdict(void *user, const struct sa_policy_verdict *verdict)
 {
     struct sa_pool_job *job = user;
     job->policy = NULL;
-    if (verdict->allowed) {
-        job->record->kept = job->question.same_tenant;
-        sa_failpoint("pool.cleaned");
-        sa_pool_job_end(job, SA_POOL_WORK_CLEANED, "", "");
-    } else if (!job->question.same_tenant && job->question.who.scope.tenant[0]) {
-        job->question.same_tenant = true;
-        ask(job);
-    } else {
-        sa_pool_job_end(job, SA_POOL_WORK_FAILED, verdict->rule[0] ? verdict->rule : "Refused",
-                        verdict->reason);
-    }
+    job->refused = !verdict->allowed;
+    if (verdict->allowed)
+        allowed(job, false);
+    else if (!job->question.who.scope.tenant[0])
+        refused(job, verdict);
+    else if (!job->policy_same)
+        ask_same(job);
+}
+
+/* Where the last pod was kept for its tenant both questions go together: that is one message, and
+ * one turn of the loop. */
+static void ask(struct sa_pool_job *job)
+{
+    const struct sa_pool *pool = sa_pool_get(job->controller, job->record->pool, false);
+    job->policy =
+        sa_policy_recycle(job->controller->options.policy, &job->question, on_verdict, job);
+    if (pool && pool->keeps && job->question.who.scope.tenant[0])
+        ask_same(job);
 }
 
 /* ---- what it is asked ---- */

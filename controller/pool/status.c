@@ -194,16 +194,11 @@ static void write_status(struct sa_pool *pool, const struct sa_object *object,
 {
     const struct sa_warm_pool_status *before = sa_object_status(object);
     const struct sa_object_meta *meta = sa_object_meta(object);
-    const int64_t wait_ms = pool->written_ms + WRITE_EACH_MS - sa_monotonic_ms();
     struct sa_warm_pool_status status;
     fill(pool, before, &status);
     bool changed = set_conditions(pool, &(struct setting){object, arena, &status.conditions});
     if (!changed && !differs(before, &status) && before->observed_generation == meta->generation)
         return;
-    if (pool->written_ms && wait_ms > 0) {
-        sa_workqueue_add_after(pool->controller->pool_queue, pool->key, wait_ms);
-        return;
-    }
     status.observed_generation = meta->generation;
     pool->writing = true;
     pool->written_ms = sa_monotonic_ms();
@@ -214,9 +209,14 @@ static void write_status(struct sa_pool *pool, const struct sa_object *object,
 /* Its own last write is seen first. */
 void sa_pool_write_status(struct sa_pool *pool, const struct sa_object *object)
 {
+    const int64_t wait_ms = pool->written_ms + WRITE_EACH_MS - sa_monotonic_ms();
     set_gauges(pool);
     if (pool->writing || strcmp(pool->written, sa_object_meta(object)->resource_version) == 0)
         return;
+    if (pool->written_ms && wait_ms > 0) { /* whether there is something to write is seen then */
+        sa_workqueue_add_after(pool->controller->pool_queue, pool->key, wait_ms);
+        return;
+    }
     struct sa_arena *arena = sa_arena_new_sized(1024);
     write_status(pool, object, arena);
     sa_arena_free(arena);

@@ -77,12 +77,20 @@ static struct block *own_block(struct sa_arena *arena)
     return (struct block *)(void *)((char *)arena + OWN_OFFSET);
 }
 
+/* Its contents are not zero yet: what is taken of it will be. Most blocks are not used up. */
+static void *uncleared(size_t bytes)
+{
+    void *p = malloc(bytes);
+    if (!p)
+        out_of_memory();
+    return p;
+}
+
 struct sa_arena *sa_arena_new_sized(size_t block_bytes)
 {
-    struct sa_arena *arena = sa_alloc(OWN_OFFSET + sizeof(struct block) + block_bytes);
-    arena->block_bytes = block_bytes;
-    arena->first = own_block(arena);
-    arena->first->size = block_bytes;
+    struct sa_arena *arena = uncleared(OWN_OFFSET + sizeof(struct block) + block_bytes);
+    *arena = (struct sa_arena){.first = own_block(arena), .block_bytes = block_bytes};
+    *arena->first = (struct block){.size = block_bytes};
     return arena;
 }
 
@@ -112,9 +120,10 @@ static struct block *block_for(struct sa_arena *arena, size_t bytes)
 {
     size_t size = bytes > arena->block_bytes ? bytes : arena->block_bytes;
     struct block **at = &arena->first;
-    struct block *b = sa_alloc(sizeof *b + size);
+    struct block *b = uncleared(sizeof *b + size);
     if (size > arena->block_bytes)
         at = &arena->first->next; /* full at once: go on filling the first */
+    b->used = 0;
     b->size = size;
     b->next = *at;
     *at = b;
@@ -143,13 +152,14 @@ static void *take(struct sa_arena *arena, size_t bytes, size_t align)
 
 void *sa_arena_alloc(struct sa_arena *arena, size_t bytes)
 {
-    return take(arena, bytes, alignof(max_align_t));
+    return memset(take(arena, bytes, alignof(max_align_t)), 0, bytes);
 }
 
 char *sa_arena_strndup(struct sa_arena *arena, const char *text, size_t length)
 {
     char *copy = take(arena, length + 1, 1);
     memcpy(copy, text, length);
+    copy[length] = '\0';
     return copy;
 }
 

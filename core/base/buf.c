@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FIRST_BYTES = 128 };
+
 void sa_buf_deinit(struct sa_buf *buf)
 {
     free(buf->data);
@@ -16,7 +18,7 @@ void sa_buf_deinit(struct sa_buf *buf)
 char *sa_buf_reserve(struct sa_buf *buf, size_t more)
 {
     if (buf->capacity - buf->length < more + 1 || !buf->data) {
-        size_t want = buf->capacity ? buf->capacity * 2 : 64;
+        size_t want = buf->capacity ? buf->capacity * 2 : FIRST_BYTES;
         if (want < buf->length + more + 1)
             want = buf->length + more + 1;
         buf->data = sa_realloc(buf->data, want);
@@ -42,21 +44,25 @@ void sa_buf_adds(struct sa_buf *buf, const char *text)
 
 void sa_buf_addc(struct sa_buf *buf, char c)
 {
-    sa_buf_add(buf, &c, 1);
+    char *to = sa_buf_reserve(buf, 1);
+    to[0] = c;
+    to[1] = '\0';
+    buf->length++;
 }
 
+/* Into the room that there is; again where it was too little. */
 void sa_buf_printf(struct sa_buf *buf, const char *fmt, ...)
 {
     va_list ap, again;
+    const size_t room = buf->capacity - buf->length;
     va_start(ap, fmt);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vsnprintf(room ? buf->data + buf->length : NULL, room, fmt, ap);
     va_end(ap);
-    if (n > 0) {
-        char *to = sa_buf_reserve(buf, (size_t)n);
-        vsnprintf(to, (size_t)n + 1, fmt, again);
+    if (n > 0 && (size_t)n >= room)
+        vsnprintf(sa_buf_reserve(buf, (size_t)n), (size_t)n + 1, fmt, again);
+    if (n > 0)
         buf->length += (size_t)n;
-    }
     va_end(again);
 }
 
