@@ -150,7 +150,7 @@ void sa_sandbox_claim(struct sa_sandbox *s, const struct sa_sandbox_spec *spec,
                 key);
     const struct sa_claim_ask ask = {.namespace_ = SA_NAMESPACE_DEFAULT,
                                      .name = s->id,
-                                     .tenant = s->owner.key_name,
+                                     .tenant = s->owner.key_id,
                                      .key = key,
                                      .pool = spec->warm_pool[0] ? spec->warm_pool : NULL,
                                      .warm = spec->warm,

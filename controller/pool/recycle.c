@@ -91,7 +91,15 @@ static const char *end_reason(const struct sa_object *sandbox)
     return status->phase == SA_PHASE_FAILED ? "failed" : "deleted";
 }
 
-static void fill_question(struct sa_pool_job *job, const struct sa_object *pod)
+/* A claim names its tenant by the key's id, which no other key ever has; rules know names. NULL:
+ * its Sandbox is gone. */
+static const char *tenant_name(const struct sa_pool_record *record, const struct sa_object *pod)
+{
+    const struct sa_object *sandbox = sa_pool_tenant(record, pod);
+    return sandbox ? sa_map_get(&sa_object_meta(sandbox)->annotations, SA_SANDBOX_TENANT) : NULL;
+}
+
+static void fill_question(struct sa_pool_job *job, const struct sa_object *pod, const char *tenant)
 {
     const struct sa_object *object = sa_pool_of_pod(job->controller, pod);
     const struct sa_warm_pool_spec *spec = sa_object_spec(object);
@@ -100,7 +108,7 @@ static void fill_question(struct sa_pool_job *job, const struct sa_object *pod)
     struct sa_arena *arena = job->arena;
     job->question = (struct sa_policy_recycle_input){
         .who.scope = {.namespace_ = sa_arena_strdup(arena, sa_object_meta(pod)->namespace_),
-                      .tenant = sa_arena_strdup(arena, own->claim.tenant),
+                      .tenant = sa_arena_strdup(arena, tenant),
                       .pool = sa_arena_strdup(arena, own->pool)},
         .runtime = sa_arena_strdup(arena, own->runtime),
         .security_level = sa_security_level_name(own->level),
@@ -155,21 +163,31 @@ static void on_reset(struct sa_pool_job *job, const struct sa_error *err)
     }
 }
 
+static void give_up(struct sa_pool_record *record, const char *reason, const char *message)
+{
+    record->work = SA_POOL_WORK_FAILED;
+    snprintf(record->reason, sizeof record->reason, "%s", reason);
+    snprintf(record->message, sizeof record->message, "%s", message);
+    sa_pool_wake_pod(record);
+}
+
 void sa_pool_clean(struct sa_pool_record *record, const struct sa_object *pod)
 {
     struct sa_agent *agent = record->controller->options.agent;
+    const char *tenant = tenant_name(record, pod);
     record->kept = false;
     if (!agent || !record->watched || !sa_pool_of_pod(record->controller, pod)) {
-        record->work = SA_POOL_WORK_FAILED;
-        snprintf(record->reason, sizeof record->reason, "NotWatched");
-        snprintf(record->message, sizeof record->message, "what happened in it is not known");
-        sa_pool_wake_pod(record);
+        give_up(record, "NotWatched", "what happened in it is not known");
+        return;
+    }
+    if (!tenant || !tenant[0]) { /* rules may allow one what they deny another */
+        give_up(record, "TenantUnknown", "the Sandbox that says whose it was is gone");
         return;
     }
     if (!sa_agent_conn(agent, record->name))
         return; /* the agent tells when there is one, or that the pod is lost */
     struct sa_pool_job *job = sa_pool_job_new(record, pod, CLEAN_MOST_MS);
-    fill_question(job, pod);
+    fill_question(job, pod, tenant);
     record->template_ = sa_pool_job_has_template(job);
     record->work = SA_POOL_WORK_CLEANING;
     sa_pool_job_ask(job, SA_METHOD_RESET, on_reset);

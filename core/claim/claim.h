@@ -42,7 +42,8 @@ void sa_claims_free(struct sa_claims *claims);
 struct sa_claim_ask { /* texts for the time of the call */
     const char *namespace_;
     const char *name;   /* of the Sandbox */
-    const char *tenant; /* a pod that another tenant used and that is kept for it is passed over */
+    const char *tenant; /* id of the API key: of pods that are kept for who had them last, those of
+                           others are passed over */
     const char *key;    /* sa_pool_key() */
     const char *pool;   /* from this WarmPool; NULL: any */
     enum sa_warm warm;  /* PREFER: from any other, rather than from none */

@@ -107,6 +107,28 @@ def test_a_used_pod_is_cleaned_and_used_again_by_the_same_tenant(api, pool):
     assert any("MaxUses" in reason for reason in reasons), reasons
 
 
+def test_what_is_kept_is_for_one_key_and_not_for_its_name(api, server, pool):
+    path = pool(recycle={"enabled": True, "maxUses": 9})
+    name = path.rsplit("/", 1)[1]
+    keys = [api.post("/api/v1/user/apikeys", {"name": "twin", "role": "developer"}, status=201).json() for _ in range(2)]
+    one, other = (Api(server.url, key["key"]) for key in keys)
+
+    def kept():
+        return [pod for pod in pods(api, name).values() if pod["status"].get("lastTenant") == keys[0]["id"]
+                and pod["status"]["phase"] == "Ready"]
+    delete(one, create(one, warm="require"))
+    [pod] = wait_until("it to be kept", kept)
+    wait_until("another to be ready", lambda: sum(p["status"]["phase"] == "Ready" for p in pods(api, name).values()) >= 2)
+    theirs, own = create(other, warm="require"), create(one, warm="require")
+    assert pods(api, name)[pod["metadata"]["name"]]["spec"]["claim"]["sandbox"] == own["id"]
+    delete(other, theirs)
+    delete(one, own)
+    for key in keys:
+        api.request("DELETE", f"/api/v1/user/apikeys/{key['id']}", (200, 204))
+    one.close()
+    other.close()
+
+
 def test_a_preload_that_fails_is_told(api, pool):
     body = {"metadata": {"name": "broken"}, "spec": {**SPEC, "preloadScripts": ["echo no such luck >&2; exit 3"]}}
     api.post(POOLS, body, status=201)

@@ -27,7 +27,8 @@ static const struct sa_member claim_members[] = {
      .doc = "Name of the Sandbox."},
     SA_TEXT(struct sa_claim, uid, "uid", SA_UID_BYTES - 1, NULL,
             "Its uid; absent until it is made."),
-    SA_TEXT(struct sa_claim, tenant, "tenant", SA_OBJECT_NAME_MAX, NULL, "Who asked for it."),
+    SA_TEXT(struct sa_claim, tenant, "tenant", SA_OBJECT_NAME_MAX, NULL,
+            "Who asked for it: the id of an API key."),
     SA_TIME(struct sa_claim, at_ms, "at", "When."),
     {.name = NULL}};
 static const struct sa_schema claim = SA_SCHEMA(struct sa_claim, claim_members);
@@ -104,7 +105,8 @@ static const struct sa_member status_members[] = {
     SA_TEXT(status, pod_ip, "podIP", 45, NULL, "The pod's address, where it has one."),
     SA_TEXT(status, node, "nodeName", SA_OBJECT_NAME_MAX, NULL, "The node that runs it."),
     SA_TEXT(status, fingerprint, "fingerprint", 128, NULL, "Of its pristine state."),
-    SA_TEXT(status, last_tenant, "lastTenant", SA_OBJECT_NAME_MAX, NULL, "Who had it last."),
+    SA_TEXT(status, last_tenant, "lastTenant", SA_OBJECT_NAME_MAX, NULL,
+            "Who had it last, and alone may have it: the id of an API key."),
     SA_INT(status, uses, "uses", 0, 0, "How often it was used."),
     SA_TIME(status, ready_ms, "readyAt", "It could be claimed for the first time."),
     SA_TIME(status, expires_ms, "expiresAt", "It is replaced then, if nobody has it."),
