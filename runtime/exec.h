@@ -1,5 +1,5 @@
-/* What the files of the EXEC method share: exec_request.c decodes, exec.c lives, exec_io.c opens
- * the descriptors, exec_out.c and feed.c move bytes. */
+/* What the files of the EXEC method share: exec_request.c decodes, exec_start.c starts, exec.c
+ * lives, exec_io.c opens the descriptors, exec_out.c and feed.c move bytes. */
 #ifndef SA_RUNTIME_EXEC_H
 #define SA_RUNTIME_EXEC_H
 
@@ -120,6 +120,23 @@ struct exec {
 
 /* exec.c: output moved or ended; perhaps the execution is over. May free it. */
 void exec_check(struct exec *exec);
+/* It cannot start: ends the call with the error, and frees it. */
+void exec_fail(struct exec *exec, const struct sa_error *error);
+/* All that run, as a utlist. */
+struct exec *exec_first(void);
+
+/* exec_start.c */
+void exec_start_init(struct exec *exec);
+/* Starts the program, now or when a spare of the template has come. */
+int exec_start(struct exec *exec, struct sa_error *err);
+/* Reads the result of the start; the execution may be gone afterwards. */
+void exec_start_known(struct exec *exec);
+/* The spare is gone and has run nothing. */
+void exec_start_again(struct exec *exec);
+/* The NOTE with the pid, and then output; false: there is no room for it yet. */
+bool exec_start_tell(struct exec *exec);
+/* What was for the start alone. */
+void exec_start_close(struct exec *exec);
 
 /* exec_io.c */
 void exec_io_init(struct exec *exec);
