@@ -78,6 +78,12 @@ enum sa_permission {
 };
 const char *sa_permission_name(enum sa_permission permission); /* "sandboxes.read" */
 
+/* Streams that last (watches of resources; decisions as they come) and belong to one API key, of
+ * each kind: each costs something at every change. */
+enum { SA_STREAMS_PER_KEY_MAX = 64 };
+/* May a key that has `count` of them open another? SA_EQUOTA; `what` in the plural. */
+int sa_check_streams(size_t count, const char *what, struct sa_error *err);
+
 /* Which of the policies a route asks (api/gate.h), or why none. One that concerns a sandbox must
  * say so: a program with a route that does not does not start. */
 enum sa_gate_point {

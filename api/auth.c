@@ -29,6 +29,16 @@ static const struct {
     [SA_PERM_RESOURCES_WRITE] = {"resources.write", SA_ROLE_OPERATOR},
 };
 
+int sa_check_streams(size_t count, const char *what, struct sa_error *err)
+{
+    if (count < SA_STREAMS_PER_KEY_MAX)
+        return 0;
+    return sa_error_set(err, SA_EQUOTA,
+                        "%zu %s are open with this API key already, of %d at most: end one, or see "
+                        "more through each",
+                        count, what, SA_STREAMS_PER_KEY_MAX);
+}
+
 const char *sa_permission_name(enum sa_permission permission)
 {
     return permissions[permission].name;

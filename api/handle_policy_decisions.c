@@ -170,6 +170,7 @@ struct sa_policy_follow { /* lives as long as the request */
     struct sa_policy_follow *prev, *next;
     struct sa_engine_listener listener;
     struct sa_app *app;
+    char key_id[SA_ID_BYTES]; /* whose it is */
     struct sa_http_request *request;
     struct filter filter;
     uint64_t after;
@@ -237,15 +238,32 @@ void sa_policy_follows_end(struct sa_app *app)
     }
 }
 
-static void follow(struct sa_app *app, struct sa_http_request *request, const struct filter *filter)
+static int check_streams(const struct sa_app *app, const struct sa_principal *principal,
+                         struct sa_error *err)
+{
+    const struct sa_policy_follow *f;
+    size_t count = 0;
+    DL_FOREACH (app->policy_follows, f)
+        count += strcmp(f->key_id, principal->key_id) == 0;
+    return sa_check_streams(count, "streams of decisions", err);
+}
+
+static void follow(struct sa_app *app, struct sa_http_request *request,
+                   const struct sa_principal *principal, const struct filter *filter)
 {
     const char *accept = sa_http_request_header(request, "accept");
+    struct sa_error error;
+    if (check_streams(app, principal, &error) < 0) {
+        sa_http_respond_error(request, &error);
+        return;
+    }
     struct sa_policy_follow *f = sa_arena_alloc(sa_http_request_arena(request), sizeof *f);
     *f = (struct sa_policy_follow){.listener.decided = on_decided,
                                    .app = app,
                                    .request = request,
                                    .filter = *filter,
                                    .sse = accept && strcasestr(accept, "text/event-stream")};
+    memcpy(f->key_id, principal->key_id, sizeof f->key_id);
     sa_http_response_header(request, "X-Accel-Buffering", "no");
     sa_http_response_start(request, 200, f->sse ? "text/event-stream" : "application/x-ndjson", -1);
     sa_http_response_flush(request);
@@ -262,13 +280,12 @@ void sa_handle_list_decisions(struct sa_app *app, struct sa_http_request *reques
     struct sa_error error;
     int64_t limit = LIST_DEFAULT;
     bool follows = false;
-    (void)principal;
     if (read_filter(request, &filter, &error) < 0 ||
         sa_query_int(request, "limit", 1, LIST_MAX, &limit, &error) < 0 ||
         sa_query_bool(request, "follow", &follows, &error) < 0)
         sa_http_respond_error(request, &error);
     else if (follows)
-        follow(app, request, &filter);
+        follow(app, request, principal, &filter);
     else
         respond_list(app, request, &filter, limit);
 }

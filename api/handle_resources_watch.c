@@ -23,6 +23,7 @@ struct sa_resource_watch {
     struct sa_resource_watch *prev, *next;
     uv_timer_t beat; /* so that who went away is noticed, and who is between does not hang up */
     struct sa_app *app;
+    char key_id[SA_ID_BYTES];        /* whose it is */
     struct sa_http_request *request; /* NULL: it has ended */
     const struct sa_kind *kind;
     struct sa_objects_select select; /* texts of the request */
@@ -260,13 +261,23 @@ static const char *last_seen(const struct sa_http_request *request)
     return good ? last : NULL;
 }
 
+static int check(const struct sa_resource_ask *ask, struct sa_error *err)
+{
+    const struct sa_resource_watch *w;
+    size_t count = 0;
+    if (ask->app->draining)
+        return sa_error_set(err, SA_EUNAVAILABLE, "the server is stopping");
+    DL_FOREACH (ask->app->resource_watches, w)
+        count += strcmp(w->key_id, ask->principal->key_id) == 0;
+    return sa_check_streams(count, "watches", err);
+}
+
 void sa_resource_watch_start(struct sa_resource_ask *ask, const struct sa_objects_select *select,
                              const char *version)
 {
     const char *accept = sa_http_request_header(ask->request, "accept");
     struct sa_error error;
-    if (ask->app->draining) {
-        sa_error_set(&error, SA_EUNAVAILABLE, "the server is stopping");
+    if (check(ask, &error) < 0) {
         sa_http_respond_error(ask->request, &error);
         return;
     }
@@ -276,6 +287,7 @@ void sa_resource_watch_start(struct sa_resource_ask *ask, const struct sa_object
                                     .kind = ask->kind,
                                     .select = *select,
                                     .sse = accept && strcasestr(accept, "text/event-stream")};
+    memcpy(w->key_id, ask->principal->key_id, sizeof w->key_id);
     if (w->sse && last_seen(ask->request))
         version = last_seen(ask->request);
     if (version)

@@ -160,6 +160,36 @@ def test_refused_before_it_begins(api, watch):
         assert answer.status == 400 and json.load(answer)["error"]["details"] == [{"path": where}]
 
 
+@pytest.mark.parametrize("path, what", [(POOLS + "?watch=true", "watches"),
+                                        ("/api/v1/policies/decisions?follow=true", "streams of decisions")])
+def test_a_key_has_so_many_at_most(api, server, path, what):
+    keys = [api.post("/api/v1/user/apikeys", {"name": name, "role": "admin"}, status=201).json()
+            for name in ("many", "other")]
+    many, other = (Api(server.url, key["key"]) for key in keys)
+
+    def begin(client):
+        return client.request("GET", path, stream=True)
+
+    opened = [begin(many) for _ in range(64)]
+    assert [answer.status_code for answer in opened] == [200] * 64
+    refused = many.request("GET", path, 429).json()["error"]
+    assert refused["code"] == "quota_exceeded" and f"64 {what} are open with this API key" in refused["message"]
+    opened.append(begin(other))
+    assert opened[-1].status_code == 200
+    opened.pop(0).close()
+
+    def another():
+        opened.append(begin(many))
+        return opened[-1].status_code == 200
+    wait_until("there to be room for another", another)
+    for answer in opened:
+        answer.close()
+    for key in keys:
+        api.request("DELETE", f"/api/v1/user/apikeys/{key['id']}", (200, 204))
+    many.close()
+    other.close()
+
+
 def change_often(api, name, times):
     """So many changes of a pool, over one connection, without waiting for the answers."""
     requests_ = []
