@@ -2,7 +2,8 @@
 
 void sa_respond_denial(struct sa_http_request *request, const struct sa_denial *denial)
 {
-    const struct sa_http_why why = {denial->reason, denial->rule, denial->decision};
+    const struct sa_http_why why = {
+        .reason = denial->reason, .rule = denial->rule, .decision = denial->decision};
     /* By a rule, or for want of one. */
     sa_http_respond_error_full(request, 0, &denial->error, denial->rule ? &why : NULL);
 }

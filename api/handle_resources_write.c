@@ -12,11 +12,13 @@
 #include "policy/policy.h"
 #include "json/merge.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* An object and what it was before fit one question (policy/points.h), with some room for defaults.
  */
-enum { TRIES = 64, REVIEW_MAX = 48 * 1024 };
+enum { TRIES = 64, REVIEW_MAX = 48 * 1024, WARNING_BYTES = 160 };
 enum operation { CREATE, REPLACE, PATCH, DELETE };
 
 struct writing { /* lives as long as the request */
@@ -30,6 +32,7 @@ struct writing { /* lives as long as the request */
     const struct sa_object *old; /* NULL: a create */
     struct sa_buf object;        /* as it is to be stored */
     struct sa_buf review, reviewed;
+    struct sa_json_notes *notes; /* of what was sent; NULL: not decoded yet */
     struct sa_gate *gate;
     struct sa_policy_call *scaling;
     int tries;
@@ -48,6 +51,8 @@ static void clear(struct writing *w)
     sa_buf_deinit(&w->object);
     sa_buf_deinit(&w->review);
     sa_buf_deinit(&w->reviewed);
+    free(w->notes);
+    w->notes = NULL;
 }
 
 static void on_request_over(void *user)
@@ -67,9 +72,25 @@ static void begin(struct writing *w);
 
 /* ---- write ---- */
 
+/* As a quoted string (RFC 9110): one header for each, as Kubernetes has them. */
+static void warn_of(struct sa_http_request *request, const struct sa_error *dropped)
+{
+    char text[2 * WARNING_BYTES + 1];
+    size_t n = 0;
+    for (const char *c = dropped->message; *c && c < dropped->message + WARNING_BYTES; c++) {
+        if (*c == '"' || *c == '\\')
+            text[n++] = '\\';
+        text[n++] = *c < 0x20 || *c > 0x7e ? '?' : *c;
+    }
+    text[n] = '\0';
+    sa_http_response_headerf(request, "Warning", "299 - \"%s\"", text);
+}
+
 static void respond_written(struct writing *w, const struct sa_object *object)
 {
     struct sa_http_request *request = w->ask.request;
+    for (size_t i = 0; w->notes && i < w->notes->dropped_count; i++)
+        warn_of(request, &w->notes->dropped[i]);
     if (w->operation == CREATE)
         sa_http_response_headerf(request, "Location", "%s/%s", sa_http_request_path(request),
                                  sa_object_meta(object)->name);
@@ -196,7 +217,7 @@ static int take_reviewed(struct writing *w, struct sa_error *err)
     struct sa_buf checked = SA_BUF_INIT;
     if (sa_resource_reviewed(w->object.data, w->object.length, &w->reviewed, &changed, err) < 0 ||
         sa_resource_body_check(&w->ask, changed.data, changed.length, w->old, true, w->lenient,
-                               &checked, err) < 0) {
+                               NULL, &checked, err) < 0) {
         sa_buf_deinit(&checked);
         err->code = SA_EUNAVAILABLE; /* nothing that the client can mend */
         return sa_error_wrap(err, "the operator's admission rules made of this what cannot be");
@@ -297,16 +318,33 @@ static int make(struct writing *w, struct sa_error *err)
     sa_autobuf patched = SA_BUF_INIT;
     if (w->operation == PATCH && patch(w, &patched, err) < 0)
         return -1;
+    w->notes = sa_alloc(sizeof *w->notes);
     return sa_resource_body_check(&w->ask, patched.data ? patched.data : w->json,
                                   patched.data ? patched.length : w->length, w->old,
-                                  w->operation != PATCH, w->lenient, &w->object, err);
+                                  w->operation != PATCH, w->lenient, w->notes, &w->object, err);
+}
+
+static void refuse_mistakes(struct writing *w, struct sa_error *first)
+{
+    const struct sa_json_notes *notes = w->notes;
+    if (!notes || notes->mistake_count < 2) {
+        refuse(w, first);
+        return;
+    }
+    const size_t n = strlen(first->message);
+    snprintf(first->message + n, sizeof first->message - n, " (and %zu more: see details)",
+             notes->mistake_count - 1);
+    sa_http_request_on_closed(w->ask.request, NULL, NULL);
+    sa_http_respond_error_full(
+        w->ask.request, 0, first,
+        &(struct sa_http_why){.all = notes->mistakes, .count = notes->mistake_count});
 }
 
 static void go_on(struct writing *w)
 {
     struct sa_error error;
     if ((w->old && check_version(w, &error) < 0) || (w->operation != DELETE && make(w, &error) < 0))
-        refuse(w, &error);
+        refuse_mistakes(w, &error);
     else
         ask_rules(w);
 }

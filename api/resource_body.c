@@ -186,13 +186,14 @@ static int without_status(const char *json, size_t length, struct sa_buf *out, s
 
 int sa_resource_body_check(const struct sa_resource_ask *ask, const char *json, size_t length,
                            const struct sa_object *old, bool whole, bool lenient,
-                           struct sa_buf *out, struct sa_error *err)
+                           struct sa_json_notes *notes, struct sa_buf *out, struct sa_error *err)
 {
     sa_autobuf plain = SA_BUF_INIT, patch = SA_BUF_INIT;
     struct sa_json_w w = sa_json_w_start(&patch);
     if (without_status(json, length, &plain, err) < 0)
         return -1;
-    struct sa_object *sent = sa_object_decode(ask->kind, plain.data, plain.length, lenient, err);
+    struct sa_object *sent =
+        sa_object_decode_noted(ask->kind, plain.data, plain.length, lenient, notes, err);
     if (!sent)
         return -1;
     const struct sa_object_meta *meta = sa_object_meta(sent);

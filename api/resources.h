@@ -66,10 +66,11 @@ int sa_resource_body_read(const char *json, size_t length, struct sa_arena *aren
                           struct sa_resource_body *body, struct sa_error *err);
 /* A write is checked, and what it must not say put right: the object as it may be stored.
  * `old` NULL: a create. With `whole`, `json` replaces all of the object; what is the server's and
- * not mentioned stays. Else (a merge patch was applied) it is removed, and refused. */
+ * not mentioned stays. Else (a merge patch was applied) it is removed, and refused. `notes` get all
+ * mistakes, and what was dropped; NULL: none. */
 int sa_resource_body_check(const struct sa_resource_ask *ask, const char *json, size_t length,
                            const struct sa_object *old, bool whole, bool lenient,
-                           struct sa_buf *out, struct sa_error *err);
+                           struct sa_json_notes *notes, struct sa_buf *out, struct sa_error *err);
 /* {metadata, spec}, as rules see it (kinds/admission.h). */
 int sa_resource_review(const char *json, size_t length, struct sa_buf *out, struct sa_error *err);
 /* Labels, annotations and spec of the review that came back, put into the object. */

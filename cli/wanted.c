@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/fdio.h"
 #include "base/suggest.h"
+#include "json/notes.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -74,7 +75,8 @@ static int find_resource(const char *api_version, const char *kind,
 }
 
 static int decode_root(struct sa_json_doc *doc, struct sa_arena *arena, bool lenient,
-                       struct sa_wanted_item *item, struct sa_error *err)
+                       struct sa_wanted_item *item, struct sa_json_notes *notes,
+                       struct sa_error *err)
 {
     struct sa_json_obj root;
     const char *api_version = "", *kind = "";
@@ -83,22 +85,13 @@ static int decode_root(struct sa_json_doc *doc, struct sa_arena *arena, bool len
         sa_json_opt_string(&root, "kind", 64, &kind, NULL, err) < 0 ||
         find_resource(api_version, kind, &item->resource, err) < 0)
         return -1;
-    item->object = sa_object_decode(item->resource->kind, item->json, item->length, lenient, err);
+    item->object =
+        sa_object_decode_noted(item->resource->kind, item->json, item->length, lenient, notes, err);
     if (!item->object)
         return -1;
     if (!sa_object_meta(item->object)->name[0])
         return sa_error_at(err, SA_EINVALID, "metadata.name", "metadata.name: missing");
     return 0;
-}
-
-static int decode(struct sa_wanted_item *item, bool lenient, struct sa_error *err)
-{
-    struct sa_arena *arena = sa_arena_new();
-    struct sa_json_doc *doc = sa_json_parse(item->json, item->length, NULL, err);
-    int rc = doc ? decode_root(doc, arena, lenient, item, err) : -1;
-    sa_json_free(doc);
-    sa_arena_free(arena);
-    return rc;
 }
 
 /* ---- files ---- */
@@ -116,20 +109,52 @@ static void tell(struct reading *r, const struct sa_error *err)
     r->mistaken = true;
 }
 
+static int decode(struct sa_wanted_item *item, bool lenient, struct sa_json_notes *notes,
+                  struct sa_error *err)
+{
+    struct sa_arena *arena = sa_arena_new();
+    struct sa_json_doc *doc = sa_json_parse(item->json, item->length, NULL, err);
+    int rc = doc ? decode_root(doc, arena, lenient, item, notes, err) : -1;
+    sa_json_free(doc);
+    sa_arena_free(arena);
+    return rc;
+}
+
+static void tell_of(struct reading *r, const struct sa_wanted_item *item,
+                    const struct sa_error *err)
+{
+    struct sa_error error = *err;
+    sa_wanted_fail(item, &error);
+    tell(r, &error);
+}
+
+/* With all its mistakes, and what is left out of it. */
+static void add_item(struct reading *r, struct sa_wanted_item *item)
+{
+    sa_autofree struct sa_json_notes *notes = sa_alloc(sizeof *notes);
+    struct sa_error error;
+    const int rc = decode(item, r->lenient, notes, &error);
+    for (size_t i = 0; rc < 0 && i < notes->mistake_count; i++)
+        tell_of(r, item, &notes->mistakes[i]);
+    if (rc < 0 && !notes->mistake_count)
+        tell_of(r, item, &error);
+    for (size_t i = 0; rc == 0 && i < notes->dropped_count; i++) {
+        sa_wanted_fail(item, &notes->dropped[i]);
+        sa_error_wrap(&notes->dropped[i], "left out");
+        sa_command_fail(r->usage, &notes->dropped[i]); /* a warning only */
+    }
+}
+
 static void add_items(struct reading *r, const struct sa_wanted_file *file)
 {
     struct sa_wanted *w = r->wanted;
     size_t count = sa_manifests_count(file->manifests);
     w->items = sa_realloc(w->items, (w->count + count + 1) * sizeof *w->items);
     for (size_t i = 0; i < count; i++) {
-        struct sa_error error;
         struct sa_wanted_item *item = &w->items[w->count++];
         *item = (struct sa_wanted_item){.file = file, .index = i};
         item->json = sa_manifest_json(file->manifests, i, &item->length);
-        if (decode(item, r->lenient, &error) < 0) {
-            sa_wanted_fail(item, &error);
-            tell(r, &error);
-        }
+        add_item(r, item);
     }
 }
 

@@ -146,7 +146,9 @@ void sa_http_respond_error(struct sa_http_request *request, const struct sa_erro
  * replaces the table's (404 for a method: 405). */
 struct sa_http_why {
     const char *reason, *rule;
-    const char *decision; /* id of the decision of a policy */
+    const char *decision;       /* id of the decision of a policy */
+    const struct sa_error *all; /* where several are told at once: details of each, the first too */
+    size_t count;
 };
 void sa_http_respond_error_full(struct sa_http_request *request, int status,
                                 const struct sa_error *error, const struct sa_http_why *why);

@@ -182,10 +182,18 @@ void sa_reply_error_json(struct sa_buf *out, const struct sa_error *error,
     sa_buf_adds(out, ",\"message\":");
     add_json_string(out, error->message);
     sa_buf_adds(out, ",\"details\":[");
-    add_member(out, "path", error->path, &first);
-    add_member(out, "reason", why->reason, &first);
-    add_member(out, "rule", why->rule, &first);
-    add_member(out, "decision", why->decision, &first);
+    for (size_t i = 0; i < why->count; i++) {
+        sa_buf_adds(out, i ? "}," : "");
+        first = true;
+        add_member(out, "path", why->all[i].path, &first);
+        add_member(out, "reason", why->all[i].message, &first);
+    }
+    if (!why->count) {
+        add_member(out, "path", error->path, &first);
+        add_member(out, "reason", why->reason, &first);
+        add_member(out, "rule", why->rule, &first);
+        add_member(out, "decision", why->decision, &first);
+    }
     sa_buf_adds(out, first ? "],\"requestId\":" : "}],\"requestId\":");
     add_json_string(out, request_id);
     sa_buf_adds(out, "}}\n");

@@ -1,6 +1,7 @@
 /* Cursors over a document: finding members, paths and messages of errors, and scalars. */
 #include "base/suggest.h"
 #include "json/internal.h"
+#include "json/notes.h"
 #include "json/quantity.h"
 
 #include <errno.h>
@@ -166,19 +167,54 @@ enum sa_json_type sa_json_type(struct sa_json_obj *obj, const char *key)
                                   : SA_JSON_NULL;
 }
 
+static int fail_unknown(const struct sa_json_obj *obj, const char *key, struct sa_error *err)
+{
+    char shown[SA_JSON_EXCERPT_BYTES];
+    const char *near = sa_suggest(key, obj->asked, obj->asked_count);
+    const char *name = sa_json_excerpt(key, shown);
+    return sa_json_fail(obj, key, err,
+                        near ? "unknown field %s, did you mean \"%s\"?" : "unknown field %s", name,
+                        near);
+}
+
 int sa_json_finish(struct sa_json_obj *obj, struct sa_error *err)
 {
-    for (const cJSON *c = ((const cJSON *)obj->node)->child; c; c = c->next) {
-        if (asked(obj, c->string))
-            continue;
-        char shown[SA_JSON_EXCERPT_BYTES];
-        const char *near = sa_suggest(c->string, obj->asked, obj->asked_count);
-        const char *name = sa_json_excerpt(c->string, shown);
-        return sa_json_fail(obj, c->string, err,
-                            near ? "unknown field %s, did you mean \"%s\"?" : "unknown field %s",
-                            name, near);
-    }
-    return 0;
+    bool failed = false;
+    for (const cJSON *c = ((const cJSON *)obj->node)->child; c; c = c->next)
+        if (!asked(obj, c->string)) {
+            fail_unknown(obj, c->string, err);
+            if (!sa_json_go_on(obj, err, &failed))
+                return -1;
+        }
+    return failed ? -1 : 0;
+}
+
+/* ---- notes ---- */
+
+bool sa_json_go_on(const struct sa_json_obj *json, const struct sa_error *err, bool *failed)
+{
+    struct sa_json_notes *notes = json->notes;
+    *failed = true;
+    if (!notes)
+        return false;
+    const struct sa_error *last =
+        notes->mistake_count ? &notes->mistakes[notes->mistake_count - 1] : NULL;
+    if (last && strcmp(last->path, err->path) == 0 && strcmp(last->message, err->message) == 0)
+        return notes->mistake_count < SA_JSON_NOTES_MAX;
+    if (notes->mistake_count == SA_JSON_NOTES_MAX)
+        return false;
+    notes->mistakes[notes->mistake_count++] = *err;
+    return true;
+}
+
+void sa_json_drop_unknown(struct sa_json_obj *json)
+{
+    struct sa_json_notes *notes = json->notes;
+    if (!notes)
+        return;
+    for (const cJSON *c = ((const cJSON *)json->node)->child; c; c = c->next)
+        if (!asked(json, c->string) && notes->dropped_count < SA_JSON_NOTES_MAX)
+            fail_unknown(json, c->string, &notes->dropped[notes->dropped_count++]);
 }
 
 int sa_json_to_obj(const struct sa_json_at *at, const cJSON *node, struct sa_arena *arena,
@@ -193,7 +229,18 @@ int sa_json_to_obj(const struct sa_json_at *at, const cJSON *node, struct sa_are
     out->at = *at;
     out->node = node;
     out->arena = arena;
+    out->notes = NULL;
     out->asked_count = 0;
+    return 0;
+}
+
+static int child(const struct sa_json_obj *parent, const struct sa_json_at *at, const cJSON *node,
+                 struct sa_json_obj *out, struct sa_error *err)
+{
+    struct sa_json_notes *notes = parent->notes;
+    if (sa_json_to_obj(at, node, parent->arena, out, err) < 0)
+        return -1;
+    out->notes = notes;
     return 0;
 }
 
@@ -208,21 +255,24 @@ int sa_json_get_obj(struct sa_json_obj *obj, const char *key, struct sa_json_obj
                     struct sa_error *err)
 {
     const cJSON *n = sa_json_required(obj, key, err);
-    return n ? sa_json_to_obj(SA_JSON_MEMBER(obj, key), n, obj->arena, out, err) : -1;
+    return n ? child(obj, SA_JSON_MEMBER(obj, key), n, out, err) : -1;
 }
 
 int sa_json_opt_obj(struct sa_json_obj *obj, const char *key, struct sa_json_obj *out,
                     bool *present, struct sa_error *err)
 {
     const cJSON *n = sa_json_optional(obj, key, present);
-    return n ? sa_json_to_obj(SA_JSON_MEMBER(obj, key), n, obj->arena, out, err) : 0;
+    return n ? child(obj, SA_JSON_MEMBER(obj, key), n, out, err) : 0;
 }
 
 void sa_json_none(const struct sa_json_obj *parent, const char *key, struct sa_json_obj *out)
 {
     static const cJSON none = {.type = cJSON_Object};
-    *out = (struct sa_json_obj){
-        .at = {&parent->at, key, 0}, .node = &none, .arena = parent->arena, .asked_count = 0};
+    *out = (struct sa_json_obj){.at = {&parent->at, key, 0},
+                                .node = &none,
+                                .arena = parent->arena,
+                                .notes = parent->notes,
+                                .asked_count = 0};
 }
 
 /* --- scalars ----------------------------------------------------------------------------- */

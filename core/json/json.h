@@ -75,10 +75,13 @@ struct sa_json_at { /* where a value is */
     size_t index;
 };
 
+struct sa_json_notes; /* json/notes.h */
+
 struct sa_json_obj {
     struct sa_json_at at;
     const void *node;
     struct sa_arena *arena;
+    struct sa_json_notes *notes; /* NULL: none */
     size_t asked_count;
     const char *asked[SA_JSON_KEYS_MAX];
 };
@@ -87,6 +90,7 @@ struct sa_json_arr {
     struct sa_json_at at;
     const void *node;
     struct sa_arena *arena;
+    struct sa_json_notes *notes;
     const void *reached; /* element `reached_index`, so that a walk in order is cheap */
     size_t reached_index;
     size_t count;
@@ -100,7 +104,8 @@ int sa_json_root_arr(struct sa_json_doc *doc, struct sa_arena *arena, size_t max
 
 /* Type of a member, for fields that may be of several. Counts as asked. */
 enum sa_json_type sa_json_type(struct sa_json_obj *obj, const char *key);
-/* Refuse members that were never asked for: `unknown field "timout", did you mean "timeout"?` */
+/* Refuse members that were never asked for: `unknown field "timout", did you mean "timeout"?` With
+ * notes each of them is noted. */
 int sa_json_finish(struct sa_json_obj *obj, struct sa_error *err);
 /* Fail about a member for a reason of the caller's: fills path and message, returns -1. `key`
  * may be NULL: the object itself. */

@@ -38,7 +38,13 @@ int sa_json_opt_arr(struct sa_json_obj *obj, const char *key, size_t max_count,
                     struct sa_json_arr *out, bool *present, struct sa_error *err)
 {
     const cJSON *n = sa_json_optional(obj, key, present);
-    return n ? to_arr(SA_JSON_MEMBER(obj, key), n, obj->arena, max_count, out, err) : 0;
+    struct sa_json_notes *notes = obj->notes;
+    if (!n)
+        return 0;
+    if (to_arr(SA_JSON_MEMBER(obj, key), n, obj->arena, max_count, out, err) < 0)
+        return -1;
+    out->notes = notes;
+    return 0;
 }
 
 static const cJSON *element(struct sa_json_arr *arr, size_t index)
@@ -74,7 +80,10 @@ int sa_json_arr_obj(struct sa_json_arr *arr, size_t index, struct sa_json_obj *o
                     struct sa_error *err)
 {
     const struct sa_json_at at = {&arr->at, NULL, index};
-    return sa_json_to_obj(&at, element(arr, index), arr->arena, out, err);
+    if (sa_json_to_obj(&at, element(arr, index), arr->arena, out, err) < 0)
+        return -1;
+    out->notes = arr->notes;
+    return 0;
 }
 
 static int to_strings(const struct sa_json_at *at, const cJSON *node, struct sa_arena *arena,

@@ -75,6 +75,14 @@ static int check_names(const struct sa_json_obj *meta, const struct sa_object_me
     return 0;
 }
 
+static int finish(struct sa_json_obj *json, bool lenient, struct sa_error *err)
+{
+    if (!lenient)
+        return sa_json_finish(json, err);
+    sa_json_drop_unknown(json);
+    return 0;
+}
+
 static int decode_owner(struct sa_json_obj *o, bool lenient, struct sa_owner_reference *owner,
                         struct sa_error *err)
 {
@@ -85,7 +93,7 @@ static int decode_owner(struct sa_json_obj *o, bool lenient, struct sa_owner_ref
         sa_json_opt_bool(o, "controller", &owner->controller, NULL, err) < 0 ||
         sa_json_opt_bool(o, "blockOwnerDeletion", &owner->block_owner_deletion, NULL, err) < 0)
         return -1;
-    return lenient ? 0 : sa_json_finish(o, err);
+    return finish(o, lenient, err);
 }
 
 static int decode_owners(struct sa_json_obj *meta, bool lenient, struct sa_arena *arena,
@@ -158,7 +166,7 @@ int sa_object_meta_decode(struct sa_json_obj *meta, bool lenient, struct sa_aren
     if (check_names(meta, out, err) < 0 || check_labels(meta, &out->labels, err) < 0 ||
         check_annotations(meta, &out->annotations, err) < 0)
         return -1;
-    return lenient ? 0 : sa_json_finish(meta, err);
+    return finish(meta, lenient, err);
 }
 
 /* ---- copying ---- */

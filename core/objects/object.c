@@ -63,34 +63,55 @@ static int decode_status(const struct sa_kind *kind, struct sa_json_obj *json, b
     return 0;
 }
 
+static int finish(struct sa_json_obj *root, bool lenient, struct sa_error *err)
+{
+    if (!lenient)
+        return sa_json_finish(root, err);
+    sa_json_drop_unknown(root);
+    return 0;
+}
+
 static int decode_parts(const struct sa_kind *kind, struct sa_json_obj *root, unsigned wanted,
                         bool lenient, struct sa_object_draft *draft, struct sa_error *err)
 {
     struct sa_json_obj spec, status;
+    bool failed = false;
     if ((!kind->flat && member(root, "spec", &spec, err) < 0) ||
-        (kind->decode_status && member(root, "status", &status, err) < 0) ||
-        (!kind->flat && !lenient && sa_json_finish(root, err) < 0))
+        (kind->decode_status && member(root, "status", &status, err) < 0))
+        return -1;
+    if (!kind->flat && finish(root, lenient, err) < 0 && !sa_json_go_on(root, err, &failed))
         return -1;
     if ((wanted & SA_WANT_SPEC) &&
         sa_object_part_decode(kind, SA_WANT_SPEC, kind->flat ? root : &spec, lenient, &draft->spec,
-                              err) < 0)
+                              err) < 0 &&
+        !sa_json_go_on(root, err, &failed))
         return -1;
-    return wanted & SA_WANT_STATUS ? decode_status(kind, &status, lenient, &draft->status, err) : 0;
+    if ((wanted & SA_WANT_STATUS) &&
+        decode_status(kind, &status, lenient, &draft->status, err) < 0 &&
+        !sa_json_go_on(root, err, &failed))
+        return -1;
+    return failed ? -1 : 0;
 }
 
 static int decode_root(const struct sa_kind *kind, struct sa_json_obj *root, unsigned wanted,
                        bool lenient, struct sa_object_draft *draft, struct sa_error *err)
 {
     struct sa_json_obj meta;
-    if (check_type(kind, root, err) < 0 || member(root, "metadata", &meta, err) < 0 ||
-        sa_object_meta_decode(&meta, lenient, root->arena, &draft->meta, err) < 0)
+    bool failed = false;
+    if (check_type(kind, root, err) < 0)
         return -1;
-    return decode_parts(kind, root, wanted, lenient, draft, err);
+    if ((member(root, "metadata", &meta, err) < 0 ||
+         sa_object_meta_decode(&meta, lenient, root->arena, &draft->meta, err) < 0) &&
+        !sa_json_go_on(root, err, &failed))
+        return -1;
+    if (decode_parts(kind, root, wanted, lenient, draft, err) < 0)
+        return -1;
+    return failed ? -1 : 0;
 }
 
 static int decode_text(const struct sa_kind *kind, const char *json, size_t length,
-                       size_t max_bytes, unsigned wanted, bool lenient, struct sa_arena *arena,
-                       struct sa_object_draft *draft, struct sa_error *err)
+                       size_t max_bytes, unsigned wanted, bool lenient, struct sa_json_notes *notes,
+                       struct sa_arena *arena, struct sa_object_draft *draft, struct sa_error *err)
 {
     const struct sa_json_limits limits = {.max_bytes = max_bytes};
     struct sa_json_obj root;
@@ -99,8 +120,11 @@ static int decode_text(const struct sa_kind *kind, const char *json, size_t leng
     if (!doc)
         return -1;
     int rc = sa_json_root(doc, arena, &root, err);
+    root.notes = notes;
     if (rc == 0)
         rc = decode_root(kind, &root, wanted, lenient, draft, err);
+    if (rc < 0 && notes && notes->mistake_count)
+        *err = notes->mistakes[0];
     sa_json_free(doc);
     if (rc < 0)
         sa_object_draft_deinit(draft);
@@ -111,7 +135,7 @@ int sa_object_draft_decode(const struct sa_kind *kind, const char *json, size_t 
                            unsigned wanted, bool lenient, struct sa_arena *arena,
                            struct sa_object_draft *draft, struct sa_error *err)
 {
-    return decode_text(kind, json, length, SA_OBJECT_MAX, wanted, lenient, arena, draft, err);
+    return decode_text(kind, json, length, SA_OBJECT_MAX, wanted, lenient, NULL, arena, draft, err);
 }
 
 /* ---- objects ---- */
@@ -197,13 +221,14 @@ size_t sa_object_memory(const struct sa_object *object, const struct sa_object *
 }
 
 static struct sa_object *decode(const struct sa_kind *kind, const char *json, size_t length,
-                                size_t max_bytes, bool lenient, struct sa_error *err)
+                                size_t max_bytes, bool lenient, struct sa_json_notes *notes,
+                                struct sa_error *err)
 {
     struct sa_arena *arena = sa_arena_new();
     struct sa_object_draft draft;
     struct sa_object *object = NULL;
-    if (decode_text(kind, json, length, max_bytes, SA_WANT_SPEC | SA_WANT_STATUS, lenient, arena,
-                    &draft, err) == 0) {
+    if (decode_text(kind, json, length, max_bytes, SA_WANT_SPEC | SA_WANT_STATUS, lenient, notes,
+                    arena, &draft, err) == 0) {
         if (kind->namespaced && !draft.meta.namespace_[0])
             draft.meta.namespace_ = SA_NAMESPACE_DEFAULT;
         object = sa_object_make(&draft);
@@ -216,13 +241,20 @@ static struct sa_object *decode(const struct sa_kind *kind, const char *json, si
 struct sa_object *sa_object_decode(const struct sa_kind *kind, const char *json, size_t length,
                                    bool lenient, struct sa_error *err)
 {
-    return decode(kind, json, length, SA_OBJECT_MAX, lenient, err);
+    return decode(kind, json, length, SA_OBJECT_MAX, lenient, NULL, err);
+}
+
+struct sa_object *sa_object_decode_noted(const struct sa_kind *kind, const char *json,
+                                         size_t length, bool lenient, struct sa_json_notes *notes,
+                                         struct sa_error *err)
+{
+    return decode(kind, json, length, SA_OBJECT_MAX, lenient, notes, err);
 }
 
 struct sa_object *sa_object_restore(const struct sa_kind *kind, const char *json, size_t length,
                                     struct sa_error *err)
 {
-    return decode(kind, json, length, RESTORE_BYTES_MAX, true, err);
+    return decode(kind, json, length, RESTORE_BYTES_MAX, true, NULL, err);
 }
 
 /* The count is no part of what an object says. */

@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "json/json.h"
+#include "json/notes.h"
 #include "json/write.h"
 
 #define SA_GROUP_VERSION "secureagent.dev/v1"
@@ -84,6 +85,10 @@ struct sa_kind {
  * what it must be. Errors have the path. */
 struct sa_object *sa_object_decode(const struct sa_kind *kind, const char *json, size_t length,
                                    bool lenient, struct sa_error *err);
+/* The same, and `notes` get all mistakes (`err` is the first) and all that was dropped. */
+struct sa_object *sa_object_decode_noted(const struct sa_kind *kind, const char *json,
+                                         size_t length, bool lenient, struct sa_json_notes *notes,
+                                         struct sa_error *err);
 struct sa_object *sa_object_ref(const struct sa_object *object);
 void sa_object_unref(const struct sa_object *object); /* NULL is allowed */
 #define sa_autounref __attribute__((cleanup(sa_object_unref_cleanup)))

@@ -102,13 +102,34 @@ def test_unknown_fields(api, area):
     path = f"/api/v1/{area}/lenient"
     typo = body(area, "lenient", typo=1)
     api.error("POST", f"/api/v1/{area}", 400, "invalid_request", "spec.typo", json=typo)
-    created = api.post(f"/api/v1/{area}?lenient=true", typo, status=201).json()
+    answer = api.post(f"/api/v1/{area}?lenient=true", typo, status=201)
+    created = answer.json()
     assert "typo" not in created["spec"]
+    assert answer.headers["Warning"].startswith('299 - "spec.typo: unknown field \\"typo\\"')
     api.error("PUT", path, 400, "invalid_request", "spec.typo", json=typo)
     api.error("PATCH", path, 400, "invalid_request", "spec.typo", json={"spec": {"typo": 1}})
     assert api.request("PUT", path + "?lenient=true", 200, json=typo).json()["spec"] == created["spec"]
     assert api.request("PATCH", path + "?lenient=true", 200, json={"spec": {"typo": 1}}).json()["spec"] == created["spec"]
     api.request("DELETE", path, 200)
+
+
+def test_all_mistakes_are_told(api):
+    spec = {"runtime": "No", "minSize": -1, "resources": {"cpu": "lots", "memory": "1Mi", "disk": 1}, "typo": 1, "wrong": 2}
+    answer = api.request("POST", "/api/v1/warmpools", 400, json={"metadata": {"name": "bad"}, "spec": spec})
+    error = answer.json()["error"]
+    paths = ["spec.runtime", "spec.resources.cpu", "spec.resources.memory", "spec.resources.disk", "spec.minSize", "spec.typo", "spec.wrong"]
+    assert sorted(d["path"] for d in error["details"]) == sorted(paths)
+    assert all(d["reason"].startswith(d["path"] + ": ") for d in error["details"])
+    assert error["message"] == error["details"][0]["reason"] + " (and 6 more: see details)"
+    many = {"runtime": "bash", **{f"typo{n}": n for n in range(100)}}
+    answer = api.request("POST", "/api/v1/warmpools", 400, json={"metadata": {"name": "bad"}, "spec": many})
+    assert len(answer.json()["error"]["details"]) == 32
+    answer = api.request("POST", "/api/v1/warmpools?lenient=true", 201, json={
+        "metadata": {"name": "bad", "l\"\u00e9": 1}, "spec": {**many, "maxSize": 0, "minSize": 0}})
+    try:
+        assert len(answer.raw.headers.getlist("Warning")) == 32
+    finally:
+        api.request("DELETE", "/api/v1/warmpools/bad", 200)
 
 
 def test_finalizers_hold_it(api, made):

@@ -78,6 +78,43 @@ def test_what_a_manifest_leaves_out_has_its_default_and_labels_stay(apply, cli, 
     assert apply(text).stdout == b"warmpool/tests unchanged\n"
 
 
+MISTAKEN = """apiVersion: secureagent.dev/v1
+kind: WarmPool
+metadata: {name: tests-bad}
+spec:
+  runtime: bash
+  minSize: -1
+  resources:
+    cpu: lots
+    memory: 1Mi
+  typo: 1
+---
+apiVersion: secureagent.dev/v1
+kind: SandboxProfile
+metadata: {name: tests-bad}
+spec: {maxTimeout: soon}
+"""
+
+
+def test_all_mistakes_of_all_documents_are_told(apply):
+    done = apply(MISTAKEN)
+    lines = [line.partition("m.yaml:")[2] for line in done.stderr.decode().splitlines()[:-1]]
+    assert done.returncode == 64 and done.stdout == b"", done
+    assert [line.split(": ")[:2] for line in lines] == [
+        ["6, document 1", "spec.minSize"], ["8, document 1", "spec.resources.cpu"], ["9, document 1", "spec.resources.memory"],
+        ["10, document 1", "spec.typo"], ["15, document 2", "spec.maxTimeout"]], done
+
+
+def test_what_is_read_leniently_is_told(apply, cli):
+    text = pool("tests-lenient").replace("  minSize: 0\n", "  minSize: 0\n  typo: 1\n  resources: {disk: 1}\n")
+    done = apply(text, "--lenient")
+    assert done.returncode == 0 and done.stdout == b"warmpool/tests-lenient created\n", done
+    lines = done.stderr.decode().splitlines()
+    assert ["spec.resources.disk" in lines[0], "spec.typo" in lines[1], len(lines)] == [True, True, 2], done
+    assert all("left out: " in line and "m.yaml:" in line for line in lines)
+    assert cli("delete", "pool", "tests-lenient", "--wait").returncode == 0
+
+
 def test_what_get_prints_can_be_applied(cli, made):
     for form in "yaml", "json":
         text = cli("get", "pools", "-o", form).stdout

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "objects/conditions.h"
+#include "json/notes.h"
 
 #include <string.h>
 
@@ -162,27 +163,34 @@ static int decode_map(const struct decode *d, const struct sa_member *m, struct 
     return 0;
 }
 
+static int decode_item(const struct decode *d, const struct sa_schema *schema,
+                       struct sa_json_arr *array, size_t index, char *at)
+{
+    struct sa_json_obj item;
+    if (sa_json_arr_obj(array, index, &item, d->err) < 0)
+        return -1;
+    item.arena = d->arena;
+    return decode_object(d, schema, &item, at);
+}
+
 static int decode_list(const struct decode *d, const struct sa_member *m, struct sa_json_obj *json,
                        void *at)
 {
     struct sa_json_arr array = {.count = 0};
-    struct sa_json_obj item;
-    bool given = false;
+    bool given = false, failed = false;
     SA_LIST_OF(char) list = {NULL, 0};
     if (sa_json_opt_arr(json, m->name, m->max_count, &array, &given, d->err) < 0)
         return -1;
     if (!given)
         return 0;
     list.items = sa_arena_alloc(d->arena, (array.count + 1) * m->schema->size);
-    for (; list.count < array.count; list.count++) {
-        if (sa_json_arr_obj(&array, list.count, &item, d->err) < 0)
+    for (; list.count < array.count; list.count++)
+        if (decode_item(d, m->schema, &array, list.count,
+                        list.items + list.count * m->schema->size) < 0 &&
+            !sa_json_go_on(json, d->err, &failed))
             return -1;
-        item.arena = d->arena;
-        if (decode_object(d, m->schema, &item, list.items + list.count * m->schema->size) < 0)
-            return -1;
-    }
     memcpy(at, &list, sizeof list);
-    return 0;
+    return failed ? -1 : 0;
 }
 
 static int decode_json(const struct decode *d, const struct sa_member *m, struct sa_json_obj *json,
@@ -275,14 +283,18 @@ static int require(const struct sa_member *m, struct sa_json_obj *json, struct s
 static int decode_object(const struct decode *d, const struct sa_schema *schema,
                          struct sa_json_obj *json, char *value)
 {
+    bool failed = false;
     set_defaults(schema, value);
-    for (const struct sa_member *m = schema->members; m->name; m++) {
-        if ((m->flags & SA_MEMBER_REQUIRED) && require(m, json, d->err) < 0)
+    for (const struct sa_member *m = schema->members; m->name; m++)
+        if ((((m->flags & SA_MEMBER_REQUIRED) && require(m, json, d->err) < 0) ||
+             decode_member(d, m, json, value + m->offset) < 0) &&
+            !sa_json_go_on(json, d->err, &failed))
             return -1;
-        if (decode_member(d, m, json, value + m->offset) < 0)
-            return -1;
-    }
-    if (!d->lenient && sa_json_finish(json, d->err) < 0)
+    if (d->lenient)
+        sa_json_drop_unknown(json);
+    else if (sa_json_finish(json, d->err) < 0)
+        failed = true;
+    if (failed) /* members that are wrong themselves would be compared */
         return -1;
     return schema->check ? schema->check(value, json, d->err) : 0;
 }

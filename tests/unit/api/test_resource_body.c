@@ -34,7 +34,7 @@ static const char *check(const char *json, const struct sa_object *old, bool who
                          struct sa_buf *out)
 {
     static struct sa_error err;
-    if (sa_resource_body_check(&ask, json, strlen(json), old, whole, false, out, &err) == 0)
+    if (sa_resource_body_check(&ask, json, strlen(json), old, whole, false, NULL, out, &err) == 0)
         return NULL;
     assert_int_equal(err.code, SA_EINVALID);
     return err.path;
