@@ -21,6 +21,9 @@
 #include <sqlite3.h>
 #include <stdalign.h>
 
+#define uthash_malloc(bytes) sa_alloc(bytes)
+#include <uthash.h>
+
 /* ---- records as columns (table.c) ---- */
 
 enum sa_column_type { SA_COLUMN_TEXT, SA_COLUMN_INT, SA_COLUMN_BOOL };
@@ -124,6 +127,9 @@ struct sa_write {
     bool finished; /* for `sync`; under the lock */
     const struct sa_table *table;
     enum sa_statement statement;
+    UT_hash_handle hh;      /* in `open`, by the row's id */
+    bool listed;            /* is it there? */
+    struct sa_write *newer; /* of the same row: it is written instead */
     alignas(max_align_t) char record[];
 };
 
@@ -190,6 +196,7 @@ struct sa_store {
     pthread_mutex_t lock; /* everything from here to the next line */
     pthread_cond_t work, read_work, progress;
     struct sa_queue writes, reads, done;
+    struct sa_write *open; /* queued rows whose contents nobody waits for: newer ones may come */
     size_t write_queued, write_bytes, read_queued; /* not yet settled */
     uint64_t made, settled;                        /* writes so far; reads wait for `settled` */
     bool urgent;                                   /* somebody waits: do not linger for company */

@@ -9,9 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define uthash_malloc(bytes) sa_alloc(bytes)
-#include <uthash.h>
-
 enum { NOTE_USE_MS = 60 * 1000, PRUNE_MAX = 100 };
 
 struct key {

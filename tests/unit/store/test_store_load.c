@@ -63,9 +63,12 @@ static void a_trickle_lingers(void **state)
 {
     struct fixture *f = *state;
     struct sa_store_stats stats;
-    struct sa_store_sandbox sandbox = a_sandbox("sb-1", 1);
-    for (int i = 0; i < 200; i++) {
-        assert_int_equal(sa_store_put_sandbox(f->store, &sandbox, NULL, NULL, NULL), 0);
+    char id[24] = "";
+    struct sa_store_sandbox sandbox = a_sandbox(id, 1);
+    for (int i = 0; i <= 200; i++) {
+        snprintf(id, sizeof id, "sb-%d", i);
+        if (i < 200)
+            assert_int_equal(sa_store_put_sandbox(f->store, &sandbox, NULL, NULL, NULL), 0);
         usleep(50);
     }
     struct outcome o = {0}; /* comes behind them all */

@@ -721,6 +721,56 @@ static void closes_from_a_callback(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
+/* What is written again before it is on disk is there once, as it was last, and before what refers
+ * to it. What somebody waits for has its own turn. */
+static void rows_written_again(void **state)
+{
+    struct fixture *f = *state;
+    struct sa_store_stats stats;
+    struct outcome told = {0};
+    enum { ROWS = 60 };
+    char id[24] = "", execution_id[24] = "";
+    struct sa_store_sandbox sandbox = a_sandbox(id, 1000);
+    struct sa_store_execution execution = an_execution(execution_id, id, 1000);
+    struct sa_store_event event = {.sandbox = id, .seq = 1, .type = "Normal", .reason = "Made"};
+    for (int i = 0; i < ROWS; i++) {
+        snprintf(id, sizeof id, "sb-%d", i);
+        snprintf(execution_id, sizeof execution_id, "ex-%d", i);
+        sandbox.phase = "Creating";
+        assert_int_equal(sa_store_put_sandbox(f->store, &sandbox, NULL, NULL, NULL), 0);
+        assert_int_equal(sa_store_put_event(f->store, &event, NULL, NULL, NULL), 0);
+        sandbox.phase = "Running";
+        assert_int_equal(
+            sa_store_put_sandbox(f->store, &sandbox, i % 3 ? NULL : outcome_done, &told, NULL), 0);
+        execution.status = "running";
+        assert_int_equal(
+            sa_store_put_execution(f->store, &execution, i % 4 ? NULL : outcome_done, &told, NULL),
+            0);
+        execution.status = "exited";
+        assert_int_equal(sa_store_put_execution(f->store, &execution, NULL, NULL, NULL), 0);
+        sandbox.phase = "Terminated";
+        assert_int_equal(sa_store_put_sandbox(f->store, &sandbox, NULL, NULL, NULL), 0);
+    }
+    for (int i = 0; i < ROWS; i++) {
+        struct seen s = {0};
+        snprintf(id, sizeof id, "sb-%d", i);
+        snprintf(execution_id, sizeof execution_id, "ex-%d", i);
+        get_sandbox(f, id, &s);
+        assert_string_equal(s.phase, "Terminated");
+        assert_non_null(
+            sa_store_get_execution(f->store, id, execution_id, on_execution, &s, NULL));
+        fixture_run(f);
+        assert_string_equal(s.phase, "exited");
+        assert_int_equal(s.failures, 0);
+    }
+    assert_int_equal(told.calls, 35);
+    assert_int_equal(told.failures, 0);
+    sa_store_stats(f->store, &stats);
+    assert_int_equal(stats.failed, 0);
+    fixture_close(f);
+    assert_int_equal(sql_number(f->dir, "SELECT count(*) FROM events"), ROWS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -735,6 +785,7 @@ int main(void)
         CASE(one_bad_write_fails_alone),
         CASE(a_full_queue_refuses),
         CASE(executions),
+        CASE(rows_written_again),
         CASE(events),
         CASE(leftovers_are_closed),
         CASE(prune),
