@@ -43,7 +43,6 @@ static void free_call(struct sa_claim_call *call)
     free(call->tenant);
     free(call->key);
     free(call->pool);
-    free(call->manifest);
     free(call);
 }
 
@@ -297,18 +296,12 @@ static void on_created(void *user, const struct sa_error *err, const struct sa_o
 
 static void create_sandbox(struct sa_claim_call *call)
 {
-    struct sa_error err;
-    sa_autobuf json = SA_BUF_INIT;
+    struct sa_arena *arena = sa_arena_new_sized(1024);
+    const struct sa_objects_make sandbox = sa_claim_sandbox(call, arena);
     call->state = SA_CLAIM_CREATE;
-    if (sa_claim_print(call, &json, &err) < 0) {
-        call->err = err;
-        call->state = SA_CLAIM_REFUSED;
-        wait(call, 0);
-        return;
-    }
-    call->write = sa_objects_create(call->claims->objects, &sa_kind_sandbox, json.data, json.length,
-                                    false, on_created, call);
+    call->write = sa_objects_make(call->claims->objects, &sandbox, on_created, call);
     sa_failpoint("claim.creating");
+    sa_arena_free(arena);
 }
 
 static void on_sandbox_found(void *user, const struct sa_error *err,
@@ -378,8 +371,6 @@ static struct sa_claim_call *new_call(struct sa_claims *claims, const struct sa_
         .tenant = sa_strdup(ask->tenant),
         .key = sa_strdup(ask->key),
         .pool = copy(ask->pool),
-        .manifest = sa_strndup(ask->manifest, ask->length),
-        .length = ask->length,
         .warm = ask->warm,
         .fits = ask->fits,
         .at_ms = sa_wall_ms(),
@@ -390,14 +381,14 @@ static struct sa_claim_call *new_call(struct sa_claims *claims, const struct sa_
     return call;
 }
 
-static int check(struct sa_claim_call *call, struct sa_error *err)
+static int check(struct sa_claim_call *call, const struct sa_claim_ask *ask, struct sa_error *err)
 {
     sa_autobuf key = SA_BUF_INIT;
     sa_buf_printf(&key, "%s/%s", call->namespace_, call->name);
     if (sa_informer_get(call->claims->caches->sandboxes, key.data))
         return sa_error_at(err, SA_EEXISTS, "metadata.name", "there is a sandbox %s already",
                            call->name);
-    return sa_claim_check(call, err);
+    return sa_claim_check(call, ask->manifest, ask->length, err);
 }
 
 struct sa_claim_call *sa_claim_start(struct sa_claims *claims, const struct sa_claim_ask *ask,
@@ -406,7 +397,7 @@ struct sa_claim_call *sa_claim_start(struct sa_claims *claims, const struct sa_c
     struct sa_claim_call *call = new_call(claims, ask);
     call->done = done;
     call->user = user;
-    if (check(call, &call->err) < 0) {
+    if (check(call, ask, &call->err) < 0) {
         call->state = SA_CLAIM_REFUSED;
         wait(call, 0);
         return call;

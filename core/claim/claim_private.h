@@ -21,8 +21,7 @@ struct sa_claim_call {
     struct sa_claim_call *prev, *next;
     struct sa_claims *claims;
     enum sa_claim_state state;
-    char *namespace_, *name, *tenant, *key, *pool, *manifest;
-    size_t length;
+    char *namespace_, *name, *tenant, *key, *pool;
     const struct sa_object *wanted; /* the manifest, decoded */
     enum sa_warm warm;
     bool (*fits)(void *user, const struct sa_object *warm_pod);
@@ -59,9 +58,10 @@ const struct sa_object *sa_claim_choose(struct sa_claims *claims, const struct s
 const char *sa_claim_pool(struct sa_claims *claims, const struct sa_claim_call *call);
 
 /* sandbox.c. The manifest is fit to be created; else SA_EINVALID. Sets call->wanted. */
-int sa_claim_check(struct sa_claim_call *call, struct sa_error *err);
-/* What is created: the manifest with what the claim adds to it. */
-int sa_claim_print(const struct sa_claim_call *call, struct sa_buf *out, struct sa_error *err);
+int sa_claim_check(struct sa_claim_call *call, const char *manifest, size_t length,
+                   struct sa_error *err);
+/* What is created: the manifest with what the claim adds to it. Lists are of the arena. */
+struct sa_objects_make sa_claim_sandbox(const struct sa_claim_call *call, struct sa_arena *arena);
 /* It was created by this call. */
 bool sa_claim_made(const struct sa_claim_call *call, const struct sa_object *sandbox);
 

@@ -42,6 +42,7 @@ void sa_embedded_wake(struct sa_embedded *store)
 static const struct sa_objects_ops operations = {.get = sa_embedded_get,
                                                  .list = sa_embedded_list,
                                                  .create = sa_embedded_create,
+                                                 .make = sa_embedded_make,
                                                  .update = sa_embedded_update,
                                                  .patch = sa_embedded_patch,
                                                  .delete = sa_embedded_delete,

@@ -218,6 +218,8 @@ int sa_write_status(struct sa_objects_call *call, struct sa_table_of_kind *table
                     struct sa_error *err);
 struct sa_objects_call *sa_embedded_create(struct sa_objects *, const struct sa_kind *,
                                            const char *, size_t, bool, sa_objects_cb, void *);
+struct sa_objects_call *sa_embedded_make(struct sa_objects *, const struct sa_objects_make *,
+                                         sa_objects_cb, void *);
 struct sa_objects_call *sa_embedded_update(struct sa_objects *, const struct sa_kind *,
                                            const char *, size_t, bool, sa_objects_cb, void *);
 struct sa_objects_call *sa_embedded_delete(struct sa_objects *, const struct sa_kind *,

@@ -169,6 +169,20 @@ int sa_object_meta_decode(struct sa_json_obj *meta, bool lenient, struct sa_aren
     return finish(meta, lenient, err);
 }
 
+int sa_object_meta_verify(const struct sa_object_meta *meta, struct sa_error *err)
+{
+    static const struct sa_json_at top;
+    const struct sa_json_obj at = {.at = {&top, "metadata", 0}};
+    if (meta->labels.count > LABELS_MAX || meta->annotations.count > ANNOTATIONS_MAX ||
+        meta->finalizers.count > SA_OBJECT_FINALIZERS_MAX)
+        return sa_json_fail(&at, NULL, err,
+                            "expected at most %d labels, %d annotations, %d finalizers", LABELS_MAX,
+                            ANNOTATIONS_MAX, SA_OBJECT_FINALIZERS_MAX);
+    if (check_names(&at, meta, err) < 0 || check_labels(&at, &meta->labels, err) < 0)
+        return -1;
+    return check_annotations(&at, &meta->annotations, err);
+}
+
 /* ---- copying ---- */
 
 static const char *copy_text(const char *text, struct sa_arena *arena)

@@ -59,6 +59,10 @@ size_t sa_object_memory(const struct sa_object *object, const struct sa_object *
 /* Metadata alone, member by member; `path` of the object: "metadata". */
 int sa_object_meta_decode(struct sa_json_obj *meta, bool lenient, struct sa_arena *arena,
                           struct sa_object_meta *out, struct sa_error *err);
+/* Of metadata that was not decoded: could it be? */
+int sa_object_meta_verify(const struct sa_object_meta *meta, struct sa_error *err);
+struct sa_objects_make;
+struct sa_object_meta sa_objects_made_meta(const struct sa_objects_make *what);
 void sa_object_meta_copy(const struct sa_object_meta *from, struct sa_arena *arena,
                          struct sa_object_meta *to);
 void sa_object_meta_print(const struct sa_object_meta *meta, struct sa_json_w *w);

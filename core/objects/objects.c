@@ -1,5 +1,8 @@
 /* The interface: each call goes to the implementation. */
 #include "objects/objects.h"
+#include "objects/object_private.h"
+
+#include "base/cleanup.h"
 
 struct sa_objects_call *sa_objects_get(struct sa_objects *objects, const struct sa_kind *kind,
                                        const char *namespace_, const char *name, sa_objects_cb done,
@@ -20,6 +23,53 @@ struct sa_objects_call *sa_objects_create(struct sa_objects *objects, const stru
                                           sa_objects_cb done, void *user)
 {
     return objects->ops->create(objects, kind, json, length, lenient, done, user);
+}
+
+static void print_made(const struct sa_objects_make *what, struct sa_buf *out)
+{
+    const struct sa_kind *kind = sa_object_kind(what->like);
+    const struct sa_object_meta meta = sa_objects_made_meta(what);
+    struct sa_json_w w = sa_json_w_start(out);
+    size_t length;
+    const char *spec = sa_object_spec_json(what->like, &length);
+    sa_json_w_begin_object(&w);
+    sa_json_put_string(&w, "apiVersion", kind->api_version);
+    sa_json_put_string(&w, "kind", kind->name);
+    sa_json_put_object(&w, "metadata");
+    sa_object_meta_print(&meta, &w);
+    sa_json_w_end_object(&w);
+    if (kind->flat)
+        sa_json_w_raw_members(&w, spec, length);
+    else
+        sa_json_put_raw(&w, "spec", spec, length);
+    sa_json_w_end_object(&w);
+}
+
+struct sa_object_meta sa_objects_made_meta(const struct sa_objects_make *what)
+{
+    const struct sa_object_meta *like = sa_object_meta(what->like);
+    return (struct sa_object_meta){.namespace_ = what->namespace_,
+                                   .name = what->name,
+                                   .generate_name = "",
+                                   .uid = "",
+                                   .resource_version = "",
+                                   .labels = like->labels,
+                                   .annotations = what->annotations,
+                                   .finalizers = what->finalizers,
+                                   .owners = like->owners,
+                                   .owner_count = like->owner_count};
+}
+
+struct sa_objects_call *sa_objects_make(struct sa_objects *objects,
+                                        const struct sa_objects_make *what, sa_objects_cb done,
+                                        void *user)
+{
+    sa_autobuf json = SA_BUF_INIT;
+    if (objects->ops->make)
+        return objects->ops->make(objects, what, done, user);
+    print_made(what, &json);
+    return sa_objects_create(objects, sa_object_kind(what->like), json.data, json.length, false,
+                             done, user);
 }
 
 struct sa_objects_call *sa_objects_update(struct sa_objects *objects, const struct sa_kind *kind,

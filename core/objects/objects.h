@@ -64,6 +64,17 @@ struct sa_objects_call *sa_objects_list(struct sa_objects *objects, const struct
 struct sa_objects_call *sa_objects_create(struct sa_objects *objects, const struct sa_kind *kind,
                                           const char *json, size_t length, bool lenient,
                                           sa_objects_cb done, void *user);
+/* The same of what was read from JSON before (sa_object_decode()), which need not become a text
+ * again for that. */
+struct sa_objects_make {
+    const struct sa_object *like;  /* its kind, labels, owners and spec */
+    const char *namespace_, *name; /* instead of its own, as all of these: */
+    struct sa_json_map annotations;
+    struct sa_json_strings finalizers;
+};
+struct sa_objects_call *sa_objects_make(struct sa_objects *objects,
+                                        const struct sa_objects_make *what, sa_objects_cb done,
+                                        void *user);
 /* Replaces labels, annotations, finalizers, owners and spec; with a resourceVersion in it only if
  * that is the current one. Status is not touched. */
 struct sa_objects_call *sa_objects_update(struct sa_objects *objects, const struct sa_kind *kind,
@@ -129,6 +140,8 @@ struct sa_objects_ops {
                                     sa_objects_list_cb, void *);
     struct sa_objects_call *(*create)(struct sa_objects *, const struct sa_kind *, const char *,
                                       size_t, bool, sa_objects_cb, void *);
+    struct sa_objects_call *(*make)(struct sa_objects *, const struct sa_objects_make *,
+                                    sa_objects_cb, void *); /* NULL: by way of create */
     struct sa_objects_call *(*update)(struct sa_objects *, const struct sa_kind *, const char *,
                                       size_t, bool, sa_objects_cb, void *);
     struct sa_objects_call *(*patch)(struct sa_objects *, const struct sa_kind *,

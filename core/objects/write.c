@@ -166,6 +166,28 @@ struct sa_objects_call *sa_embedded_create(struct sa_objects *objects, const str
     return rc < 0 ? sa_call_fail(call, &err) : sa_call_queue(call);
 }
 
+struct sa_objects_call *sa_embedded_make(struct sa_objects *objects,
+                                         const struct sa_objects_make *what, sa_objects_cb done,
+                                         void *user)
+{
+    struct sa_embedded *store = sa_embedded_of(objects);
+    const struct sa_kind *kind = sa_object_kind(what->like);
+    struct sa_objects_call *call = sa_call_new(store, SA_CALL_WRITE, user);
+    struct sa_arena *arena = sa_arena_new_sized(256);
+    struct sa_object_draft draft = {.kind = kind, .meta = sa_objects_made_meta(what)};
+    struct sa_error err;
+    call->done = done;
+    struct sa_table_of_kind *table = sa_embedded_table(store, kind, &err);
+    int rc = table ? sa_object_meta_verify(&draft.meta, &err) : -1;
+    if (rc == 0) {
+        draft.spec = sa_object_part_ref(sa_object_spec_part(what->like));
+        rc = create(call, table, &draft, arena, &err);
+        sa_object_draft_deinit(&draft);
+    }
+    sa_arena_free(arena);
+    return rc < 0 ? sa_call_fail(call, &err) : sa_call_queue(call);
+}
+
 /* ---- update ---- */
 
 /* Finalizers may only go once an object is marked for deletion. */

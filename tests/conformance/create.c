@@ -174,7 +174,48 @@ static void test_too_large(void **state)
     refused(create_(w, &thing_kind, true, "%s", big), SA_ETOOLARGE, NULL);
 }
 
+/* Of an object that was read from JSON before: it is what a create of that JSON makes. */
+static void test_make(void **state)
+{
+    struct world *w = *state;
+    static const char json[] = "{\"metadata\":{\"name\":\"like\",\"labels\":{\"x\":\"1\"},"
+                               "\"annotations\":{\"a\":\"1\"}},\"spec\":{\"size\":5},"
+                               "\"status\":{\"phase\":\"Forged\"}}";
+    struct sa_error err;
+    const struct sa_object *like = sa_object_decode(&thing_kind, json, strlen(json), false, &err);
+    struct sa_json_pair pair = {"b", "2"};
+    const char *finalizer = "t.dev/f";
+    struct sa_objects_make what = {.like = like,
+                                   .namespace_ = "default",
+                                   .name = "made",
+                                   .annotations = {&pair, 1},
+                                   .finalizers = {&finalizer, 1}};
+    struct result made = {.object = NULL}, twice = {.object = NULL}, bad = {.object = NULL};
+    sa_objects_make(w->objects, &what, on_result, &made);
+    assert_false(made.done);
+    settle(w, &made);
+    const struct sa_object *object = ok(made);
+    const struct sa_object_meta *meta = sa_object_meta(object);
+    assert_string_equal(meta->name, "made");
+    assert_int_equal(meta->generation, 1);
+    assert_int_equal(meta->labels.count, 1);
+    assert_int_equal(meta->annotations.count, 1);
+    assert_string_equal(meta->annotations.items[0].key, "b");
+    assert_true(sa_object_has_finalizer(object, "t.dev/f"));
+    assert_int_equal(spec_of(object)->size, 5);
+    assert_string_equal(status_of(object)->phase, "");
+    sa_objects_make(w->objects, &what, on_result, &twice);
+    settle(w, &twice);
+    refused(twice, SA_EEXISTS, "metadata.name");
+    pair.key = "no name";
+    what.name = "other";
+    sa_objects_make(w->objects, &what, on_result, &bad);
+    settle(w, &bad);
+    refused(bad, SA_EINVALID, "metadata.annotations");
+    sa_object_unref(like);
+}
+
 const struct CMUnitTest create_tests[] = {
     TEST(test_create_and_get), TEST(test_defaults),   TEST(test_exists),      TEST(test_not_found),
     TEST(test_generate_name),  TEST(test_server_set), TEST(test_bad_objects), TEST(test_lenient),
-    TEST(test_too_large),      NO_MORE_TESTS};
+    TEST(test_too_large),      TEST(test_make),       NO_MORE_TESTS};

@@ -164,6 +164,7 @@ void unsure_init(struct unsure *unsure, struct sa_objects *inner)
     ops.get = unsure_get;
     ops.patch = unsure_patch;
     ops.create = unsure_create;
+    ops.make = NULL; /* by way of it */
     ops.delete = unsure_delete;
     *unsure = (struct unsure){.base = {.ops = &ops}, .inner = inner};
 }

@@ -107,6 +107,7 @@ static void begin(struct world *w, struct process *p, const char *identity)
     *p = (struct process){.inner = w->objects, .ops = *w->objects->ops, .may_act = true};
     p->base.ops = &p->ops;
     p->ops.create = on_create;
+    p->ops.make = NULL;
     p->ops.patch = on_patch;
     p->ops.delete = on_delete;
     p->ops.get = on_get;

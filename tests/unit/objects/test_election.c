@@ -153,6 +153,7 @@ static void test_cut_off(void **state)
     int leader = -1;
     ops.get = get;
     ops.create = create;
+    ops.make = NULL;
     ops.patch = patch;
     forget_inner = ops.forget;
     ops.forget = forget;
