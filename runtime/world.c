@@ -95,11 +95,24 @@ static void add_sockets(struct sa_buf *out, bool as_alone)
  * somebody wants them to. */
 static const char maker[] = "/dev/pts/ptmx";
 
+/* Folders of ours in proc, which belong to the user of the programs although nobody may look into
+ * this process: times that a program sets there stay as long as it lives. */
+static void restore_proc(const struct timespec times[2])
+{
+    static const char *const folders[] = {
+        "/proc/1",           "/proc/1/attr",   "/proc/1/fdinfo",      "/proc/1/net",
+        "/proc/1/task",      "/proc/1/task/1", "/proc/1/task/1/attr", "/proc/1/task/1/fdinfo",
+        "/proc/1/task/1/net"};
+    for (size_t i = 0; i < SA_COUNT(folders); i++)
+        utimensat(AT_FDCWD, folders[i], times, 0); /* not ours: nobody sets them */
+}
+
 void sa_world_restore(void)
 {
     const struct timespec times[2] = {{0}};
     if (utimensat(AT_FDCWD, maker, times, AT_SYMLINK_NOFOLLOW) < 0)
         utimensat(AT_FDCWD, maker, NULL, AT_SYMLINK_NOFOLLOW); /* not ours: nobody chooses them */
+    restore_proc(times);
 }
 
 static void add_terminals(struct sa_buf *out)

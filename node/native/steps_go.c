@@ -14,7 +14,7 @@
 int sa_step_go(struct sa_child *child)
 {
     const struct sa_go *go = &child->host->go;
-    char options[128], shared[64];
+    char options[160], shared[64];
     if (!go->root[0])
         return 0;
     if (mkdir("/d/go", 0755) < 0 || mkdir("/d/go/work", 0755) < 0 || mkdir("/d/go/own", 0755) < 0)
@@ -22,8 +22,9 @@ int sa_step_go(struct sa_child *child)
     snprintf(shared, sizeof shared, "/g/%s", go->version);
     /* Not made yet, or no overlays here: Go works all the same, only the first time is slow. */
     const char *below = access(shared, X_OK) == 0 ? shared : "/e";
+    /* Numbers of inodes: template.c. */
     snprintf(options, sizeof options,
-             "lowerdir=/s:%s,upperdir=/d/go/own,workdir=/d/go/work,userxattr", below);
+             "lowerdir=/s:%s,upperdir=/d/go/own,workdir=/d/go/work,xino=on,userxattr", below);
     if (mount("overlay", &SA_GO_CACHE[1], "overlay", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME,
               options) == 0)
         return 0;

@@ -139,6 +139,8 @@ static int entry_folders(const struct sa_host *host, struct sa_error *err)
         if ((host->ranges && lchown(path, owner, owner) < 0) || chmod(path, 0777) < 0)
             return sa_template_failed(err, "give away", path);
     }
+    if (sa_mount_restrict("s", MOUNT_ATTR_RDONLY, 0) < 0)
+        return sa_template_failed(err, "seal", "the folders of " SA_GO_CACHE);
     return 0;
 }
 
@@ -203,8 +205,11 @@ static int build(struct sa_host *host, struct sa_error *err)
 int sa_mount_layer(const char *lower, const char *target)
 {
     char options[96];
-    /* Without an upper layer two lower ones are the least; the second is empty. */
-    snprintf(options, sizeof options, "lowerdir=%s:/e,userxattr", lower);
+    /* Without an upper layer two lower ones are the least; the second is empty. Inodes keep the
+     * numbers that they have below (overlayfs.rst, "Inode properties"): otherwise folders get
+     * theirs when they are first looked at, which would tell the next user of a recycled sandbox
+     * into which ones the one before has looked. */
+    snprintf(options, sizeof options, "lowerdir=%s:/e,xino=on,userxattr", lower);
     return mount("overlay", target, "overlay", MS_RDONLY | MS_NOSUID | MS_NODEV, options);
 }
 

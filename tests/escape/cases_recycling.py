@@ -399,6 +399,29 @@ def times_of_access(pod):
     assert pod.sh("stat -c '%X %Y' /dev/pts/ptmx") == "0 0"
 
 
+@recycling("times of those folders of proc that belong to the user")
+def times_in_proc(pod):
+    pod.python("import os\n"
+               "for top, folders, files in os.walk('/proc/1'):\n"
+               "    for name in [top] + [os.path.join(top, name) for name in folders + files]:\n"
+               "        try: os.utime(name, ns=(4242 * 10**9,) * 2, follow_symlinks=False)\n"
+               "        except OSError: pass")
+    assert "4242" in pod.sh("stat -c '%X %Y' /proc/1/attr /proc/1/task").split()
+    pod.reset()
+    left = pod.sh("find /proc/1 -printf '%A@ %T@ %p\\n' 2>/dev/null | grep -F 4242.; true")
+    assert not left, left
+
+
+@recycling("into which folders of the system, or of Go's cache, it has looked, and in which order", preload=None)
+def looked_at(pod):
+    folders = ["/usr/share/doc/", "/usr/lib/python3/", "/usr/share/", "/usr/lib/", f"{GO}/7f", f"{GO}/03", "/etc/"]
+    other = pod.node.create()
+    other.seal()
+    look = "import os, sys; print({f: os.stat(f).st_ino for f in %r if os.path.exists(f)})"
+    assert eval(pod.python(look % folders)) == eval(other.python(look % folders[::-1]))
+    other.delete()
+
+
 @recycling("the order of files that were moved away and back")
 def order(pod):
     pod.sh("cd /workspace && mv data other && mv other data")
