@@ -18,6 +18,7 @@ void sa_sandbox_set_fixed(struct sa_sandbox *sandbox, const char *const *control
                                                       .warm = sandbox->warm,
                                                       .profile = sandbox->profile,
                                                       .generation = sandbox->generation,
+                                                      .node = control_count ? SA_AGENT_NODE : NULL,
                                                       .controls = controls,
                                                       .control_count = control_count,
                                                       .weaker = weaker,

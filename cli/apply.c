@@ -194,8 +194,9 @@ static int apply_those(struct sa_invocation *in, struct sa_error *err)
                                    .out = stdout};
     if (!count)
         return sa_command_misused(&usage, "which manifests? (-f FILE)");
-    int rc =
-        sa_wanted_read(paths, count, sa_config_bool(in->config, "lenient"), &usage, &wanted, err);
+    const bool lenient = sa_config_bool(in->config, "lenient");
+    int rc = sa_wanted_read(paths, count, lenient ? SA_WANTED_LENIENT : SA_WANTED_STRICT, &usage,
+                            &wanted, err);
     if (rc == 0)
         rc = sa_apply_all(&apply, &wanted);
     sa_wanted_deinit(&wanted);

@@ -52,6 +52,20 @@ static int wait_gone(const struct deletion *d, const char *url, struct sa_error 
     }
 }
 
+static int check_kind(const struct sa_resource *resource, struct sa_error *err)
+{
+    if (resource == &sa_resource_warm_pod)
+        return sa_error_set(err, SA_EINVALID,
+                            "warm pods are made and deleted by the server: delete their pool or "
+                            "make it smaller (minSize, maxSize), or delete the sandbox that has "
+                            "one");
+    if (resource == &sa_resource_pod)
+        return sa_error_set(err, SA_EINVALID,
+                            "pods are made and deleted by the server: delete the sandbox or the "
+                            "pool that they are of");
+    return 0;
+}
+
 /* An exit status, or -1. */
 static int delete_one(const struct deletion *d, const struct sa_resource *resource,
                       const char *name, struct sa_error *err)
@@ -89,7 +103,8 @@ static int delete_named(const struct deletion *d, struct sa_invocation *in, stru
     const struct sa_resource *resource;
     size_t count;
     int status = 0;
-    if (sa_targets_read(in->args, in->arg_count, &resource, names, &count, err) < 0)
+    if (sa_targets_read(in->args, in->arg_count, &resource, names, &count, err) < 0 ||
+        check_kind(resource, err) < 0)
         return -1;
     if (!count)
         return sa_command_misused(&usage, "which %s?", sa_resource_path(resource));
@@ -103,10 +118,9 @@ static int delete_wanted(const struct deletion *d, char *const *paths, size_t co
                          struct sa_error *err)
 {
     struct sa_wanted wanted;
-    int status = sa_wanted_read(paths, count, true, &usage, &wanted, err);
+    int status = sa_wanted_read(paths, count, SA_WANTED_NAMES, &usage, &wanted, err);
     for (size_t i = wanted.count; status >= 0 && i-- > 0;)
-        delete_and_tell(d, wanted.items[i].resource, sa_object_meta(wanted.items[i].object)->name,
-                        &status);
+        delete_and_tell(d, wanted.items[i].resource, wanted.items[i].name, &status);
     sa_wanted_deinit(&wanted);
     return status;
 }

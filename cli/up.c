@@ -405,7 +405,7 @@ static int read_manifests(const struct sa_config *config, struct sa_wanted *want
     char *const *paths;
     size_t count = sa_config_list(config, "file", &paths);
     *wanted = (struct sa_wanted){.count = 0};
-    return count ? sa_wanted_read(paths, count, false, &usage, wanted, err) : 0;
+    return count ? sa_wanted_read(paths, count, SA_WANTED_STRICT, &usage, wanted, err) : 0;
 }
 
 static int serve(const struct sa_config *config, const struct sa_wanted *wanted,

@@ -74,7 +74,21 @@ static int find_resource(const char *api_version, const char *kind,
                        kind);
 }
 
-static int decode_root(struct sa_json_doc *doc, struct sa_arena *arena, bool lenient,
+static int read_name(struct sa_json_obj *root, struct sa_wanted_item *item, struct sa_error *err)
+{
+    struct sa_json_obj meta;
+    const char *name = "";
+    sa_json_none(root, "metadata", &meta);
+    if (sa_json_opt_obj(root, "metadata", &meta, NULL, err) < 0 ||
+        sa_json_opt_string(&meta, "name", SA_OBJECT_NAME_MAX, &name, NULL, err) < 0)
+        return -1;
+    if (!name[0])
+        return sa_error_at(err, SA_EINVALID, "metadata.name", "metadata.name: missing");
+    item->name = sa_strdup(name);
+    return 0;
+}
+
+static int decode_root(struct sa_json_doc *doc, struct sa_arena *arena, enum sa_wanted_how how,
                        struct sa_wanted_item *item, struct sa_json_notes *notes,
                        struct sa_error *err)
 {
@@ -85,19 +99,19 @@ static int decode_root(struct sa_json_doc *doc, struct sa_arena *arena, bool len
         sa_json_opt_string(&root, "kind", 64, &kind, NULL, err) < 0 ||
         find_resource(api_version, kind, &item->resource, err) < 0)
         return -1;
-    item->object =
-        sa_object_decode_noted(item->resource->kind, item->json, item->length, lenient, notes, err);
-    if (!item->object)
-        return -1;
-    if (!sa_object_meta(item->object)->name[0])
-        return sa_error_at(err, SA_EINVALID, "metadata.name", "metadata.name: missing");
-    return 0;
+    if (how != SA_WANTED_NAMES) {
+        item->object = sa_object_decode_noted(item->resource->kind, item->json, item->length,
+                                              how == SA_WANTED_LENIENT, notes, err);
+        if (!item->object)
+            return -1;
+    }
+    return read_name(&root, item, err);
 }
 
 /* ---- files ---- */
 
 struct reading {
-    bool lenient;
+    enum sa_wanted_how how;
     const struct sa_usage *usage;
     struct sa_wanted *wanted;
     bool mistaken;
@@ -109,12 +123,12 @@ static void tell(struct reading *r, const struct sa_error *err)
     r->mistaken = true;
 }
 
-static int decode(struct sa_wanted_item *item, bool lenient, struct sa_json_notes *notes,
+static int decode(struct sa_wanted_item *item, enum sa_wanted_how how, struct sa_json_notes *notes,
                   struct sa_error *err)
 {
     struct sa_arena *arena = sa_arena_new();
     struct sa_json_doc *doc = sa_json_parse(item->json, item->length, NULL, err);
-    int rc = doc ? decode_root(doc, arena, lenient, item, notes, err) : -1;
+    int rc = doc ? decode_root(doc, arena, how, item, notes, err) : -1;
     sa_json_free(doc);
     sa_arena_free(arena);
     return rc;
@@ -133,7 +147,7 @@ static void add_item(struct reading *r, struct sa_wanted_item *item)
 {
     sa_autofree struct sa_json_notes *notes = sa_alloc(sizeof *notes);
     struct sa_error error;
-    const int rc = decode(item, r->lenient, notes, &error);
+    const int rc = decode(item, r->how, notes, &error);
     for (size_t i = 0; rc < 0 && i < notes->mistake_count; i++)
         tell_of(r, item, &notes->mistakes[i]);
     if (rc < 0 && !notes->mistake_count)
@@ -253,10 +267,10 @@ static void sort(struct sa_wanted *wanted)
     wanted->items = sorted;
 }
 
-int sa_wanted_read(char *const *paths, size_t count, bool lenient, const struct sa_usage *usage,
-                   struct sa_wanted *wanted, struct sa_error *err)
+int sa_wanted_read(char *const *paths, size_t count, enum sa_wanted_how how,
+                   const struct sa_usage *usage, struct sa_wanted *wanted, struct sa_error *err)
 {
-    struct reading r = {.lenient = lenient, .usage = usage, .wanted = wanted};
+    struct reading r = {.how = how, .usage = usage, .wanted = wanted};
     *wanted = (struct sa_wanted){.count = 0};
     for (size_t i = 0; i < count; i++)
         read_path(&r, paths[i]);
@@ -270,8 +284,10 @@ int sa_wanted_read(char *const *paths, size_t count, bool lenient, const struct 
 
 void sa_wanted_deinit(struct sa_wanted *wanted)
 {
-    for (size_t i = 0; i < wanted->count; i++)
+    for (size_t i = 0; i < wanted->count; i++) {
         sa_object_unref(wanted->items[i].object);
+        free(wanted->items[i].name);
+    }
     free(wanted->items);
     for (struct sa_wanted_file *f = wanted->files, *next; f; f = next) {
         next = f->next;

@@ -140,7 +140,7 @@ void sa_http_respond_owned(struct sa_http_request *request, int status, const ch
                            void *body, size_t length, void (*release)(void *body));
 /* {"error":{"code","message","details","requestId"}} with the status of sa_code_http_status().
  * `details` holds {"path": ...} when error->path is set. SA_ERATELIMITED and SA_EUNAVAILABLE
- * carry Retry-After: 1 unless one was set. */
+ * carry Retry-After: 1, or an hour for what the node has not, unless one was set. */
 void sa_http_respond_error(struct sa_http_request *request, const struct sa_error *error);
 /* As above with further members of the detail, each of which may be NULL; a status other than 0
  * replaces the table's (404 for a method: 405). */

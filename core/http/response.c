@@ -261,7 +261,7 @@ void sa_http_respond_error_full(struct sa_http_request *r, int status, const str
     if (!status)
         status = sa_code_http_status(error->code);
     if ((status == 429 || status == 503) && !r->own_retry_after)
-        sa_http_response_header(r, "Retry-After", "1");
+        sa_http_response_header(r, "Retry-After", error->code == SA_ECONTROL ? "3600" : "1");
     sa_reply_error_json(&body, error, why, r->id);
     sa_http_respond(r, status, "application/json", body.data, body.length);
 }

@@ -65,6 +65,8 @@ void sa_sandbox_fixed_print(const struct sa_sandbox_fixed *fixed, struct sa_buf 
         sa_json_put_int(&w, "generation", (int64_t)fixed->generation);
         sa_json_w_end_object(&w);
     }
+    if (fixed->node)
+        sa_json_put_string(&w, "nodeName", fixed->node);
     put_list(&w, "controls", fixed->controls, fixed->control_count);
     put_list(&w, "weaker", fixed->weaker, fixed->weaker_count);
     sa_json_w_end_object(&w);

@@ -130,6 +130,7 @@ struct sa_sandbox_fixed {
     bool warm;           /* it came from a warm pool */
     const char *profile; /* digest of the security context; NULL: not known yet */
     uint64_t generation; /* of the rules that decided it */
+    const char *node;    /* that runs it; NULL: none yet */
     const char *const *controls;
     size_t control_count;
     const char *const *weaker;

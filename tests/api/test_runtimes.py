@@ -79,6 +79,8 @@ def test_one_that_it_has_not(api, make, reason):
     assert told(api, path, reason) == is_["message"]
     error = api.error("POST", SANDBOXES, 503, "unavailable", "runtime", json={"runtime": name})
     assert error["message"] == f'runtime: "{name}" cannot be had here, {reason}: {is_["message"]}'
+    answer = api.request("POST", SANDBOXES, json={"runtime": name})
+    assert answer.headers["Retry-After"] == "3600", "asking again at once is of no use"
     pool = make(POOLS, name, runtime=name)
     degraded = condition(api, pool, "Degraded", "True")
     assert degraded["reason"] == "RuntimeUnavailable" and degraded["message"] == "spec." + error["message"]

@@ -105,6 +105,27 @@ def test_all_mistakes_of_all_documents_are_told(apply):
         ["10, document 1", "spec.typo"], ["15, document 2", "spec.maxTimeout"]], done
 
 
+def test_delete_looks_at_names_only(apply, cli, made):
+    gone = cli("delete", "-f", "-", "--wait", stdin=MISTAKEN.split("---")[0].replace("tests-bad", "tests").encode())
+    assert gone.returncode == 0 and gone.stdout == b"warmpool/tests deleted\n", gone
+    nameless = cli("delete", "-f", "-", stdin=MISTAKEN.replace("name: tests-bad", "").encode())
+    assert nameless.returncode == 64 and nameless.stderr.count(b"metadata.name: missing") == 2, nameless
+
+
+def test_what_is_the_servers_is_not_deleted(cli):
+    for kind, hint in (("warmpod", b"delete their pool"), ("pod", b"delete the sandbox or the pool")):
+        refused = cli("delete", kind, "wp-any")
+        assert refused.returncode == 64 and hint in refused.stderr, refused
+
+
+def test_wide_rows_of_sandboxes_have_their_node(cli):
+    assert cli("create", "placed", "--runtime", "bash").returncode == 0
+    heading, *rows = cli("get", "sandboxes", "-o", "wide").stdout.decode().splitlines()
+    [row] = [row.split() for row in rows if row.startswith("placed ")]
+    assert row[heading.split().index("NODE")] == "local"
+    assert cli("rm", "placed").returncode == 0
+
+
 def test_what_is_read_leniently_is_told(apply, cli):
     text = pool("tests-lenient").replace("  minSize: 0\n", "  minSize: 0\n  typo: 1\n  resources: {disk: 1}\n")
     done = apply(text, "--lenient")
