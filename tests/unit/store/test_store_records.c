@@ -757,8 +757,7 @@ static void rows_written_again(void **state)
         snprintf(execution_id, sizeof execution_id, "ex-%d", i);
         get_sandbox(f, id, &s);
         assert_string_equal(s.phase, "Terminated");
-        assert_non_null(
-            sa_store_get_execution(f->store, id, execution_id, on_execution, &s, NULL));
+        assert_non_null(sa_store_get_execution(f->store, id, execution_id, on_execution, &s, NULL));
         fixture_run(f);
         assert_string_equal(s.phase, "exited");
         assert_int_equal(s.failures, 0);
