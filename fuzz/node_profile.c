@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (sa_profile_decode(data, size, &one, &err) < 0)
         return 0;
     require(sa_profile_id_valid(one.id) && one.filter_count <= SA_PROFILE_FILTERS_MAX &&
-            one.flags <= SA_PROFILE_FLAGS_ALL && one.uid >= 0 && one.uid <= 65535);
+            one.flags <= SA_PROFILE_FLAGS_ALL && one.uid >= 0 && one.uid <= SA_PROFILE_USER_MAX);
     for (size_t i = 0; i < one.filter_count; i++)
         require(one.filters[i].language[0] && one.filters[i].allow.count <= SA_FILTER_NAMES_MAX);
     whole(&one, &first);

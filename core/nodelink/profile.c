@@ -56,8 +56,8 @@ static const struct {
     size_t offset;
     int64_t low, high;
 } numbers[] = {
-    {SA_PROFILE_UID, offsetof(struct sa_profile, uid), 0, 65535},
-    {SA_PROFILE_GID, offsetof(struct sa_profile, gid), 0, 65535},
+    {SA_PROFILE_UID, offsetof(struct sa_profile, uid), 0, SA_PROFILE_USER_MAX},
+    {SA_PROFILE_GID, offsetof(struct sa_profile, gid), 0, SA_PROFILE_USER_MAX},
     {SA_PROFILE_PIDS, offsetof(struct sa_profile, pids), 0, 1 << 22},
     {SA_PROFILE_OPEN_FILES, offsetof(struct sa_profile, open_files), 16, 1 << 20},
     {SA_PROFILE_FILE_BYTES, offsetof(struct sa_profile, file_bytes), 0, INT64_C(1) << 50},

@@ -34,6 +34,7 @@ enum {
     SA_FILTER_NAMES_MAX = 512,
     SA_FILTER_NAME_BYTES = 32,
     SA_PROFILE_TEXT_BYTES = 128, /* of a path or name */
+    SA_PROFILE_USER_MAX = 65534, /* uid and gid: the next one is the same in all sandboxes */
 };
 
 enum sa_profile_tag {

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 
 enum { EMPTY = SA_FIELD_OMIT_ZERO, MUST = SA_FIELD_REQUIRED, BOTH = MUST | EMPTY };
-#define ID_MAX 65535
+#define ID_MAX 65534 /* the next one is the same in all sandboxes of a node */
 
 const struct sa_policy_field sa_fields_scope[] = {
     SA_ROW(sa_policy_scope, namespace_, "namespace", "the namespace; absent: default"),

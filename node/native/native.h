@@ -37,6 +37,7 @@ enum {
     SA_NATIVE_SHARED_ID = SA_NATIVE_IDS - 1,
 };
 #define SA_NATIVE_UID_BASE 0x60000000u
+_Static_assert((int)SA_NATIVE_SHARED_ID > (int)SA_PROFILE_USER_MAX, "a profile could name it");
 
 struct sa_native;
 

@@ -35,6 +35,8 @@ LOWERING = [
     ("core dumps", {"limits": {"coreBytes": 1 << 30}}, "coreBytes"),
     ("another driver", {"runtimeClass": "docker"}, "docker"),
     ("root's id", {"uid": 0}, "uid"),
+    ("the id that all sandboxes have", {"uid": 65535}, "uid"),
+    ("the group that all sandboxes have", {"gid": 65535}, "gid"),
 ]
 
 for _title, _context, _word in LOWERING:

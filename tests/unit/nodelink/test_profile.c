@@ -94,7 +94,8 @@ static void test_out_of_range(void **state)
     change;                                                                                        \
     encode(&p, &body);                                                                             \
     refused(&body)
-    REFUSED(p.uid = 65536);
+    REFUSED(p.uid = 65535);
+    REFUSED(p.gid = 65535);
     REFUSED(p.gid = -1);
     REFUSED(p.open_files = 3);
     REFUSED(p.flags = SA_PROFILE_FLAGS_ALL + 1);

@@ -201,7 +201,7 @@ static void wrong_values_are_refused(void **state)
     expect_refusal(sa_fields_sandbox, "{\"labels\":[\"a\"]}", "result.labels",
                    "result.labels: expected map, got list");
     expect_refusal(sa_fields_context, "{\"runtimeClass\":\"native\",\"uid\":0}", "result.uid",
-                   "result.uid: 0 is not in 1 to 65535");
+                   "result.uid: 0 is not in 1 to 65534");
     expect_refusal(sa_fields_context,
                    "{\"runtimeClass\":\"native\",\"uid\":1,\"gid\":1,\"capabilities\":[],"
                    "\"noNewPrivs\":1}",
