@@ -169,21 +169,21 @@ static void create(struct creation *c)
         return;
     }
     const struct sa_posture *p = &c->posture;
-    const struct sa_security_ask ask = {.level = sa_security_level_name(p->level),
-                                        .runtime = c->spec.runtime,
-                                        .profile = c->spec.profile[0] ? c->spec.profile : NULL,
-                                        .overrides =
-                                            p->security_context[0] ? p->security_context : NULL,
-                                        .tenant = c->principal->name,
-                                        .user = c->principal->name,
-                                        .role = sa_role_name(c->principal->role)};
-    const struct sa_security_answer *known = sa_security_known(security, &ask);
+    const struct sa_security_ask question = {
+        .level = sa_security_level_name(p->level),
+        .runtime = c->spec.runtime,
+        .profile = c->spec.profile[0] ? c->spec.profile : NULL,
+        .overrides = p->security_context[0] ? p->security_context : NULL,
+        .tenant = c->principal->name,
+        .user = c->principal->name,
+        .role = sa_role_name(c->principal->role)};
+    const struct sa_security_answer *known = sa_security_known(security, &question);
     if (known) {
         if (!crossed(c, known->generation))
             make(c, known);
         return;
     }
-    c->security = sa_security_ask(security, &ask, on_security, c);
+    c->security = sa_security_ask(security, &question, on_security, c);
     sa_http_request_on_closed(c->request, on_security_asker_gone, c);
 }
 
