@@ -17,7 +17,8 @@ enum {
     EXEC_GRACE_MS = 500,
     EXEC_ANSWER_US = 2 * 1000 * 1000, /* for the spare of a template */
     EXEC_SPARE_US = 20 * 1000,        /* for one that is on its way */
-    EXEC_WARM_US = 100 * 1000,        /* between looks whether it still is */
+    EXEC_SPARE_CONTEXT_US = 200 * 1000,
+    EXEC_WARM_US = 100 * 1000, /* between looks whether it still is */
     EXEC_WARM_MOST_US = 30 * 1000 * 1000,
     EXEC_WINDOW_MAX = 4096, /* rows, columns */
     EXEC_TIME_MAX_MS = 7 * 24 * 3600 * 1000,

@@ -115,7 +115,7 @@ static void finish(struct reset *r, const struct sa_buf *world)
     else
         sa_failpoint("runtime.reset.done");
     if (r->seals && r->had_template)
-        sa_template_prepare();
+        sa_template_renew(); /* it was ended: what it held belongs to no pristine state */
     release(r);
     sa_call_end(&r->call, &out);
 }
@@ -152,7 +152,7 @@ static int look(const struct reset *r, struct sa_buf *world, struct sa_error *er
     if (sa_ipc_clear(err) < 0)
         return -1;
     sa_world_restore();
-    sa_world_look(world, r->seals);
+    sa_world_look(world);
     if (r->seals && !sa_sealer_is_old_enough(&sealed.manifest))
         return sa_error_set(err, SA_ECONFLICT, "the clock of its files stands still");
     return r->seals ? 0 : sa_world_compare(&sealed.world, world, err);
@@ -238,19 +238,6 @@ static bool alone(void)
     return kill(-1, 0) < 0 && errno == ESRCH;
 }
 
-static void count_strangers(pid_t pid, void *arg)
-{
-    size_t *count = arg;
-    *count += !sa_template_is(pid);
-}
-
-/* What was warmed for a pool is kept when there is nothing else. */
-static bool only_template(void)
-{
-    size_t strangers = 0;
-    return sa_proc_each(count_strangers, &strangers) && strangers == 0;
-}
-
 static void name_one(pid_t pid, void *arg)
 {
     struct sa_error *error = arg;
@@ -288,12 +275,10 @@ static void forget(const struct reset *r)
 /* Everything is killed at once: whoever forks meanwhile is killed before the child exists. */
 static void end_on(struct reset *r)
 {
-    bool keep = r->seals && only_template();
-    if (!keep)
-        kill(-1, SIGKILL);
+    kill(-1, SIGKILL);
     bool quiet = sa_conn_drop_calls(&r->call);
     sa_exec_reap();
-    if (quiet && (keep || alone())) {
+    if (quiet && alone()) {
         sa_timer_clear(&r->again);
         forget(r);
         begin_walk(r);

@@ -113,11 +113,6 @@ bool sa_template_is_there(void)
     return template.pid != 0;
 }
 
-bool sa_template_is(pid_t pid)
-{
-    return pid == template.pid || pid == template.spare_pid;
-}
-
 void sa_template_reaped(pid_t pid)
 {
     if (pid != template.pid)

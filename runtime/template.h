@@ -23,8 +23,6 @@ void sa_template_renew(void);
 /* End it, and forget what was wanted. */
 void sa_template_drop(void);
 bool sa_template_is_there(void);
-/* Is this process the template, or its spare that waits? */
-bool sa_template_is(pid_t pid);
 /* Is a spare for what was wanted last on its way, and worth a moment's wait? */
 bool sa_template_is_coming(void);
 /* Can its spares become contexts (kernels/python.py) of this interpreter and filter? */

@@ -78,13 +78,9 @@ static bool read_text(const char *path, char *out, size_t size)
 }
 
 /* All that any process could hold open, of every family. None of ours is made in this network. */
-static void add_sockets(struct sa_buf *out, bool as_alone)
+static void add_sockets(struct sa_buf *out)
 {
     char text[TEXT_MAX];
-    if (as_alone) {
-        sa_buf_adds(out, "sockets 0\n");
-        return;
-    }
     const char *line =
         read_text("/proc/net/sockstat", text, sizeof text) ? strstr(text, "sockets: used ") : NULL;
     sa_buf_printf(out, "sockets %.*s\n", line ? (int)strcspn(line + 14, "\n") : 1,
@@ -157,13 +153,13 @@ static void add_mounts(struct sa_buf *out)
     sa_buf_adds(out, "\n");
 }
 
-void sa_world_look(struct sa_buf *out, bool as_alone)
+void sa_world_look(struct sa_buf *out)
 {
     out->length = 0;
     add_limits(out);
     add_process(out);
     add_space(out);
-    add_sockets(out, as_alone);
+    add_sockets(out);
     add_terminals(out);
     add_mounts(out);
 }

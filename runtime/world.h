@@ -8,11 +8,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-#include <stdbool.h>
-
-/* No process may be left but this one. With `as_alone`, as if so: those of a template may live,
- * whose sockets are not counted. */
-void sa_world_look(struct sa_buf *out, bool as_alone);
+/* No process may be left but this one. */
+void sa_world_look(struct sa_buf *out);
 /* Undoes what is undone of it by itself: before it is looked at. */
 void sa_world_restore(void);
 /* 0, or -1 and SA_ECONFLICT, whose path and message name the first line that differs. */

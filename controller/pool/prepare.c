@@ -84,7 +84,7 @@ static void on_imported(struct sa_pool_job *job, const struct sa_error *err)
 }
 
 /* What the template cannot import it only leaves out, so that a program that is forked from it
- * tries again, and says why. That it is there before the seal is also for the sake of files that
+ * tries again, and says why. That this is before the seal is also for the sake of files that
  * imports leave: they belong to the pod then, and no cleaning has to remove them. Names of modules
  * have letters, digits, "_", "-", "/", "@" and "." only: nothing to be quoted. */
 static void import(struct sa_pool_job *job)

@@ -24,10 +24,9 @@ def forked(api, sandbox, **spec):
     return wait_until("a context to be forked", once)
 
 
-def test_the_first_one_of_a_sandbox_is_forked(api):
+def test_one_has_the_shell(api):
     with warm_python(api) as sandbox:
-        first = Context(api, sandbox)
-        assert first.is_forked()
+        first = forked(api, sandbox)
         assert first.text("get_ipython().__class__.__name__") == "'Shell'"
         assert first.output("%timeit -n1 -r1 pass") != "" and first.output("!echo $HOME") == "/home/user\n"
 
@@ -87,8 +86,7 @@ def test_what_was_installed_since(api):
 
 def test_figures_where_the_pool_imports_them(api):
     with warm_python(api, imports=["IPython", "matplotlib.pyplot"]) as sandbox:
-        one = Context(api, sandbox)
-        assert one.is_forked()
+        one = forked(api, sandbox)
         answer = one.run("import matplotlib.pyplot as plt\n_ = plt.plot([1, 2])")
         assert "image/png" in answer["results"][0], answer
         assert one.text("plt.get_backend()") == "'module://secureagent_figures'"
@@ -130,8 +128,7 @@ def test_nothing_of_one_is_there_for_the_next(api):
                        for pod in api.get("/api/v1/warmpods?limit=500").json()["items"] if pod["spec"]["pool"] == pool)
         for uses in (1, 2, 3):
             with api.sandbox(warm="require", warmPool=pool, **WARM) as sandbox:
-                one = Context(api, sandbox)
-                assert one.is_forked()
+                one = forked(api, sandbox)
                 assert one.text(LEFT) == "(False, False, False, [], False)"
                 one.run(LEAVE)
                 assert one.text(LEFT) == "(True, True, True, ['left', 'left'], True)"

@@ -3,6 +3,7 @@ import base64
 
 import pytest
 
+from tests.helpers.client import wait_until
 from tests.helpers.contexts import Context, warm_python
 
 PNG = b"\x89PNG\r\n"
@@ -19,7 +20,10 @@ def make_context(kind, api, shared):
     if kind == "plain":  # IPython is there, and cannot be imported
         api.put(shared, "/workspace/plain/IPython/__init__.py", b"raise ImportError\n")
         env = {"PYTHONPATH": "/workspace/plain"}
-    one = Context(api, shared, "python", env=env)
+    def begin():
+        one = Context(api, shared, "python", env=env)
+        return one if one.is_forked() or kind != "forked" else None
+    one = wait_until("one that is forked", begin)
     one.with_ipython = kind != "plain"
     assert one.is_forked() == (kind == "forked")
     assert one.text("'get_ipython' in dir(__builtins__)") == str(one.with_ipython)

@@ -1,8 +1,10 @@
 """The section Recycling: what one tenant leaves behind in a sandbox that goes back to its pool. Each case
 has a pod of its own, sealed as a pool seals it and driven over its link (helpers/pods.py): after RESET
 it is as it was, or RESET says that it is not, and the pod goes."""
+import json
 import os
 import signal
+import struct
 import time
 
 from tests.helpers import pods
@@ -20,7 +22,9 @@ def recycling(title, outcome="C", preload=PRELOADED, **spec):
         def run(box):
             pod = box.world.pods().create(**spec)
             try:
-                if preload:
+                if callable(preload):
+                    preload(pod)
+                elif preload:
                     pod.sh(preload)
                 pod.seal()
                 function(pod)
@@ -376,6 +380,92 @@ def interpreter(pod):
     alone(pod)
     wait_until("a template", forked)
     assert pod.python(FORKED, warm) == "True 1 False"
+
+
+WARM = pods.field(pods.TEMPLATE, "python")
+SITE = "$(python3 -c 'import site; print(site.USER_SITE)')"
+HOLDER = """
+import fcntl, mmap, multiprocessing, os, socket, tempfile
+shared = mmap.mmap(-1, 4096)
+lock = multiprocessing.Lock()
+nameless = tempfile.TemporaryFile(dir='/workspace')
+nameless.write(b'x' * 100000)
+nameless.flush()
+memory = os.memfd_create('held')
+one, other = socket.socketpair()
+locked = open('/workspace/locked', 'w')
+"""
+LOOK = "import holder, os; print(holder.shared[:4], os.pread(holder.memory, 4, 0))"
+TOUCH = ("import holder, os, fcntl; holder.shared[:4] = b'mine'; os.pwrite(holder.memory, b'mine', 0); "
+         "fcntl.flock(holder.locked, fcntl.LOCK_EX); holder.one.send(b'mine'); print('touched')")
+FREE = ("import holder, fcntl; fcntl.flock(holder.locked, fcntl.LOCK_EX | fcntl.LOCK_NB); holder.other.setblocking(False)\n"
+        "try: holder.other.recv(9)\nexcept BlockingIOError: print('empty')")
+# Of one program, as the template waits for one.
+PROGRAM = "import os\nprint('template.py' in open('/proc/self/cmdline').read())\nexec(os.environ['CODE'])"
+
+
+def in_fork(pod, code, *more):
+    """What it prints in a process that was forked from the template."""
+    wish = WARM + pods.field(pods.ENV, "CODE=if " + "'template.py' in open('/proc/self/cmdline').read(): exec(%r)" % code)
+
+    def run():
+        is_fork, _, out = pod.python(PROGRAM, wish, *more).partition("\n")
+        return is_fork == "True" and (out or "nothing")
+    return wait_until("a template", run)
+
+
+def warm_with(pod, module):
+    in_fork(pod, "pass", pods.field(pods.IMPORT, module))
+
+
+def preload_holder(pod):
+    pod.sh(f"mkdir -p {SITE} && cat > {SITE}/holder.py <<'END'\n{HOLDER}END")
+    warm_with(pod, "holder")
+
+
+@recycling("what an import of a preload holds in the warm interpreter: shared mappings, files, sockets, locks",
+           preload=preload_holder)
+def held(pod):
+    untouched = "b'\\x00\\x00\\x00\\x00' b''"
+    assert in_fork(pod, LOOK) == untouched
+    assert in_fork(pod, TOUCH) == "touched"
+    told = in_fork(pod, LOOK)
+    assert told == "b'mine' b'mine'", told  # one's own programs may
+    pod.reset()
+    alone(pod)
+    warm_with(pod, "holder")
+    assert in_fork(pod, LOOK) == untouched and in_fork(pod, FREE) == "empty"
+
+
+def context(pod, code):
+    """Run in a kernel that is forked from the template; it goes on."""
+    stream = pod.open(pods.EXEC, WARM + pods.field(pods.ARGV, "python3") + pods.field(pods.CONTROL, 1) +
+                      pods.field(pods.ARGV, "/etc/secureagent/kernels/python.py"))
+    for message in ({"token": "t"}, {"type": "execute", "id": 1, "code": code}):
+        text = json.dumps(message).encode()
+        pod.link.sendall(pods.frame(pods.DATA, pod.last, struct.pack("<I", len(text)) + text, 3))
+    while b'"done"' not in stream.out[3]:
+        assert not stream.ended, stream.out
+        pod.move()
+    return stream.out[3].decode(errors="replace")
+
+
+@recycling("a context that was forked: its state, threads, children, and what it patched",
+           preload=lambda pod: warm_with(pod, "IPython"))
+def forked_context(pod):
+    look = ("import builtins, IPython\n"
+            "print('look', 'template.py' in open('/proc/self/cmdline').read(), hasattr(builtins, 'left'), hasattr(IPython, 'left'))")
+    warm_with(pod, "IPython")
+    wait_until("a forked one", lambda: "look True False False" in context(pod, look))
+    assert "done" in context(pod, "import builtins, IPython, os, signal, threading, time\nbuiltins.left = IPython.left = 1\n"
+                                  "signal.signal(15, signal.SIG_IGN)\n"
+                                  "threading.Thread(target=time.sleep, args=(1000,)).start()\n"
+                                  "if os.fork() == 0:\n    os.setsid(); time.sleep(1000)\n")
+    assert pod.reset()["killed"] >= 3
+    alone(pod)
+    warm_with(pod, "IPython")
+    wait_until("a forked one", lambda: "look True" in context(pod, look))
+    assert "False False" in context(pod, look)
 
 
 @recycling("a dead pod: it does not come back, whatever is asked")

@@ -17,7 +17,7 @@ from .fake_node import CREATE, CREATED, CREDIT, DATA, DESTROY, DESTROYED, DONE, 
 
 # core/link/methods.h
 EXEC, USAGE, CLOCK, SETUP, SEAL, RESET = 1, 20, 40, 50, 51, 52
-ARGV, ENV, TIMEOUT_MS, FILTER, TEMPLATE = 2, 3, 6, 8, 14
+ARGV, ENV, TIMEOUT_MS, FILTER, CONTROL, TEMPLATE, IMPORT = 2, 3, 6, 8, 13, 14, 15
 STATUS, EXIT_CODE = 30, 31
 FINGERPRINT, KILLED, REMOVED = 2, 3, 4
 COMMON = ("@io @files @xattr @memory @process @ids @signals @time @timers @sync @sched @poll @net @inotify "

@@ -328,7 +328,7 @@ static void warm_up(void)
             fail_msg("no template");
 }
 
-/* Sealing leaves a pool what it warmed, resetting nobody anything. */
+/* After sealing there is one again for a pool that warmed one, after resetting for nobody. */
 static void test_templates(void **state)
 {
     (void)state;
