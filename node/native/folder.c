@@ -47,7 +47,7 @@ static bool overwrite(int folder, const char *id, const struct sa_buf *body)
 {
     struct stat st;
     sa_autoclose int fd = openat(folder, id, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
            st.st_size == (off_t)body->length && body->length <= PAGE_BYTES &&
            pwrite(fd, body->data, body->length, 0) == (ssize_t)body->length;
 }
