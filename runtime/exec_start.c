@@ -181,17 +181,19 @@ static bool fork_spare(struct exec *e)
 }
 
 /* A spare is there in less time than an interpreter starts in; one program at a time waits for it,
- * so that several that come together start together. */
+ * so that several that come together start together. Contexts take much longer to start, and all
+ * wait. */
 static bool wait_for_spare(struct exec *e)
 {
+    const bool context = e->request->control;
     struct exec *other;
     if (!e->wishes || !sa_template_is_coming())
         return false;
     DL_FOREACH (exec_first(), other)
-        if (other->waits)
+        if (other->waits && !context)
             return false;
     e->waits = true;
-    sa_timer_set(&e->spare, EXEC_SPARE_US);
+    sa_timer_set(&e->spare, context ? EXEC_SPARE_CONTEXT_US : EXEC_SPARE_US);
     return true;
 }
 
