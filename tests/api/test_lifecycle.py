@@ -138,7 +138,8 @@ def test_resume_on_use(api, freezer):
     with api.sandbox("bash", lifecycle={"resumeOnUse": True}) as sandbox:
         pause(api, sandbox)
         assert api.sh(sandbox, "echo back") == "back\n"
-        assert api.describe(sandbox)["phase"] == "Running"
+        # Its answer may be here before the node's word that it runs.
+        wait_until("the phase", lambda: api.describe(sandbox)["phase"] == "Running")
         pause(api, sandbox)
         api.put(sandbox, "tmp/x", b"1")
         pause(api, sandbox)
