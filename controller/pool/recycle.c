@@ -175,13 +175,14 @@ void sa_pool_clean(struct sa_pool_record *record, const struct sa_object *pod)
 {
     struct sa_agent *agent = record->controller->options.agent;
     const char *tenant = tenant_name(record, pod);
+    const struct sa_warm_pod_spec *spec = sa_object_spec(pod);
     record->kept = false;
     if (!agent || !record->watched || !sa_pool_of_pod(record->controller, pod)) {
         give_up(record, "NotWatched", "what happened in it is not known");
         return;
     }
-    if (!tenant || !tenant[0]) { /* rules may allow one what they deny another */
-        give_up(record, "TenantUnknown", "the Sandbox that says whose it was is gone");
+    if (!tenant || !tenant[0] || !spec->claim.tenant[0]) { /* rules may allow one what they deny another */
+        give_up(record, "TenantUnknown", "nothing says any more whose it was");
         return;
     }
     if (!sa_agent_conn(agent, record->name))

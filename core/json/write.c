@@ -312,6 +312,16 @@ void sa_json_put_array(struct sa_json_w *w, const char *key)
     sa_json_w_begin_array(w);
 }
 
+void sa_json_put_map(struct sa_json_w *w, const char *key, const struct sa_json_map *map)
+{
+    if (!map->count)
+        return;
+    sa_json_put_object(w, key);
+    for (size_t i = 0; i < map->count; i++)
+        sa_json_put_string(w, map->items[i].key, map->items[i].value);
+    sa_json_w_end_object(w);
+}
+
 void sa_json_put_base64(struct sa_json_w *w, const char *key, const void *data, size_t length)
 {
     sa_json_w_key(w, key);

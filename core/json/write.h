@@ -15,6 +15,7 @@
 #define SA_JSON_WRITE_H
 
 #include "base/buf.h"
+#include "json/json.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,6 +57,8 @@ void sa_json_put_null(struct sa_json_w *w, const char *key);
 void sa_json_put_raw(struct sa_json_w *w, const char *key, const char *json, size_t length);
 void sa_json_put_object(struct sa_json_w *w, const char *key); /* begins it */
 void sa_json_put_array(struct sa_json_w *w, const char *key);  /* begins it */
+/* An object of strings; nothing at all when it is empty. */
+void sa_json_put_map(struct sa_json_w *w, const char *key, const struct sa_json_map *map);
 
 /* A member `key` with bytes: as text when they are valid UTF-8, else as base64 and a second
  * member "encoding":"base64". True when it was base64. */

@@ -14,7 +14,7 @@ static void put_list(struct sa_json_w *w, const char *key, const char *const *it
     sa_json_w_end_array(w);
 }
 
-static void put_resources(struct sa_json_w *w, const struct sa_resources *r)
+void sa_resources_put(struct sa_json_w *w, const struct sa_resources *r)
 {
     char text[SA_QUANTITY_BYTES];
     sa_json_put_object(w, "resources");
@@ -55,7 +55,7 @@ void sa_sandbox_fixed_print(const struct sa_sandbox_fixed *fixed, struct sa_buf 
     sa_json_put_string(&w, "namespace", "default");
     sa_json_put_string(&w, "securityLevel", sa_security_level_name(fixed->spec->level));
     sa_json_put_string(&w, "start", fixed->warm ? "warm" : "cold");
-    put_resources(&w, &fixed->spec->resources);
+    sa_resources_put(&w, &fixed->spec->resources);
     if (fixed->spec->profile[0])
         sa_json_put_string(&w, "profileRef", fixed->spec->profile);
     put_ingress(&w, &fixed->spec->network.ingress);
@@ -81,19 +81,24 @@ static void put_strings(struct sa_json_w *w, const char *key, const struct sa_js
     sa_json_w_end_object(w);
 }
 
+void sa_lifecycle_put(struct sa_json_w *w, const struct sa_lifecycle *l)
+{
+    sa_json_put_object(w, "lifecycle");
+    sa_json_put_string(w, "onTimeout", sa_end_name(l->on_timeout));
+    if (l->idle_timeout_s)
+        sa_json_put_int(w, "idleTimeout", l->idle_timeout_s);
+    sa_json_put_string(w, "onIdle", sa_end_name(l->on_idle));
+    sa_json_put_bool(w, "resumeOnUse", l->resume_on_use);
+    sa_json_w_end_object(w);
+}
+
 void sa_sandbox_settings_print(const struct sa_sandbox_spec *spec, struct sa_buf *out)
 {
     sa_autobuf object = SA_BUF_INIT;
     struct sa_json_w w = sa_json_w_start(&object);
     sa_json_w_begin_object(&w);
     sa_json_put_int(&w, "timeout", spec->timeout_s);
-    sa_json_put_object(&w, "lifecycle");
-    sa_json_put_string(&w, "onTimeout", sa_end_name(spec->lifecycle.on_timeout));
-    if (spec->lifecycle.idle_timeout_s)
-        sa_json_put_int(&w, "idleTimeout", spec->lifecycle.idle_timeout_s);
-    sa_json_put_string(&w, "onIdle", sa_end_name(spec->lifecycle.on_idle));
-    sa_json_put_bool(&w, "resumeOnUse", spec->lifecycle.resume_on_use);
-    sa_json_w_end_object(&w);
+    sa_lifecycle_put(&w, &spec->lifecycle);
     put_strings(&w, "annotations", &spec->annotations);
     put_list(&w, "imports", spec->imports.items, spec->imports.count);
     sa_json_w_end_object(&w);

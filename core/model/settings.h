@@ -20,4 +20,8 @@ int sa_annotations_decode(struct sa_json_obj *root, struct sa_json_map *annotati
 int sa_lifecycle_decode(struct sa_json_obj *root, struct sa_lifecycle *lifecycle,
                         struct sa_error *err);
 
+/* The members "resources" and "lifecycle", as they are decoded. */
+void sa_resources_put(struct sa_json_w *w, const struct sa_resources *resources);
+void sa_lifecycle_put(struct sa_json_w *w, const struct sa_lifecycle *lifecycle);
+
 #endif

@@ -297,16 +297,6 @@ static void put_time(struct sa_json_w *w, const char *key, int64_t wall_ms)
     sa_json_put_string(w, key, text);
 }
 
-static void put_map(struct sa_json_w *w, const char *key, const struct sa_json_map *map)
-{
-    if (!map->count)
-        return;
-    sa_json_put_object(w, key);
-    for (size_t i = 0; i < map->count; i++)
-        sa_json_put_string(w, map->items[i].key, map->items[i].value);
-    sa_json_w_end_object(w);
-}
-
 static void put_owners(struct sa_json_w *w, const struct sa_object_meta *meta)
 {
     if (!meta->owner_count)
@@ -339,8 +329,8 @@ void sa_object_meta_print(const struct sa_object_meta *meta, struct sa_json_w *w
         sa_json_put_int(w, "generation", meta->generation);
     put_time(w, "creationTimestamp", meta->created_ms);
     put_time(w, "deletionTimestamp", meta->deleted_ms);
-    put_map(w, "labels", &meta->labels);
-    put_map(w, "annotations", &meta->annotations);
+    sa_json_put_map(w, "labels", &meta->labels);
+    sa_json_put_map(w, "annotations", &meta->annotations);
     if (meta->finalizers.count) {
         sa_json_put_array(w, "finalizers");
         for (size_t i = 0; i < meta->finalizers.count; i++)

@@ -88,41 +88,6 @@ int sa_admission_of_body(const char *body, size_t length, struct sa_buf *out, st
 
 /* ---- of a sandbox that lives ---- */
 
-static void put_map(struct sa_json_w *w, const char *name, const struct sa_json_map *map)
-{
-    if (!map->count)
-        return;
-    sa_json_put_object(w, name);
-    for (size_t i = 0; i < map->count; i++)
-        sa_json_put_string(w, map->items[i].key, map->items[i].value);
-    sa_json_w_end_object(w);
-}
-
-static void put_resources(struct sa_json_w *w, const struct sa_resources *r)
-{
-    char text[SA_QUANTITY_BYTES];
-    sa_json_put_object(w, "resources");
-    sa_quantity_cpu_print(r->cpu_millicores, text);
-    sa_json_put_string(w, "cpu", text);
-    sa_quantity_bytes_print(r->memory_bytes, text);
-    sa_json_put_string(w, "memory", text);
-    sa_quantity_bytes_print(r->storage_bytes, text);
-    sa_json_put_string(w, "ephemeralStorage", text);
-    sa_json_put_int(w, "pids", r->pids);
-    sa_json_w_end_object(w);
-}
-
-static void put_lifecycle(struct sa_json_w *w, const struct sa_lifecycle *l)
-{
-    sa_json_put_object(w, "lifecycle");
-    sa_json_put_string(w, "onTimeout", sa_end_name(l->on_timeout));
-    if (l->idle_timeout_s)
-        sa_json_put_int(w, "idleTimeout", l->idle_timeout_s);
-    sa_json_put_string(w, "onIdle", sa_end_name(l->on_idle));
-    sa_json_put_bool(w, "resumeOnUse", l->resume_on_use);
-    sa_json_w_end_object(w);
-}
-
 void sa_admission_of_spec(const struct sa_sandbox_spec *spec, const char *id, struct sa_buf *out)
 {
     struct sa_json_w w = sa_json_w_start(out);
@@ -131,8 +96,8 @@ void sa_admission_of_spec(const struct sa_sandbox_spec *spec, const char *id, st
     sa_json_put_string(&w, "uid", id);
     if (spec->name)
         sa_json_put_string(&w, "name", spec->name);
-    put_map(&w, "labels", &spec->labels);
-    put_map(&w, "annotations", &spec->annotations);
+    sa_json_put_map(&w, "labels", &spec->labels);
+    sa_json_put_map(&w, "annotations", &spec->annotations);
     sa_json_w_end_object(&w);
     sa_json_put_object(&w, "spec");
     sa_json_put_string(&w, "runtime", spec->runtime);
@@ -140,8 +105,8 @@ void sa_admission_of_spec(const struct sa_sandbox_spec *spec, const char *id, st
     if (spec->profile[0])
         sa_json_put_string(&w, "profileRef", spec->profile);
     sa_json_put_int(&w, "timeout", spec->timeout_s);
-    put_resources(&w, &spec->resources);
-    put_lifecycle(&w, &spec->lifecycle);
+    sa_resources_put(&w, &spec->resources);
+    sa_lifecycle_put(&w, &spec->lifecycle);
     if (spec->imports.count) {
         sa_json_put_array(&w, "imports");
         for (size_t i = 0; i < spec->imports.count; i++)

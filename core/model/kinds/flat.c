@@ -122,16 +122,6 @@ int sa_sandbox_spec_decode(const char *body, size_t length, struct sa_arena *are
 
 /* ---- the object ---- */
 
-static void put_map(struct sa_json_w *w, const char *name, const struct sa_json_map *map)
-{
-    if (!map->count)
-        return;
-    sa_json_put_object(w, name);
-    for (size_t i = 0; i < map->count; i++)
-        sa_json_put_string(w, map->items[i].key, map->items[i].value);
-    sa_json_w_end_object(w);
-}
-
 void sa_sandbox_manifest(const struct sa_sandbox_spec *flat, const char *namespace_,
                          const char *name, struct sa_json_w *w)
 {
@@ -144,8 +134,8 @@ void sa_sandbox_manifest(const struct sa_sandbox_spec *flat, const char *namespa
     if (namespace_)
         sa_json_put_string(w, "namespace", namespace_);
     sa_json_put_string(w, "name", flat->name ? flat->name : name);
-    put_map(w, "labels", &flat->labels);
-    put_map(w, "annotations", &flat->annotations);
+    sa_json_put_map(w, "labels", &flat->labels);
+    sa_json_put_map(w, "annotations", &flat->annotations);
     sa_json_w_end_object(w);
     sa_json_put_object(w, "spec");
     sa_schema_print(&sa_schema_sandbox, &spec, w);
