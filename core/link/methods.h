@@ -92,9 +92,9 @@ enum sa_link_method {
     SA_METHOD_SETUP = 50,
     /* Remember all that can be written, as it is now (after preloads), as the pristine state:
      * paths, types, modes, sizes, contents, extended attributes of every writable root. Ends what
-     * still runs and all open calls first; a template is started anew. END: SA_RESET_FINGERPRINT. SA_EQUOTA when it is too much to remember,
-     * SA_ECONTROL when something could be left behind where nobody can look, SA_ECONFLICT the
-     * second time. */
+     * still runs and all open calls first; a template is started anew. END: SA_RESET_FINGERPRINT.
+     * SA_EQUOTA when it is too much to remember, SA_ECONTROL when something could be left behind
+     * where nobody can look, SA_ECONFLICT the second time. */
     SA_METHOD_SEAL = 51,
     /* Make it as it was when it was sealed: end every process and template, remove or undo whatever
      * was written, System V and POSIX IPC, shared memory, timers, the environment of SETUP; then
