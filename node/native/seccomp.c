@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/fdio.h"
+#include "native/seccomp_ranges.h"
 #include "native/seccomp_sets.h"
 #include "native/sys.h"
 
@@ -230,12 +231,9 @@ static int read_filter(const struct sa_profile_filter *f, struct calls *allow,
 static void add_calls(struct rules *r, const struct calls *allow, const struct calls *telling,
                       uint32_t telling_action)
 {
-    for (int number = 0; number < CALLS; number++) {
+    for (int number = 0; number < CALLS && telling_action != SCMP_ACT_ALLOW; number++)
         if (telling->has[number])
             rule(r, telling_action, number, 0, NULL);
-        else if (allow->has[number] && !by_argument(number))
-            rule(r, SCMP_ACT_ALLOW, number, 0, NULL);
-    }
     /* Its flags are behind a pointer that no filter can read; glibc falls back to clone. */
     rule(r, NO_SUCH_CALL, number_of("clone3"), 0, NULL);
     if (allow->has[number_of("clone")])
@@ -333,21 +331,18 @@ static unsigned highest_known(void)
     return highest;
 }
 
-/* Take the program out of libseccomp; with `prefix`, put "newer than known: ENOSYS" in front
- * (jumps are relative, so the rest stays as it is). */
-static int export(struct rules *r, bool prefix, struct sa_program *program, struct sa_error *err)
+/* Take the program out of libseccomp; what is always allowed (NULL: nothing) goes in front, with
+ * "newer than known: ENOSYS" (jumps are relative, so the rest stays as it is). */
+static int export(struct rules *r, const struct calls *always, struct sa_program *program,
+                  struct sa_error *err)
 {
-    const struct sock_filter newer[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, highest_known(), 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS)};
     sa_autobuf code = SA_BUF_INIT;
     sa_autoclose int fd = memfd_create("filter", MFD_CLOEXEC);
     if (fd < 0 || r->rc < 0 || (r->rc = seccomp_export_bpf(r->ctx, fd)) < 0 ||
         lseek(fd, 0, SEEK_SET) < 0)
         return sa_error_sys(err, SA_ECONTROL, r->rc < 0 ? -r->rc : errno, "compile the filter");
-    if (prefix)
-        sa_buf_add(&code, newer, sizeof newer);
+    if (always)
+        sa_ranges_emit(seccomp_arch_native(), always->has, highest_known() + 1, &code);
     for (;;) {
         ssize_t n = read(fd, sa_buf_reserve(&code, 8192), 8192);
         if (n < 0)
@@ -364,9 +359,10 @@ static int export(struct rules *r, bool prefix, struct sa_program *program, stru
     return 0;
 }
 
-static int finish(struct rules *r, bool prefix, struct sa_program *program, struct sa_error *err)
+static int finish(struct rules *r, const struct calls *always, struct sa_program *program,
+                  struct sa_error *err)
 {
-    int rc = export(r, prefix, program, err);
+    int rc = export(r, always, program, err);
     seccomp_release(r->ctx);
     return rc;
 }
@@ -386,7 +382,18 @@ int sa_guard_compile(struct sa_program *guard, struct sa_error *err)
     if (begin(&r, SCMP_ACT_ALLOW, err) < 0)
         return -1;
     add_guard(&r);
-    return finish(&r, false, guard, err);
+    return finish(&r, NULL, guard, err);
+}
+
+/* Whatever the arguments. */
+static struct calls always_allowed(const struct calls *allow, const struct calls *telling,
+                                   uint32_t telling_action)
+{
+    struct calls always = {0};
+    for (int number = 0; number < CALLS; number++)
+        always.has[number] = telling->has[number] ? telling_action == SCMP_ACT_ALLOW
+                                                  : allow->has[number] && !by_argument(number);
+    return always;
 }
 
 static int compile(const struct calls *allow, const struct calls *telling, uint32_t telling_action,
@@ -395,10 +402,9 @@ static int compile(const struct calls *allow, const struct calls *telling, uint3
     struct rules r;
     if (begin(&r, NO_PERMISSION, err) < 0)
         return -1;
-    if (r.rc == 0)
-        r.rc = seccomp_attr_set(r.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
     add_calls(&r, allow, telling, telling_action);
-    return finish(&r, true, program, err);
+    const struct calls always = always_allowed(allow, telling, telling_action);
+    return finish(&r, &always, program, err);
 }
 
 /* One listener, that of `base`, hears of everything that is telling for anybody; so what is told

@@ -361,7 +361,7 @@ def counters(pod):
     assert pod.wait(stream)[pods.STATUS] == b"timeout"  # time goes on
 
 
-FORKED = "import json, os, sys; print('template.py' in open('/proc/self/cmdline').read(), json.dumps(1), hasattr(json, 'evil'))"
+FORKED = "import json, os, sys; print(open('/proc/self/cmdline').read().split('\\0')[1].endswith('template.py'), json.dumps(1), hasattr(json, 'evil'))"
 
 
 @recycling("a warm interpreter, patched, or warmed with the tenant's own modules", preload=None)
@@ -374,7 +374,8 @@ def interpreter(pod):
     wait_until("a template", forked)
     pod.python("import json; json.dumps = lambda *_: 'evil'", warm)
     pod.sh("mkdir -p $(python3 -c 'import site; print(site.USER_SITE)') && cd $_ && echo 'import json; json.evil = 1' > evil.py && "
-           "echo 'import evil' > evil.pth; pkill -KILL -f '[t]emplate.py'; true")
+           "echo 'import evil' > evil.pth; "
+           "for p in /proc/[0-9]*; do grep -qs '[t]emplate.py' $p/cmdline && kill -KILL ${p#/proc/}; done; true")
     wait_until("one that has the tenant's module", lambda: pod.python(FORKED, warm) == "True 1 True")
     pod.reset()
     alone(pod)
@@ -401,12 +402,12 @@ TOUCH = ("import holder, os, fcntl; holder.shared[:4] = b'mine'; os.pwrite(holde
 FREE = ("import holder, fcntl; fcntl.flock(holder.locked, fcntl.LOCK_EX | fcntl.LOCK_NB); holder.other.setblocking(False)\n"
         "try: holder.other.recv(9)\nexcept BlockingIOError: print('empty')")
 # Of one program, as the template waits for one.
-PROGRAM = "import os\nprint('template.py' in open('/proc/self/cmdline').read())\nexec(os.environ['CODE'])"
+PROGRAM = "import os\nfork = open('/proc/self/cmdline').read().split('\\0')[1].endswith('template.py')\nprint(fork)\nexec(os.environ['CODE'])"
 
 
 def in_fork(pod, code, *more):
     """What it prints in a process that was forked from the template."""
-    wish = WARM + pods.field(pods.ENV, "CODE=if " + "'template.py' in open('/proc/self/cmdline').read(): exec(%r)" % code)
+    wish = WARM + pods.field(pods.ENV, "CODE=if fork: exec(%r)" % code)
 
     def run():
         is_fork, _, out = pod.python(PROGRAM, wish, *more).partition("\n")

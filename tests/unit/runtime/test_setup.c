@@ -117,7 +117,8 @@ static struct reply *python(void)
     sa_autobuf body = SA_BUF_INIT;
     add_argv(&body, "python3", "-c",
              "import os, sys\n"
-             "print('template.py' in open('/proc/self/cmdline').read(), os.environ.get('OWN'),\n"
+             "print(open('/proc/self/cmdline').read().split('\\0')[1].endswith('template.py'), "
+             "os.environ.get('OWN'),\n"
              "      os.environ.get('PYTHONPATH'), '/own' in sys.path)",
              NULL);
     sa_fields_add_text(&body, SA_EXEC_TEMPLATE, "python");
