@@ -110,6 +110,7 @@ static void finish(struct reset *r, const struct sa_buf *world)
     add_fingerprint(&out, world);
     sa_fields_add_int(&out, SA_RESET_KILLED, sa_exec_reaped() - r->reaped_before);
     sa_fields_add_int(&out, SA_RESET_REMOVED, r->sweeper.removed);
+    sa_fields_add_int(&out, SA_RESET_LOOKED, r->sweeper.looked);
     if (r->seals)
         sa_failpoint("runtime.seal.done");
     else

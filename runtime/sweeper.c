@@ -117,6 +117,7 @@ static int check_child(struct sa_sweeper *s, uint32_t index, struct sa_error *er
     const struct sa_entry *e = &s->manifest->entries[index];
     const char *name = sa_manifest_name(s->manifest, index);
     struct sa_facts now;
+    s->looked++;
     if (sa_look_stat(s->folder, name, &now) < 0)
         return wrong(s, index, errno == ENOENT ? "was removed" : "cannot be looked at",
                      errno == ENOENT ? 0 : errno, err);
@@ -161,6 +162,7 @@ static int check_root(struct sa_sweeper *s, struct sa_error *err)
     struct sa_entry *e = &s->manifest->entries[s->at];
     struct sa_sealed_root root = {-1, NULL, -1};
     struct sa_facts now;
+    s->looked++;
     sa_sealed_root(s->at, &root);
     if (sa_look_stat(root.fd, "", &now) < 0)
         return wrong(s, s->at, "cannot be looked at", errno, err);
@@ -247,6 +249,7 @@ static int scan(struct sa_sweeper *s, struct sa_error *err)
         return wrong(s, s->at, "cannot be listed", errno, err);
     if (!d)
         return end_scan(s, err);
+    s->looked++;
     if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
         return 0;
     if (sa_manifest_find(s->manifest, s->at, d->d_name)) {

@@ -35,7 +35,7 @@ struct sa_sweeper {
     struct sa_reader reader;
     uint32_t reading;
     struct sa_facts seen; /* of what is being read */
-    int64_t removed;
+    int64_t removed, looked; /* entries */
 };
 
 /* `trusted`: no clock was set since the last look, so that ctimes mean something. */

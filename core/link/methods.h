@@ -100,7 +100,7 @@ enum sa_link_method {
      * was written, System V and POSIX IPC, shared memory, timers, the environment of SETUP; then
      * look at everything again. Open calls end first, as canceled, and nothing but SHUTDOWN is
      * served until the END: SA_RESET_FINGERPRINT, the same as SEAL's, and SA_RESET_KILLED,
-     * SA_RESET_REMOVED. SA_ECONFLICT: something differs or could not be removed (path: what, in
+     * SA_RESET_REMOVED, SA_RESET_LOOKED. SA_ECONFLICT: something differs or could not be removed (path: what, in
      * plain ASCII; the message: how), and the sandbox must go. Templates are for whoever wants
      * them to warm again. CANCEL leaves it half done: it must be asked for again. */
     SA_METHOD_RESET = 52,
@@ -111,6 +111,7 @@ enum sa_reset_tag {
     SA_RESET_FINGERPRINT = 2, /* SHA-256, in hex */
     SA_RESET_KILLED = 3,      /* processes */
     SA_RESET_REMOVED = 4,     /* files and folders */
+    SA_RESET_LOOKED = 5,      /* entries of folders and their names that were looked at */
 };
 
 enum sa_clock_tag { SA_CLOCK_HELD = 2 };

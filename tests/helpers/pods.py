@@ -19,7 +19,7 @@ from .fake_node import CREATE, CREATED, CREDIT, DATA, DESTROY, DESTROYED, DONE, 
 EXEC, USAGE, CLOCK, SETUP, SEAL, RESET = 1, 20, 40, 50, 51, 52
 ARGV, ENV, TIMEOUT_MS, FILTER, CONTROL, TEMPLATE, IMPORT = 2, 3, 6, 8, 13, 14, 15
 STATUS, EXIT_CODE = 30, 31
-FINGERPRINT, KILLED, REMOVED = 2, 3, 4
+FINGERPRINT, KILLED, REMOVED, LOOKED = 2, 3, 4, 5
 COMMON = ("@io @files @xattr @memory @process @ids @signals @time @timers @sync @sched @poll @net @inotify "
           "@numa @pkeys @aio @sysv @mqueue @self").split()
 FOLDERS = ("/workspace", "/tmp", "/home/user", "/dev/shm")
@@ -225,7 +225,7 @@ class Pod:
         """As a pool does before it lends it out again; raises Refused when it is not clean."""
         result = self.ask(RESET)
         assert result[FINGERPRINT] == self.fingerprint
-        return {"killed": number(result[KILLED]), "removed": number(result[REMOVED])}
+        return {"killed": number(result[KILLED]), "removed": number(result[REMOVED]), "looked": number(result[LOOKED])}
 
     def unclean(self):
         """RESET must say that this one has to go; the error."""
