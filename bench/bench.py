@@ -29,6 +29,7 @@ import objects
 import policies
 import pools
 import ports
+import quiet
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = pathlib.Path(os.environ.get("SECUREAGENT_BIN", ROOT / "build" / "bin"))
@@ -250,12 +251,6 @@ def machine() -> str:
             f"{memory / 2**20:.0f} GiB, Linux {platform.release()}, shared virtual machine")
 
 
-def processor_times() -> tuple[int, int]:
-    """(all, stolen) jiffies of all processors: what the machine underneath gave to others."""
-    fields = [int(x) for x in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
-    return sum(fields[:8]), fields[7]
-
-
 def rows(r: dict) -> list[tuple[str, str, str]]:
     def times(t: dict) -> str:
         return f"{t['p50']:.2f} / {t['p95']:.2f} / {t['p99']:.2f} ms"
@@ -334,13 +329,11 @@ def main() -> None:
     for tool in ("bwrap", "wrk", "nginx"):
         if not shutil.which(tool):
             sys.exit(f"bench: {tool} is missing; run `make deps`")
-    load, before = os.getloadavg()[0], processor_times()
-    result = measure(args.quick)
-    after = processor_times()
-    stolen = 100 * (after[1] - before[1]) / max(1, after[0] - before[0])
+    load = os.getloadavg()[0]
+    result = quiet.quietest(lambda: measure(args.quick), 1)
     result["date"] = datetime.date.today().isoformat()
     result["machine"] = machine()
-    result["noise"] = (f"load average before it {load:.1f}; {stolen:.0f}% of the processors' time "
+    result["noise"] = (f"load average before it {load:.1f}; {result['stolen']:.0%} of the processors' time "
                        "was stolen by other machines on the same host meanwhile")
     result["mode"] = "root" if os.geteuid() == 0 else "unprivileged user"
     text = table(result)

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 
+from quiet import quietest
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = pathlib.Path(os.environ.get("SECUREAGENT_BIN", ROOT / "build" / "bin"))
 COUNTS = (100, 1000, 10000)
@@ -24,17 +26,18 @@ def load(unrelated: int, rounds: int) -> dict:
 
 
 def measure(quick: bool) -> dict:
-    return {str(count): load(count, 2 if quick else 6) for count in COUNTS}
+    return {str(count): quietest(lambda: load(count, 2), 1 if quick else 4) for count in COUNTS}
 
 
 def rows(r: dict) -> list[tuple[str, str, str]]:
     def curve(step: str, figure: str) -> str:
         return " / ".join(f"{r[str(count)][step][figure]:.0f}" for count in COUNTS)
 
+    stolen = " / ".join(f"{r[str(count)]['stolen']:.0%}" for count in COUNTS)
     return [
         ("claims of warm pods, simulated node, one client, beside 100 / 1,000 / 10,000 other sandboxes",
          curve("one", "perSecond") + " per second",
-         f"p50 {curve('one', 'p50')} µs, p99 {curve('one', 'p99')} µs; goal ≥ 2,000"),
+         f"p50 {curve('one', 'p50')} µs, p99 {curve('one', 'p99')} µs; goal ≥ 2,000; {stolen} stolen"),
         ("- 32 clients", curve("many", "perSecond") + " per second",
          f"p50 {curve('many', 'p50')} µs, p99 {curve('many', 'p99')} µs; goal ≥ 2,000"),
         ("- claim, first result, delete, recycle, 32 clients, sustained", curve("cycle", "perSecond") + " per second",
