@@ -247,24 +247,26 @@ def test_stop_again_while_the_node_keeps_it_waiting(own):
     """Its connections are closed by then, and its sandboxes not yet."""
     server, api = own
     api.create("bash")
+    connection = api.connect()
     api.close()
     node = server.pid_of("sandbox-node")
     api_pid = server.pid_of("agent-api")
     os.kill(node, signal.SIGSTOP)
     try:
         os.kill(api_pid, signal.SIGTERM)
-        wait_until("it to listen no more", lambda: not _listens(api))
+        wait_until("its connections to be closed", lambda: _is_closed(connection))
         os.kill(api_pid, signal.SIGTERM)
         wait_until("it to end", lambda: not is_alive(api_pid))
     finally:
         os.kill(node, signal.SIGCONT)
 
 
-def _listens(api):
-    with contextlib.suppress(OSError):
-        api.connect().close()
-        return True
-    return False
+def _is_closed(connection):
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
 
 
 # ---- what is in the way at the start ----
