@@ -4,6 +4,7 @@
  * names those that were there; what rules see of it, put back, changes nothing that counts.
  */
 #include "api/resources.h"
+#include "json/notes.h"
 
 #include "base/cleanup.h"
 #include "kinds/names.h"
@@ -12,6 +13,15 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+static struct sa_json_notes notes;
+
+/* All mistakes, or the first. */
+static struct sa_json_notes *gather(bool all)
+{
+    notes.mistake_count = notes.dropped_count = 0;
+    return all ? &notes : NULL;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -89,8 +99,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (sa_resource_body_check(&ask, mode == 2 ? merged.data : json,
                                mode == 2 ? merged.length : size - 1, mode ? old_pool() : NULL,
-                               mode != 2, false, &taken, &err) < 0)
+                               mode != 2, false, gather(data[0] / 3 % 2), &taken, &err) < 0)
         return 0;
+    require(notes.mistake_count == 0);
     sa_autounref const struct sa_object *object =
         sa_object_decode(&sa_kind_warm_pool, taken.data, taken.length, false, &err);
     require(object != NULL || err.code == SA_ETOOLARGE);

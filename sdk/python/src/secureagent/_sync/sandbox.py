@@ -74,7 +74,8 @@ class Sandbox(SandboxRuns, SandboxLife):
         """Make a sandbox and wait until it runs, which takes milliseconds.
 
         Args:
-            runtime: What it has inside: `python`, `node`, `bash`, `go`, `base`, or a RuntimeEnvironment of your own.
+            runtime: What it has inside: `python`, `node`, `bash`, `go`, `base`, or a
+                RuntimeEnvironment of your own.
             timeout: Seconds until it ends by itself; by default 300.
             env: Environment variables of all that runs in it.
             labels: To find it again with `Sandbox.list(labels=…)`.
