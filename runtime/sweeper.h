@@ -34,7 +34,7 @@ struct sa_sweeper {
     uint32_t next;  /* child */
     struct sa_reader reader;
     uint32_t reading;
-    struct sa_facts seen; /* of what is being read */
+    struct sa_facts seen;    /* of what is being read */
     int64_t removed, looked; /* entries */
 };
 

@@ -181,7 +181,8 @@ void sa_pool_clean(struct sa_pool_record *record, const struct sa_object *pod)
         give_up(record, "NotWatched", "what happened in it is not known");
         return;
     }
-    if (!tenant || !tenant[0] || !spec->claim.tenant[0]) { /* rules may allow one what they deny another */
+    if (!tenant || !tenant[0] ||
+        !spec->claim.tenant[0]) { /* rules may allow one what they deny another */
         give_up(record, "TenantUnknown", "nothing says any more whose it was");
         return;
     }

@@ -100,9 +100,9 @@ enum sa_link_method {
      * was written, System V and POSIX IPC, shared memory, timers, the environment of SETUP; then
      * look at everything again. Open calls end first, as canceled, and nothing but SHUTDOWN is
      * served until the END: SA_RESET_FINGERPRINT, the same as SEAL's, and SA_RESET_KILLED,
-     * SA_RESET_REMOVED, SA_RESET_LOOKED. SA_ECONFLICT: something differs or could not be removed (path: what, in
-     * plain ASCII; the message: how), and the sandbox must go. Templates are for whoever wants
-     * them to warm again. CANCEL leaves it half done: it must be asked for again. */
+     * SA_RESET_REMOVED, SA_RESET_LOOKED. SA_ECONFLICT: something differs or could not be removed
+     * (path: what, in plain ASCII; the message: how), and the sandbox must go. Templates are for
+     * whoever wants them to warm again. CANCEL leaves it half done: it must be asked for again. */
     SA_METHOD_RESET = 52,
 };
 
