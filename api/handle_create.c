@@ -7,13 +7,11 @@
 #include "security/rules.h"
 
 #include "base/cleanup.h"
-#include "base/clock.h"
+#include "base/id.h"
 #include "kinds/admission.h"
-#include "log/log.h"
 #include "policy/policy.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { CREATE_BODY_MAX = 256 * 1024 };

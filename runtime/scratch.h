@@ -1,8 +1,9 @@
 /*
  * Scratch folders come with contents that nobody inside can change but by a copy of his own: an
- * overlay whose upper folder is empty. Whatever is changed, anywhere below, is first copied into
- * that upper folder, which gives it, and so the overlay's root, another time of change
- * (overlayfs.rst, "changes"). So one look at the root tells whether all of it is as it came.
+ * overlay whose upper folder is empty (or, without overlays, they come empty). Whatever is changed,
+ * anywhere below, is first copied into that upper folder, which gives it, and so the overlay's
+ * root, another time of change (overlayfs.rst, "changes"). So one look at the root tells whether
+ * all of it is as it came.
  */
 #ifndef SA_RUNTIME_SCRATCH_H
 #define SA_RUNTIME_SCRATCH_H
