@@ -7,6 +7,7 @@
 #include "api/idempotency.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct run {
     struct sa_app *app;
@@ -141,14 +142,27 @@ static void read_or_fail(struct run *run, struct sa_store_read *read, const stru
     sa_http_respond_error(run->request, err);
 }
 
+/* What it printed and how it ended nobody knows: an answer without would be taken for one. */
+static bool is_lost(const struct run *run, const struct sa_store_execution *record,
+                    struct sa_error *err)
+{
+    if (run->execute.background || strcmp(record->reason, SA_STORE_STOPPED) != 0)
+        return false;
+    sa_error_at(err, SA_ECONFLICT, "Idempotency-Key",
+                "the server stopped while %s ran; what it did is not known. Look, then use a new "
+                "Idempotency-Key",
+                run->known);
+    return true;
+}
+
 static void on_record(void *user, const struct sa_error *err,
                       const struct sa_store_execution *record)
 {
     struct run *run = user;
     struct sa_error error;
     run->read = NULL;
-    if (err) {
-        read_or_fail(run, NULL, err);
+    if (err || is_lost(run, record, &error)) {
+        read_or_fail(run, NULL, err ? err : &error);
         return;
     }
     if (run->execute.background) {

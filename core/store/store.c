@@ -63,10 +63,10 @@ static int close_leftovers(struct sa_store *store, struct sa_error *err)
         "BEGIN IMMEDIATE;"
         "INSERT INTO events(sandbox, seq, time_ms, type, reason, message, count)"
         " SELECT id, 1 + coalesce((SELECT max(seq) FROM events WHERE sandbox=sandboxes.id), 0),"
-        " %lld, 'Warning', 'ControlPlaneRestarted',"
+        " %lld, 'Warning', '" SA_STORE_STOPPED "',"
         " 'the control plane stopped while the sandbox was running; what ran in it was ended', 1"
         " FROM sandboxes WHERE phase NOT IN ('Terminated','Failed');"
-        "UPDATE executions SET status='failed', reason='ControlPlaneRestarted'"
+        "UPDATE executions SET status='failed', reason='" SA_STORE_STOPPED "'"
         " WHERE status NOT IN ('exited','signaled','timeout','oom','canceled','failed');"
         "COMMIT",
         (long long)store->options.wall_ms());

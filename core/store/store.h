@@ -37,6 +37,9 @@
 struct sa_store;
 struct sa_store_read; /* a read on its way */
 
+/* The reason of an execution of which only this is known: that it was running. */
+#define SA_STORE_STOPPED "ControlPlaneRestarted"
+
 struct sa_store_options {     /* zeroes: the defaults */
     size_t write_queue;       /* writes on their way at most; 8192 */
     size_t write_bytes;       /* their memory at most; 32 MiB */
@@ -48,7 +51,7 @@ struct sa_store_options {     /* zeroes: the defaults */
 /*
  * Open or create DATA_DIR/secureagent.db (0600; DATA_DIR is made, 0700, where its parent exists),
  * migrate it, and close what a crash left open: executions that had not ended become "failed", with
- * the reason ControlPlaneRestarted, and their sandboxes get an event. Whether those live is the
+ * the reason SA_STORE_STOPPED, and their sandboxes get an event. Whether those live is the
  * caller's to find out. Blocks. Errors
  * (path names the file, message what to do):
  *   SA_ECONFLICT    EWOULDBLOCK another process has the data directory open (its pid is named)

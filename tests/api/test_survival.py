@@ -103,6 +103,30 @@ def test_what_ran_is_ended_and_said(own):
     api.close()
 
 
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson", "text/event-stream"])
+def test_nothing_is_made_up_for_what_was_cut_off(own, accept):
+    """Its output is gone with the server: the key says so, and it is not run again."""
+    server, api = own
+    box = api.create("bash")["id"]
+    api.request("POST", f"/api/v1/sandboxes/{box}/execute", 200, json={"command": "mkfifo go"})
+    body, headers = {"command": "echo x >> ran; read x < go"}, {"Idempotency-Key": "cut", "Accept": accept}
+    with contextlib.closing(api.connect()) as s:
+        text = json.dumps(body).encode()
+        s.sendall(api.head("POST", f"/api/v1/sandboxes/{box}/execute", "Idempotency-Key: cut", f"Accept: {accept}",
+                           f"Content-Length: {len(text)}") + text)
+        wait_until("it to run", lambda: api.sh(box, "cat ran || :") == "x\n")
+        known = api.get(f"/api/v1/sandboxes/{box}/executions?status=running").json()["items"][0]["id"]
+        api.request("POST", f"/api/v1/sandboxes/{box}/execute", 202, json={"command": "true", "background": True})  # a commit
+        kill(server, "agent-api")
+    with contextlib.closing(Api(server.url, server.key)) as api:
+        api.put(box, "/workspace/a", b"")
+        reached(api, box)
+        error = api.request("POST", f"/api/v1/sandboxes/{box}/execute", 409, json=body, headers=headers).json()["error"]
+        assert error["code"] == "conflict" and known in error["message"] and "not known" in error["message"]
+        assert api.sh(box, "cat ran") == "x\n"
+        api.delete(box)
+
+
 def test_what_was_told_of_it_while_it_ran_is_there(own):
     """The id that a stream begins with is one to ask for after a restart."""
     server, api = own
