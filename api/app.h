@@ -161,6 +161,10 @@ void sa_request_hold(struct sa_http_request *request, struct sa_sandbox *sandbox
 
 /* Answer with JSON that a writer has put into `body`. */
 void sa_respond_json(struct sa_http_request *request, int status, struct sa_buf *body);
+/* Answer with `error`. Where several mistakes were noted it is the first, which says how many more
+ * there are, and all of them are details. */
+void sa_respond_mistakes(struct sa_http_request *request, struct sa_error *error,
+                         const struct sa_json_notes *notes);
 /* A boolean or integer query parameter; -1 when it is malformed (err names it). */
 int sa_query_bool(const struct sa_http_request *request, const char *name, bool *value,
                   struct sa_error *err);

@@ -24,7 +24,8 @@ struct creation {
     size_t length;
     struct sa_sandbox_spec asked, spec; /* the latter as the rules and its profile made it */
     struct sa_posture posture;
-    uint64_t generation; /* of the rules that admitted it */
+    struct sa_json_notes notes; /* what is wrong with it */
+    uint64_t generation;        /* of the rules that admitted it */
     int tries;
     struct sa_security_call *security; /* being asked */
     struct sa_gate *gate;              /* being asked */
@@ -114,6 +115,14 @@ static void refuse_error(struct creation *c, const struct sa_error *error)
     refuse(c, &(struct sa_denial){.error = *error});
 }
 
+static void refuse_mistakes(struct creation *c, struct sa_error *first)
+{
+    if (c->claim)
+        sa_once_abandon(c->claim);
+    c->claim = NULL;
+    sa_respond_mistakes(c->request, first, &c->notes);
+}
+
 static void ask(struct creation *c);
 
 /* Admission and the security context are one decision. What one generation of the rules began and
@@ -161,9 +170,9 @@ static void create(struct creation *c)
     struct sa_error error;
     struct sa_security *security = sa_sandboxes_security(c->app->sandboxes);
     if (sa_terms(&c->app->caches, sa_http_request_arena(c->request), &c->spec, &c->posture,
-                 &error) < 0 ||
+                 &c->notes, &error) < 0 ||
         sa_sandbox_check_create(c->app->sandboxes, &c->spec, &error) < 0) {
-        refuse_error(c, &error);
+        refuse_mistakes(c, &error);
         return;
     }
     const struct sa_posture *p = &c->posture;
@@ -361,20 +370,33 @@ static void begin(struct creation *c, const char *over)
         sa_http_respond_error(c->request, &error);
 }
 
+/* All that is known of it, the first time it is sent: also what cannot be had here, as far as it
+ * could be read. */
+static int decode(struct creation *c, struct sa_error *err)
+{
+    struct sa_error more;
+    if (sa_query_bool(c->request, "wait", &c->wait, err) < 0)
+        return -1;
+    if (sa_sandbox_spec_decode(c->body, c->length, sa_http_request_arena(c->request), &c->notes,
+                               &c->asked, err) == 0)
+        return 0;
+    if (c->notes.mistake_count)
+        sa_terms_check(&c->asked, &c->notes, &more);
+    return -1;
+}
+
 static void on_create_body(struct sa_http_request *request, const char *body, size_t length,
                            void *user)
 {
     struct creation *c = user;
     struct sa_error error;
     c->wait = true;
-    if (sa_query_bool(request, "wait", &c->wait, &error) < 0 ||
-        sa_sandbox_spec_decode(body, length, sa_http_request_arena(request), &c->asked, &error) <
-            0) {
-        sa_http_respond_error(request, &error);
-        return;
-    }
     c->body = body;
     c->length = length;
+    if (decode(c, &error) < 0) {
+        sa_respond_mistakes(request, &error, &c->notes);
+        return;
+    }
     if (c->key) {
         begin(c, NULL);
         return;
@@ -388,7 +410,10 @@ void sa_handle_create_sandbox(struct sa_app *app, struct sa_http_request *reques
 {
     struct creation *c = sa_arena_alloc(sa_http_request_arena(request), sizeof *c);
     struct sa_error error;
-    *c = (struct creation){.app = app, .principal = principal, .request = request};
+    *c = (struct creation){.app = app,
+                           .principal = principal,
+                           .request = request,
+                           .notes = {.arena = sa_http_request_arena(request)}};
     if (sa_idempotency_key(request, &c->key, &error) < 0)
         sa_http_respond_error(request, &error);
     else

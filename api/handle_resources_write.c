@@ -12,8 +12,6 @@
 #include "policy/policy.h"
 #include "json/merge.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* An object and what it was before fit one question (policy/points.h), with some room for defaults.
@@ -32,7 +30,7 @@ struct writing { /* lives as long as the request */
     const struct sa_object *old; /* NULL: a create */
     struct sa_buf object;        /* as it is to be stored */
     struct sa_buf review, reviewed;
-    struct sa_json_notes *notes; /* of what was sent; NULL: not decoded yet */
+    struct sa_json_notes notes; /* of what was sent */
     struct sa_gate *gate;
     struct sa_policy_call *scaling;
     int tries;
@@ -51,8 +49,7 @@ static void clear(struct writing *w)
     sa_buf_deinit(&w->object);
     sa_buf_deinit(&w->review);
     sa_buf_deinit(&w->reviewed);
-    free(w->notes);
-    w->notes = NULL;
+    w->notes.mistake_count = w->notes.dropped_count = 0;
 }
 
 static void on_request_over(void *user)
@@ -89,8 +86,8 @@ static void warn_of(struct sa_http_request *request, const struct sa_error *drop
 static void respond_written(struct writing *w, const struct sa_object *object)
 {
     struct sa_http_request *request = w->ask.request;
-    for (size_t i = 0; w->notes && i < w->notes->dropped_count; i++)
-        warn_of(request, &w->notes->dropped[i]);
+    for (size_t i = 0; i < w->notes.dropped_count; i++)
+        warn_of(request, &w->notes.dropped[i]);
     if (w->operation == CREATE)
         sa_http_response_headerf(request, "Location", "%s/%s", sa_http_request_path(request),
                                  sa_object_meta(object)->name);
@@ -318,26 +315,15 @@ static int make(struct writing *w, struct sa_error *err)
     sa_autobuf patched = SA_BUF_INIT;
     if (w->operation == PATCH && patch(w, &patched, err) < 0)
         return -1;
-    w->notes = sa_alloc(sizeof *w->notes);
     return sa_resource_body_check(&w->ask, patched.data ? patched.data : w->json,
                                   patched.data ? patched.length : w->length, w->old,
-                                  w->operation != PATCH, w->lenient, w->notes, &w->object, err);
+                                  w->operation != PATCH, w->lenient, &w->notes, &w->object, err);
 }
 
 static void refuse_mistakes(struct writing *w, struct sa_error *first)
 {
-    const struct sa_json_notes *notes = w->notes;
-    if (!notes || notes->mistake_count < 2) {
-        refuse(w, first);
-        return;
-    }
-    const size_t n = strlen(first->message);
-    snprintf(first->message + n, sizeof first->message - n, " (and %zu more: see details)",
-             notes->mistake_count - 1);
     sa_http_request_on_closed(w->ask.request, NULL, NULL);
-    sa_http_respond_error_full(
-        w->ask.request, 0, first,
-        &(struct sa_http_why){.all = notes->mistakes, .count = notes->mistake_count});
+    sa_respond_mistakes(w->ask.request, first, &w->notes);
 }
 
 static void go_on(struct writing *w)
@@ -378,7 +364,8 @@ static struct writing *writing_new(struct sa_app *app, struct sa_http_request *r
                                    const struct sa_principal *principal, enum operation operation)
 {
     struct writing *w = sa_arena_alloc(sa_http_request_arena(request), sizeof *w);
-    *w = (struct writing){.operation = operation};
+    *w = (struct writing){.operation = operation,
+                          .notes = {.arena = sa_http_request_arena(request)}};
     sa_resource_ask_init(&w->ask, app, request, principal);
     sa_http_request_set_cleanup(request, on_request_over, w);
     return w;

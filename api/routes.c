@@ -4,8 +4,10 @@
 #include "api/port.h"
 
 #include "base/cleanup.h"
+#include "json/notes.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +57,19 @@ void sa_respond_json(struct sa_http_request *request, int status, struct sa_buf 
     sa_buf_addc(body, '\n'); /* for who reads it on a terminal */
     size_t length = body->length;
     sa_http_respond_owned(request, status, "application/json", sa_buf_steal(body), length, free);
+}
+
+void sa_respond_mistakes(struct sa_http_request *request, struct sa_error *error,
+                         const struct sa_json_notes *notes)
+{
+    struct sa_http_why why = {.all = NULL};
+    if (notes->mistake_count > 1) {
+        const size_t n = strlen(error->message);
+        snprintf(error->message + n, sizeof error->message - n, " (and %zu more: see details)",
+                 notes->mistake_count - 1);
+        why = (struct sa_http_why){.all = notes->mistakes, .count = notes->mistake_count};
+    }
+    sa_http_respond_error_full(request, 0, error, &why);
 }
 
 int sa_query_bool(const struct sa_http_request *request, const char *name, bool *value,

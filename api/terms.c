@@ -23,24 +23,31 @@ static int unavailable(struct sa_error *err, const char *field, const char *cont
                        "%s: the control %s is not available on this node: %s", field, control, why);
 }
 
-static int check_available(const spec *s, struct sa_error *err)
+int sa_terms_check(const spec *s, struct sa_json_notes *notes, struct sa_error *err)
 {
-    if (s->network.egress.count)
-        return unavailable(err, "networkAccess.egress", "egress.gateway",
-                           "nothing connects out of its sandboxes; leave it out");
-    if (!s->filesystem.read_only_root)
-        return unavailable(err, "filesystem.readOnlyRoot", "filesystem.root",
-                           "the root of its sandboxes is always read-only; leave it out");
-    if (s->storage.persistent)
-        return unavailable(err, "storage.persistent", "storage.volumes",
-                           "it has no volumes that stay; leave it out");
-    if (s->secrets.count)
-        return unavailable(err, "secretsRef", "secrets.store",
-                           "no secrets are kept here; give their values in env");
-    if (s->resources.cpu_pinning)
-        return unavailable(err, "resources.cpuPinning", "cpu.pinning",
-                           "it gives nobody processors of their own; leave it out");
-    return 0;
+    const struct {
+        bool asked;
+        const char *field, *control, *why;
+    } lacking[] = {
+        {s->network.egress.count, "networkAccess.egress", "egress.gateway",
+         "nothing connects out of its sandboxes; leave it out"},
+        {!s->filesystem.read_only_root, "filesystem.readOnlyRoot", "filesystem.root",
+         "the root of its sandboxes is always read-only; leave it out"},
+        {s->storage.persistent, "storage.persistent", "storage.volumes",
+         "it has no volumes that stay; leave it out"},
+        {s->secrets.count, "secretsRef", "secrets.store",
+         "no secrets are kept here; give their values in env"},
+        {s->resources.cpu_pinning, "resources.cpuPinning", "cpu.pinning",
+         "it gives nobody processors of their own; leave it out"},
+    };
+    bool failed = false;
+    for (size_t i = 0; i < SA_COUNT(lacking); i++)
+        if (lacking[i].asked &&
+            !sa_json_go_on(notes,
+                           unavailable(err, lacking[i].field, lacking[i].control, lacking[i].why),
+                           err, &failed))
+            return -1;
+    return failed ? -1 : 0;
 }
 
 /* ---- which folders can be written ---- */
@@ -285,15 +292,29 @@ static int check_pool(const struct sa_caches *caches, struct sa_arena *arena, co
                        s->warm_pool, d.field, d.has, d.asked);
 }
 
-int sa_terms(const struct sa_caches *caches, struct sa_arena *arena, spec *s,
-             struct sa_posture *posture, struct sa_error *err)
+/* ---- all ---- */
+
+static int take_profile(const struct sa_caches *caches, struct sa_arena *arena, spec *s,
+                        struct sa_posture *posture, struct sa_error *err)
 {
     const struct sa_profile_spec *profile;
-    if (check_available(s, err) < 0 || find_profile(caches, s, &profile, err) < 0 ||
-        join_profile(profile, arena, s, posture, err) < 0 ||
-        find_runtime(caches, arena, s, posture, err) < 0 || check_pool(caches, arena, s, err) < 0)
+    if (find_profile(caches, s, &profile, err) < 0 ||
+        join_profile(profile, arena, s, posture, err) < 0)
         return -1;
     const bool own = !profile || !is_default(&s->filesystem);
     const struct sa_filesystem *folders = own ? &s->filesystem : &profile->filesystem;
     return is_default(folders) ? 0 : choose_folders(folders, arena, posture, err);
+}
+
+int sa_terms(const struct sa_caches *caches, struct sa_arena *arena, spec *s,
+             struct sa_posture *posture, struct sa_json_notes *notes, struct sa_error *err)
+{
+    bool failed = false;
+    if (sa_json_go_on(notes, sa_terms_check(s, notes, err), err, &failed) &&
+        sa_json_go_on(notes, take_profile(caches, arena, s, posture, err), err, &failed) &&
+        sa_json_go_on(notes, find_runtime(caches, arena, s, posture, err), err, &failed) &&
+        sa_json_go_on(notes, check_pool(caches, arena, s, err), err, &failed) && !failed)
+        return 0;
+    *err = notes->mistakes[0];
+    return -1;
 }

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "json/merge.h"
+#include "json/notes.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -160,6 +161,16 @@ static int apply_object(const struct sa_apply *apply, const struct sa_wanted_ite
 
 /* ---- all ---- */
 
+static int tell(const struct sa_apply *apply, const struct sa_wanted_item *item,
+                struct sa_error *error)
+{
+    const struct sa_json_notes *mistakes = sa_client_mistakes(apply->client);
+    for (size_t i = 1; i < mistakes->mistake_count; i++)
+        sa_wanted_fail(item, &mistakes->mistakes[i]);
+    sa_wanted_fail(item, error);
+    return sa_command_refused(apply->usage, apply->client, error);
+}
+
 int sa_apply_all(const struct sa_apply *apply, const struct sa_wanted *wanted)
 {
     static const char *const words[] = {"unchanged", "created", "configured"};
@@ -172,8 +183,7 @@ int sa_apply_all(const struct sa_apply *apply, const struct sa_wanted *wanted)
         int rc = sandbox ? sa_apply_sandbox(apply, item, &done, &error)
                          : apply_object(apply, item, &done, &error);
         if (rc < 0) {
-            sa_wanted_fail(item, &error);
-            status = sa_command_fail(apply->usage, &error);
+            status = tell(apply, item, &error);
             continue;
         }
         fprintf(apply->out, "%s/%s %s%s\n", item->resource->singular,

@@ -11,6 +11,7 @@
 #include "kinds/sandbox.h"
 #include "model/settings.h"
 #include "json/merge.h"
+#include "json/notes.h"
 #include "json/tree.h"
 
 #include <stdio.h>
@@ -74,9 +75,12 @@ static int create(const struct sa_apply *apply, const struct sa_wanted_item *ite
     sa_json_free(doc);
     if (apply->dry_run)
         return 0;
-    if (sa_resource_send(apply->client, "POST", "/api/v1/sandboxes", &body, NULL, err) < 0)
-        return place(err);
-    return 0;
+    if (sa_resource_send(apply->client, "POST", "/api/v1/sandboxes", &body, NULL, err) == 0)
+        return 0;
+    struct sa_json_notes *mistakes = sa_client_mistakes(apply->client);
+    for (size_t i = 0; i < mistakes->mistake_count; i++)
+        place(&mistakes->mistakes[i]);
+    return place(err);
 }
 
 /* ---- change ---- */

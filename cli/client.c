@@ -5,6 +5,7 @@
 #include "progress.h"
 
 #include "base/cleanup.h"
+#include "json/notes.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct sa_client {
     char *url, *cacert;
     bool own_server; /* found through its data directory */
     int watched;
+    struct sa_json_notes mistakes; /* that the last answer tells of */
 };
 
 struct transfer {
@@ -114,6 +116,7 @@ static struct curl_slist *key_header(char *key)
 static struct sa_client *start(struct sa_client *client, char *key, struct sa_error *err)
 {
     client->watched = -1;
+    client->mistakes.arena = sa_arena_new();
     client->key_header = key_header(key);
     client->easy = curl_easy_init();
     client->multi = curl_multi_init();
@@ -159,6 +162,7 @@ void sa_client_close(struct sa_client *client)
     curl_slist_free_all(client->key_header);
     free(client->url);
     free(client->cacert);
+    sa_arena_free(client->mistakes.arena);
     free(client);
 }
 
@@ -303,62 +307,10 @@ static int drive(struct sa_client *client, CURLcode *result, struct sa_error *er
     return 0;
 }
 
-/* The field that it is about, where the answer names one. */
-static void take_path(struct sa_json_obj *error, struct sa_error *err)
-{
-    struct sa_json_arr details;
-    struct sa_json_obj first;
-    const char *path = "";
-    bool given = false;
-    if (sa_json_opt_arr(error, "details", 64, &details, &given, NULL) == 0 && given &&
-        details.count && sa_json_arr_obj(&details, 0, &first, NULL) == 0 &&
-        sa_json_opt_string(&first, "path", sizeof err->path - 1, &path, NULL, NULL) == 0)
-        snprintf(err->path, sizeof err->path, "%s", path);
-}
-
-/* The error that an answer tells of itself. */
 static int refused(const struct transfer *t, struct sa_error *err)
 {
-    static const struct {
-        const char *name;
-        enum sa_code code;
-    } by_name[] = {{"policy_denied", SA_EPOLICY}, {"quota_exceeded", SA_EQUOTA}};
-    static const struct {
-        long status;
-        enum sa_code code;
-    } by_status[] = {{400, SA_EINVALID},     {401, SA_EUNAUTHORIZED}, {403, SA_EFORBIDDEN},
-                     {404, SA_ENOTFOUND},    {408, SA_ETIMEOUT},      {410, SA_EEXPIRED},
-                     {409, SA_ECONFLICT},    {413, SA_ETOOLARGE},     {429, SA_ERATELIMITED},
-                     {503, SA_EUNAVAILABLE}, {504, SA_ETIMEOUT}};
-    struct sa_arena *arena = sa_arena_new();
-    struct sa_json_obj root, error;
-    const char *name = "", *message = NULL;
-    enum sa_code code = SA_EINTERNAL;
-    struct sa_json_doc *doc =
-        sa_json_parse(t->refused.data ? t->refused.data : "", t->refused.length, NULL, NULL);
-    if (doc && sa_json_root(doc, arena, &root, NULL) == 0 &&
-        sa_json_get_obj(&root, "error", &error, NULL) == 0) {
-        sa_json_opt_string(&error, "code", 64, &name, NULL, NULL);
-        sa_json_opt_string(&error, "message", 4096, &message, NULL, NULL);
-    }
-    for (size_t i = 0; i < SA_COUNT(by_status); i++)
-        if (by_status[i].status == t->status)
-            code = by_status[i].code;
-    for (size_t i = 0; i < SA_COUNT(by_name); i++)
-        if (strcmp(by_name[i].name, name) == 0)
-            code = by_name[i].code;
-    if (message && code == SA_EUNAUTHORIZED)
-        sa_error_set(err, code, "%s (at %s; see --api-key and SECUREAGENT_API_KEY)", message,
-                     t->client->url);
-    else if (message)
-        sa_error_set(err, code, "%s", message);
-    else
-        sa_error_set(err, code, "%s answered with status %ld", t->client->url, t->status);
-    if (message && err)
-        take_path(&error, err);
-    sa_json_free(doc);
-    sa_arena_free(arena);
-    return -1;
+    struct sa_client *client = t->client;
+    return sa_refusal_read(client->url, t->status, &t->refused, &client->mistakes, err);
 }
 
 static int verdict(struct transfer *t, CURLcode result, struct sa_error *err)
@@ -386,6 +338,7 @@ int sa_client_send(struct sa_client *client, const struct sa_client_request *req
                    struct sa_error *err)
 {
     struct transfer t = {.client = client, .request = request};
+    client->mistakes.mistake_count = 0;
     sa_autofree char *url = sa_printf("%s%s", client->url, request->path);
     struct curl_slist *list = headers(client, request);
     CURLcode result = CURLE_OK;
@@ -418,6 +371,11 @@ int sa_client_send(struct sa_client *client, const struct sa_client_request *req
         sa_buf_add(request->refusal, t.refused.data, t.refused.length);
     sa_buf_deinit(&t.refused);
     return rc;
+}
+
+struct sa_json_notes *sa_client_mistakes(struct sa_client *client)
+{
+    return &client->mistakes;
 }
 
 struct sa_json_doc *sa_client_json(const struct sa_buf *answer, struct sa_arena *arena,

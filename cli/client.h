@@ -64,6 +64,9 @@ struct sa_client_request {
 int sa_client_send(struct sa_client *client, const struct sa_client_request *request,
                    struct sa_error *err);
 
+/* When the last answer refused for several mistakes: all of them; the error was the first. */
+struct sa_json_notes *sa_client_mistakes(struct sa_client *client);
+
 /* The answer as JSON; the document is freed with sa_json_free(), `root` uses `arena`. */
 struct sa_json_doc *sa_client_json(const struct sa_buf *answer, struct sa_arena *arena,
                                    struct sa_json_obj *root, struct sa_error *err);

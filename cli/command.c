@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "json/notes.h"
 
 #include <limits.h>
 #include <stdarg.h>
@@ -52,6 +53,16 @@ int sa_command_fail(const struct sa_usage *usage, const struct sa_error *error)
     return sa_code_exit_status(error->code);
 }
 
+int sa_command_refused(const struct sa_usage *usage, struct sa_client *client,
+                       const struct sa_error *error)
+{
+    const int status = sa_command_fail(usage, error);
+    const struct sa_json_notes *mistakes = client ? sa_client_mistakes(client) : NULL;
+    for (size_t i = 1; mistakes && i < mistakes->mistake_count; i++)
+        sa_command_fail(usage, &mistakes->mistakes[i]);
+    return status;
+}
+
 int sa_command_misused(const struct sa_usage *usage, const char *fmt, ...)
 {
     va_list ap;
@@ -75,7 +86,7 @@ static int invoke(const struct sa_command *command, struct sa_invocation *in)
         in->client = sa_client_open(in->config, &error);
     int status = in->client || command->local ? command->body(in, &error) : -1;
     if (status < 0)
-        status = sa_command_fail(in->usage, &error);
+        status = sa_command_refused(in->usage, in->client, &error);
     sa_client_close(in->client);
     return status;
 }

@@ -57,12 +57,15 @@ struct sa_config *sa_command_load(const struct sa_usage *usage, const struct sa_
                                   int *status);
 /* Tell an error on standard error; returns the exit status that belongs to it. */
 int sa_command_fail(const struct sa_usage *usage, const struct sa_error *error);
+/* The same, and all other mistakes that the server found in what the client (NULL: none) sent. */
+struct sa_client;
+int sa_command_refused(const struct sa_usage *usage, struct sa_client *client,
+                       const struct sa_error *error);
 /* A mistake on the command line: message and a pointer to --help. Returns 64 (EX_USAGE). */
 int sa_command_misused(const struct sa_usage *usage, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* What a command works with. */
-struct sa_client;
 struct sa_invocation {
     const struct sa_usage *usage;
     const struct sa_config *config;

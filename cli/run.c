@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/fdio.h"
 #include "base/id.h"
+#include "json/notes.h"
 #include "json/write.h"
 
 #include <fcntl.h>
@@ -205,6 +206,14 @@ static int64_t sandbox_timeout_s(const struct run *run)
     return timeout_s < SANDBOX_TIMEOUT_MAX_S ? timeout_s : SANDBOX_TIMEOUT_MAX_S;
 }
 
+static int not_created(struct run *run, struct sa_error *err)
+{
+    struct sa_json_notes *mistakes = sa_client_mistakes(run->client);
+    for (size_t i = 0; i < mistakes->mistake_count; i++)
+        sa_error_wrap(&mistakes->mistakes[i], "creating a sandbox");
+    return sa_error_wrap(err, "creating a sandbox");
+}
+
 static int create(struct run *run, struct sa_error *err)
 {
     sa_autobuf body = SA_BUF_INIT;
@@ -230,7 +239,7 @@ static int create(struct run *run, struct sa_error *err)
                                         .body_length = body.length,
                                         .answer = &answer};
     if (sa_client_send(run->client, &request, err) < 0)
-        return sa_error_wrap(err, "creating a sandbox");
+        return not_created(run, err);
     struct sa_arena *arena = sa_arena_new();
     struct sa_json_obj root;
     struct sa_json_doc *doc = sa_client_json(&answer, arena, &root, err);
@@ -460,7 +469,7 @@ static int run_command(int argc, char **argv)
         run.arg_count = count - 1;
         status = run_file(&run, args[0], &error);
         if (status < 0)
-            status = sa_command_fail(&usage, &error);
+            status = sa_command_refused(&usage, run.client, &error);
     }
     sa_client_close(run.client);
     free(run.program);

@@ -145,18 +145,19 @@ static void tell_of(struct reading *r, const struct sa_wanted_item *item,
 /* With all its mistakes, and what is left out of it. */
 static void add_item(struct reading *r, struct sa_wanted_item *item)
 {
-    sa_autofree struct sa_json_notes *notes = sa_alloc(sizeof *notes);
+    struct sa_json_notes notes = {.arena = sa_arena_new()};
     struct sa_error error;
-    const int rc = decode(item, r->how, notes, &error);
-    for (size_t i = 0; rc < 0 && i < notes->mistake_count; i++)
-        tell_of(r, item, &notes->mistakes[i]);
-    if (rc < 0 && !notes->mistake_count)
+    const int rc = decode(item, r->how, &notes, &error);
+    for (size_t i = 0; rc < 0 && i < notes.mistake_count; i++)
+        tell_of(r, item, &notes.mistakes[i]);
+    if (rc < 0 && !notes.mistake_count)
         tell_of(r, item, &error);
-    for (size_t i = 0; rc == 0 && i < notes->dropped_count; i++) {
-        sa_wanted_fail(item, &notes->dropped[i]);
-        sa_error_wrap(&notes->dropped[i], "left out");
-        sa_command_fail(r->usage, &notes->dropped[i]); /* a warning only */
+    for (size_t i = 0; rc == 0 && i < notes.dropped_count; i++) {
+        sa_wanted_fail(item, &notes.dropped[i]);
+        sa_error_wrap(&notes.dropped[i], "left out");
+        sa_command_fail(r->usage, &notes.dropped[i]); /* a warning only */
     }
+    sa_arena_free(notes.arena);
 }
 
 static void add_items(struct reading *r, const struct sa_wanted_file *file)

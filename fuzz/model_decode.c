@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "json/notes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,12 +55,29 @@ static void check_spec(const struct sa_sandbox_spec *spec)
     sa_json_free(doc);
 }
 
+/* The first of all mistakes is the one that is told alone, and what could be read can be read. */
+static void try_mistakes(const char *body, size_t length, struct sa_arena *arena,
+                         const struct sa_error *alone)
+{
+    struct sa_json_notes notes = {.arena = arena};
+    struct sa_sandbox_spec spec;
+    struct sa_error err;
+    require(sa_sandbox_spec_decode(body, length, arena, &notes, &spec, &err) < 0);
+    require(strcmp(err.message, alone->message) == 0 && strcmp(err.path, alone->path) == 0);
+    if (notes.mistake_count == 0 || notes.mistake_count == SA_JSON_NOTES_MAX)
+        return;
+    require(spec.runtime && spec.profile && spec.warm_pool && spec.storage.name);
+    require(!spec.name || strlen(spec.name) <= 63);
+}
+
 static void try_spec(const char *body, size_t length, struct sa_arena *arena)
 {
     struct sa_sandbox_spec spec;
     struct sa_error err;
-    if (sa_sandbox_spec_decode(body, length, arena, &spec, &err) < 0)
+    if (sa_sandbox_spec_decode(body, length, arena, NULL, &spec, &err) < 0) {
+        try_mistakes(body, length, arena, &err);
         return;
+    }
     require(!spec.name || sa_name_valid(spec.name));
     require(spec.resources.memory_bytes >= SA_MEMORY_MIN_BYTES &&
             spec.resources.memory_bytes <= SA_MEMORY_MAX_BYTES);
@@ -77,7 +95,7 @@ static void try_patch(const char *body, size_t length, struct sa_arena *arena)
     struct sa_error err;
     bool given;
     int64_t timeout_s;
-    require(sa_sandbox_spec_decode(now_json, sizeof now_json - 1, arena, &now, &err) == 0);
+    require(sa_sandbox_spec_decode(now_json, sizeof now_json - 1, arena, NULL, &now, &err) == 0);
     if (sa_sandbox_patch_decode(body, length, &now, arena, &next, &given, &err) == 0)
         check_spec(&next);
     if (sa_timeout_decode(body, length, arena, &timeout_s, &err) == 0)

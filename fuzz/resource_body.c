@@ -19,6 +19,8 @@ static struct sa_json_notes notes;
 /* All mistakes, or the first. */
 static struct sa_json_notes *gather(bool all)
 {
+    if (!notes.arena)
+        notes.arena = sa_arena_new();
     notes.mistake_count = notes.dropped_count = 0;
     return all ? &notes : NULL;
 }

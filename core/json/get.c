@@ -27,13 +27,12 @@ const char *sa_json_excerpt(const char *text, char out[SA_JSON_EXCERPT_BYTES])
     return out;
 }
 
-/* Write the path of `at` and return its length, at most size - 1. */
-static size_t path(const struct sa_json_at *at, char *out, size_t size)
+size_t sa_json_path(const struct sa_json_at *at, char *out, size_t size)
 {
     out[0] = '\0';
     if (!at->parent)
         return 0;
-    size_t n = path(at->parent, out, size);
+    size_t n = sa_json_path(at->parent, out, size);
     int more = at->key ? snprintf(out + n, size - n, n ? ".%s" : "%s", at->key)
                        : snprintf(out + n, size - n, "[%zu]", at->index);
     n += more > 0 ? (size_t)more : 0;
@@ -49,7 +48,7 @@ fail_atv(const struct sa_json_at *at, struct sa_error *err, const char *fmt, va_
     if (!err)
         return -1;
     sa_error_setv(err, SA_EINVALID, fmt, ap);
-    path(at, err->path, sizeof err->path);
+    sa_json_path(at, err->path, sizeof err->path);
     if (err->path[0])
         sa_error_wrap(err, "%s", err->path);
     return -1;
@@ -181,30 +180,10 @@ int sa_json_finish(struct sa_json_obj *obj, struct sa_error *err)
 {
     bool failed = false;
     for (const cJSON *c = ((const cJSON *)obj->node)->child; c; c = c->next)
-        if (!asked(obj, c->string)) {
-            fail_unknown(obj, c->string, err);
-            if (!sa_json_go_on(obj, err, &failed))
-                return -1;
-        }
+        if (!asked(obj, c->string) &&
+            !sa_json_go_on(obj->notes, fail_unknown(obj, c->string, err), err, &failed))
+            return -1;
     return failed ? -1 : 0;
-}
-
-/* ---- notes ---- */
-
-bool sa_json_go_on(const struct sa_json_obj *json, const struct sa_error *err, bool *failed)
-{
-    struct sa_json_notes *notes = json->notes;
-    *failed = true;
-    if (!notes)
-        return false;
-    const struct sa_error *last =
-        notes->mistake_count ? &notes->mistakes[notes->mistake_count - 1] : NULL;
-    if (last && strcmp(last->path, err->path) == 0 && strcmp(last->message, err->message) == 0)
-        return notes->mistake_count < SA_JSON_NOTES_MAX;
-    if (notes->mistake_count == SA_JSON_NOTES_MAX)
-        return false;
-    notes->mistakes[notes->mistake_count++] = *err;
-    return true;
 }
 
 void sa_json_drop_unknown(struct sa_json_obj *json)
@@ -213,8 +192,9 @@ void sa_json_drop_unknown(struct sa_json_obj *json)
     if (!notes)
         return;
     for (const cJSON *c = ((const cJSON *)json->node)->child; c; c = c->next)
-        if (!asked(json, c->string) && notes->dropped_count < SA_JSON_NOTES_MAX)
-            fail_unknown(json, c->string, &notes->dropped[notes->dropped_count++]);
+        if (!asked(json, c->string))
+            fail_unknown(json, c->string,
+                         sa_json_new_note(notes->arena, &notes->dropped, &notes->dropped_count));
 }
 
 int sa_json_to_obj(const struct sa_json_at *at, const cJSON *node, struct sa_arena *arena,

@@ -28,6 +28,11 @@ int sa_json_scan(const char *text, size_t length, const struct sa_json_limits *l
 int sa_json_fail_at(const struct sa_json_at *at, struct sa_error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Write the path of `at` and return its length, at most size - 1 (get.c). */
+size_t sa_json_path(const struct sa_json_at *at, char *out, size_t size);
+/* Room for one more in a list of SA_JSON_NOTES_MAX, or NULL (notes.c). */
+struct sa_error *sa_json_new_note(struct sa_arena *arena, struct sa_error **list, size_t *count);
+
 /* Find a member for a getter (get.c). sa_json_required fails when it
  * is missing or null; sa_json_optional then returns NULL and sets *present. */
 const cJSON *sa_json_required(struct sa_json_obj *obj, const char *key, struct sa_error *err);

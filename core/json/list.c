@@ -1,5 +1,6 @@
 /* Getters of arrays, lists of strings, maps of strings, and values that are passed on. */
 #include "json/internal.h"
+#include "json/notes.h"
 #include "json/tree.h"
 #include "json/write.h"
 
@@ -86,18 +87,22 @@ int sa_json_arr_obj(struct sa_json_arr *arr, size_t index, struct sa_json_obj *o
     return 0;
 }
 
-static int to_strings(const struct sa_json_at *at, const cJSON *node, struct sa_arena *arena,
-                      size_t max_count, size_t max_bytes, struct sa_json_strings *out,
-                      struct sa_error *err)
+/* The items of `obj`'s member `key`, which is `node`. */
+static int to_strings(struct sa_json_obj *obj, const char *key, const cJSON *node, size_t max_count,
+                      size_t max_bytes, struct sa_json_strings *out, struct sa_error *err)
 {
     struct sa_json_arr arr = {0};
-    if (to_arr(at, node, arena, max_count, &arr, err) < 0)
+    bool failed = false;
+    if (to_arr(SA_JSON_MEMBER(obj, key), node, obj->arena, max_count, &arr, err) < 0)
         return -1;
     struct sa_json_strings list = {.count = arr.count};
-    list.items = sa_arena_alloc(arena, (arr.count + 1) * sizeof *list.items); /* NULL behind */
+    list.items = sa_arena_alloc(obj->arena, (arr.count + 1) * sizeof *list.items); /* NULL behind */
     for (size_t i = 0; i < arr.count; i++)
-        if (sa_json_arr_string(&arr, i, max_bytes, &list.items[i], err) < 0)
+        if (!sa_json_go_on(obj->notes, sa_json_arr_string(&arr, i, max_bytes, &list.items[i], err),
+                           err, &failed))
             return -1;
+    if (failed)
+        return -1;
     *out = list;
     return 0;
 }
@@ -106,8 +111,7 @@ int sa_json_get_strings(struct sa_json_obj *obj, const char *key, size_t max_cou
                         size_t max_bytes, struct sa_json_strings *out, struct sa_error *err)
 {
     const cJSON *n = sa_json_required(obj, key, err);
-    return n ? to_strings(SA_JSON_MEMBER(obj, key), n, obj->arena, max_count, max_bytes, out, err)
-             : -1;
+    return n ? to_strings(obj, key, n, max_count, max_bytes, out, err) : -1;
 }
 
 int sa_json_opt_strings(struct sa_json_obj *obj, const char *key, size_t max_count,
@@ -115,35 +119,43 @@ int sa_json_opt_strings(struct sa_json_obj *obj, const char *key, size_t max_cou
                         struct sa_error *err)
 {
     const cJSON *n = sa_json_optional(obj, key, present);
-    return n ? to_strings(SA_JSON_MEMBER(obj, key), n, obj->arena, max_count, max_bytes, out, err)
-             : 0;
+    return n ? to_strings(obj, key, n, max_count, max_bytes, out, err) : 0;
 }
 
-static int to_map(const struct sa_json_at *at, const cJSON *node, struct sa_arena *arena,
-                  size_t max_count, size_t max_bytes, bool nulls, struct sa_json_map *out,
-                  struct sa_error *err)
+static int to_pair(const struct sa_json_at *map, const cJSON *node, struct sa_arena *arena,
+                   size_t max_bytes, bool nulls, struct sa_json_pair *pair, struct sa_error *err)
 {
+    const struct sa_json_at here = {map, node->string, 0};
+    size_t length = strlen(node->string);
+    if (length == 0 || length > max_bytes)
+        return sa_json_fail_at(&here, err, "expected a name of 1 to %zu bytes", max_bytes);
+    *pair = (struct sa_json_pair){.key = sa_arena_strndup(arena, node->string, length)};
+    if (nulls && cJSON_IsNull(node))
+        return 0;
+    return sa_json_to_string(&here, node, arena, max_bytes, &pair->value, err);
+}
+
+static int to_map(struct sa_json_obj *obj, const char *key, const cJSON *node, size_t max_count,
+                  size_t max_bytes, bool nulls, struct sa_json_map *out, struct sa_error *err)
+{
+    const struct sa_json_at at = {&obj->at, key, 0};
     struct sa_json_map map = {0};
+    bool failed = false;
     if (!cJSON_IsObject(node))
-        return sa_json_expected(at, node, err, "an object of strings");
+        return sa_json_expected(&at, node, err, "an object of strings");
     for (const cJSON *c = node->child; c; c = c->next)
         map.count++;
     if (map.count > max_count)
-        return sa_json_fail_at(at, err, "expected at most %zu fields, got %zu", max_count,
+        return sa_json_fail_at(&at, err, "expected at most %zu fields, got %zu", max_count,
                                map.count);
-    map.items = sa_arena_alloc(arena, map.count * sizeof *map.items);
+    map.items = sa_arena_alloc(obj->arena, map.count * sizeof *map.items);
     struct sa_json_pair *pair = map.items;
-    for (const cJSON *c = node->child; c; c = c->next, pair++) {
-        const struct sa_json_at here = {at, c->string, 0};
-        size_t length = strlen(c->string);
-        if (length == 0 || length > max_bytes)
-            return sa_json_fail_at(&here, err, "expected a name of 1 to %zu bytes", max_bytes);
-        pair->key = sa_arena_strndup(arena, c->string, length);
-        pair->value = NULL;
-        if (!(nulls && cJSON_IsNull(c)) &&
-            sa_json_to_string(&here, c, arena, max_bytes, &pair->value, err) < 0)
+    for (const cJSON *c = node->child; c; c = c->next, pair++)
+        if (!sa_json_go_on(obj->notes, to_pair(&at, c, obj->arena, max_bytes, nulls, pair, err),
+                           err, &failed))
             return -1;
-    }
+    if (failed)
+        return -1;
     *out = map;
     return 0;
 }
@@ -152,17 +164,14 @@ int sa_json_opt_map(struct sa_json_obj *obj, const char *key, size_t max_count, 
                     struct sa_json_map *out, bool *present, struct sa_error *err)
 {
     const cJSON *n = sa_json_optional(obj, key, present);
-    return n ? to_map(SA_JSON_MEMBER(obj, key), n, obj->arena, max_count, max_bytes, false, out,
-                      err)
-             : 0;
+    return n ? to_map(obj, key, n, max_count, max_bytes, false, out, err) : 0;
 }
 
 int sa_json_opt_patch(struct sa_json_obj *obj, const char *key, size_t max_count, size_t max_bytes,
                       struct sa_json_map *out, bool *present, struct sa_error *err)
 {
     const cJSON *n = sa_json_optional(obj, key, present);
-    return n ? to_map(SA_JSON_MEMBER(obj, key), n, obj->arena, max_count, max_bytes, true, out, err)
-             : 0;
+    return n ? to_map(obj, key, n, max_count, max_bytes, true, out, err) : 0;
 }
 
 static void to_raw(const cJSON *node, struct sa_arena *arena, const char **out, size_t *length)

@@ -3,11 +3,10 @@
  * notes hands them to its children; whoever decodes goes on after a mistake where that makes sense:
  *
  *     bool failed = false;
- *     if (decode_a(json, err) < 0 && !sa_json_go_on(json, err, &failed))
- *         return -1;
- *     if (decode_b(json, err) < 0 && !sa_json_go_on(json, err, &failed))
- *         return -1;
- *     return failed ? -1 : 0;
+ *     return sa_json_go_on(json->notes, decode_a(json, err), err, &failed) &&
+ *                    sa_json_go_on(json->notes, decode_b(json, err), err, &failed) && !failed
+ *                ? 0
+ *                : -1;
  *
  * Without notes that ends at the first mistake.
  */
@@ -18,16 +17,21 @@
 
 enum { SA_JSON_NOTES_MAX = 32 }; /* of each: what is beyond is not looked for, or not listed */
 
-struct sa_json_notes { /* large: not on the stack. Zero it. */
-    struct sa_error mistakes[SA_JSON_NOTES_MAX];
+/* Zero it, but for the arena. */
+struct sa_json_notes {
+    struct sa_arena *arena; /* the lists are taken from it once there is something to note */
+    struct sa_error *mistakes;
     size_t mistake_count;
-    struct sa_error dropped[SA_JSON_NOTES_MAX]; /* unknown fields that were read over */
+    struct sa_error *dropped; /* unknown fields that were read over */
     size_t dropped_count;
 };
 
-/* Note `err`, once; it may be what a child has noted already. False: there are no notes, or they
- * are full. */
-bool sa_json_go_on(const struct sa_json_obj *json, const struct sa_error *err, bool *failed);
+/* What a step returned: true, go on with the next one. A failure sets *failed and is noted, once;
+ * it may be what a child has noted already. False: there are no notes, or they are full. */
+bool sa_json_go_on(struct sa_json_notes *notes, int rc, const struct sa_error *err, bool *failed);
+/* Has a mistake been noted of the member `key` ("cpu", or "resources.cpu"), or below it? Then it
+ * has its default, and is not to be compared. */
+bool sa_json_is_mistaken(const struct sa_json_obj *json, const char *key);
 /* As sa_json_finish() of a reader that is lenient: what was never asked for is noted as dropped. */
 void sa_json_drop_unknown(struct sa_json_obj *json);
 

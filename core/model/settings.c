@@ -3,6 +3,7 @@
 
 #include "base/names.h"
 #include "model/reserved.h"
+#include "json/notes.h"
 
 #include <string.h>
 
@@ -15,60 +16,72 @@ const char *sa_end_name(enum sa_end end)
     return ends[end];
 }
 
-static int reserved_check(const struct sa_json_obj *root, const char *member,
-                          const struct sa_json_map *map, struct sa_error *err)
+static int check_reserved(const struct sa_json_obj *root, const char *member, const char *key,
+                          struct sa_error *err)
 {
-    for (size_t i = 0; i < map->count; i++)
-        if (strncmp(map->items[i].key, SA_RESERVED_PREFIX, sizeof SA_RESERVED_PREFIX - 1) == 0)
-            return sa_json_fail(root, member, err,
-                                "\"%.80s\": names that begin with " SA_RESERVED_PREFIX
-                                " are the server's",
-                                map->items[i].key);
+    if (strncmp(key, SA_RESERVED_PREFIX, sizeof SA_RESERVED_PREFIX - 1) == 0)
+        return sa_json_fail(
+            root, member, err,
+            "\"%.80s\": names that begin with " SA_RESERVED_PREFIX " are the server's", key);
     return 0;
+}
+
+static int check_label(const struct sa_json_obj *root, const struct sa_json_pair *l,
+                       struct sa_error *err)
+{
+    if (strpbrk(l->key, "=,!() \t"))
+        return sa_json_fail(root, "labels", err,
+                            "the key \"%s\" holds a character that selectors need", l->key);
+    if (!sa_is_qualified_name(l->key))
+        return sa_json_fail(root, "labels", err,
+                            "\"%.80s\" is no label name: expected [prefix/]name of at most 63 "
+                            "letters, digits, - _ .",
+                            l->key);
+    if (l->value && !sa_is_label_value(l->value))
+        return sa_json_fail(root, "labels", err,
+                            "the value of \"%.80s\" is none: expected at most 63 letters, "
+                            "digits, - _ . with a letter or digit at both ends",
+                            l->key);
+    return check_reserved(root, "labels", l->key, err);
 }
 
 /* As the object store wants them: what a sandbox's session takes, its object takes. */
 int sa_labels_check(const struct sa_json_obj *root, const struct sa_json_map *labels,
                     struct sa_error *err)
 {
-    for (size_t i = 0; i < labels->count; i++) {
-        const struct sa_json_pair *l = &labels->items[i];
-        if (strpbrk(l->key, "=,!() \t"))
-            return sa_json_fail(root, "labels", err,
-                                "the key \"%s\" holds a character that selectors need", l->key);
-        if (!sa_is_qualified_name(l->key))
-            return sa_json_fail(root, "labels", err,
-                                "\"%.80s\" is no label name: expected [prefix/]name of at most 63 "
-                                "letters, digits, - _ .",
-                                l->key);
-        if (l->value && !sa_is_label_value(l->value))
-            return sa_json_fail(root, "labels", err,
-                                "the value of \"%.80s\" is none: expected at most 63 letters, "
-                                "digits, - _ . with a letter or digit at both ends",
-                                l->key);
-    }
-    return reserved_check(root, "labels", labels, err);
+    bool failed = false;
+    for (size_t i = 0; i < labels->count; i++)
+        if (!sa_json_go_on(root->notes, check_label(root, &labels->items[i], err), err, &failed))
+            return -1;
+    return failed ? -1 : 0;
+}
+
+static int check_annotation(const struct sa_json_obj *root, const char *key, struct sa_error *err)
+{
+    if (strlen(key) > SA_ANNOTATION_KEY_MAX_BYTES)
+        return sa_json_fail(root, "annotations", err, "a key of %zu bytes, at most %d fit",
+                            strlen(key), SA_ANNOTATION_KEY_MAX_BYTES);
+    if (!sa_is_qualified_name(key))
+        return sa_json_fail(root, "annotations", err,
+                            "\"%.80s\" is no annotation name: expected [prefix/]name", key);
+    return check_reserved(root, "annotations", key, err);
 }
 
 static int annotations_check(const struct sa_json_obj *root, const struct sa_json_map *map,
                              struct sa_error *err)
 {
+    bool failed = false;
     size_t bytes = 0;
     for (size_t i = 0; i < map->count; i++) {
-        size_t key = strlen(map->items[i].key);
-        if (key > SA_ANNOTATION_KEY_MAX_BYTES)
-            return sa_json_fail(root, "annotations", err, "a key of %zu bytes, at most %d fit", key,
-                                SA_ANNOTATION_KEY_MAX_BYTES);
-        if (!sa_is_qualified_name(map->items[i].key))
-            return sa_json_fail(root, "annotations", err,
-                                "\"%.80s\" is no annotation name: expected [prefix/]name",
-                                map->items[i].key);
-        bytes += key + (map->items[i].value ? strlen(map->items[i].value) : 0);
+        const struct sa_json_pair *a = &map->items[i];
+        if (!sa_json_go_on(root->notes, check_annotation(root, a->key, err), err, &failed))
+            return -1;
+        bytes += strlen(a->key) + (a->value ? strlen(a->value) : 0);
     }
     if (bytes > SA_ANNOTATIONS_MAX_BYTES)
         return sa_json_fail(root, "annotations", err, "%zu bytes in all, at most %d fit", bytes,
                             SA_ANNOTATIONS_MAX_BYTES);
-    return reserved_check(root, "annotations", map, err);
+    return failed ? -1 : 0;
 }
 
 int sa_annotations_decode(struct sa_json_obj *root, struct sa_json_map *annotations,

@@ -1,7 +1,9 @@
 /* The metadata of an object: reading, checking, copying, printing. */
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/names.h"
 #include "objects/object_private.h"
+#include "json/notes.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,44 +21,56 @@ static bool is_name_prefix(const char *prefix)
     return sa_is_subdomain(name);
 }
 
+static int check_label(const struct sa_json_obj *meta, const struct sa_json_pair *label,
+                       struct sa_error *err)
+{
+    if (!sa_is_qualified_name(label->key))
+        return sa_json_fail(meta, "labels", err,
+                            "\"%.80s\" is no label name: expected [prefix/]name of at most 63 "
+                            "letters, digits, - _ .",
+                            label->key);
+    if (!sa_is_label_value(label->value))
+        return sa_json_fail(meta, "labels", err,
+                            "the value of \"%.80s\" is none: expected at most 63 letters, "
+                            "digits, - _ . with a letter or digit at both ends",
+                            label->key);
+    return 0;
+}
+
 static int check_labels(const struct sa_json_obj *meta, const struct sa_json_map *labels,
                         struct sa_error *err)
 {
-    for (size_t i = 0; i < labels->count; i++) {
-        const struct sa_json_pair *l = &labels->items[i];
-        if (!sa_is_qualified_name(l->key))
-            return sa_json_fail(meta, "labels", err,
-                                "\"%.80s\" is no label name: expected [prefix/]name of at most 63 "
-                                "letters, digits, - _ .",
-                                l->key);
-        if (!sa_is_label_value(l->value))
-            return sa_json_fail(meta, "labels", err,
-                                "the value of \"%.80s\" is none: expected at most 63 letters, "
-                                "digits, - _ . with a letter or digit at both ends",
-                                l->key);
-    }
-    return 0;
+    bool failed = false;
+    for (size_t i = 0; i < labels->count; i++)
+        if (!sa_json_go_on(meta->notes, check_label(meta, &labels->items[i], err), err, &failed))
+            return -1;
+    return failed ? -1 : 0;
 }
 
 static int check_annotations(const struct sa_json_obj *meta, const struct sa_json_map *annotations,
                              struct sa_error *err)
 {
+    bool failed = false;
     size_t bytes = 0;
     for (size_t i = 0; i < annotations->count; i++) {
         const struct sa_json_pair *a = &annotations->items[i];
         bytes += strlen(a->key) + strlen(a->value);
-        if (!sa_is_qualified_name(a->key))
-            return sa_json_fail(meta, "annotations", err,
-                                "\"%.80s\" is no annotation name: expected [prefix/]name", a->key);
+        if (!sa_is_qualified_name(a->key) &&
+            !sa_json_go_on(meta->notes,
+                           sa_json_fail(meta, "annotations", err,
+                                        "\"%.80s\" is no annotation name: expected [prefix/]name",
+                                        a->key),
+                           err, &failed))
+            return -1;
     }
     if (bytes > ANNOTATION_BYTES_MAX)
         return sa_json_fail(meta, "annotations", err, "expected at most %d bytes in all, got %zu",
                             ANNOTATION_BYTES_MAX, bytes);
-    return 0;
+    return failed ? -1 : 0;
 }
 
-static int check_names(const struct sa_json_obj *meta, const struct sa_object_meta *m,
-                       struct sa_error *err)
+static int check_name(const struct sa_json_obj *meta, const struct sa_object_meta *m,
+                      struct sa_error *err)
 {
     if (m->name[0] && !sa_is_subdomain(m->name))
         return sa_json_fail(meta, "name", err,
@@ -64,15 +78,44 @@ static int check_names(const struct sa_json_obj *meta, const struct sa_object_me
                             "with a letter or digit");
     if (m->generate_name[0] && !is_name_prefix(m->generate_name))
         return sa_json_fail(meta, "generateName", err, "expected the beginning of a DNS name");
+    return 0;
+}
+
+static int check_namespace(const struct sa_json_obj *meta, const struct sa_object_meta *m,
+                           struct sa_error *err)
+{
     if (m->namespace_[0] && (!sa_is_subdomain(m->namespace_) || strchr(m->namespace_, '.') ||
                              strlen(m->namespace_) > SA_LABEL_WORD_MAX))
         return sa_json_fail(meta, "namespace", err,
                             "expected a DNS label: at most 63 of a-z 0-9 -");
+    return 0;
+}
+
+static int check_finalizers(const struct sa_json_obj *meta, const struct sa_object_meta *m,
+                            struct sa_error *err)
+{
     for (size_t i = 0; i < m->finalizers.count; i++)
         if (!sa_is_qualified_name(m->finalizers.items[i]))
             return sa_json_fail(meta, "finalizers", err, "\"%.80s\" is no qualified name",
                                 m->finalizers.items[i]);
     return 0;
+}
+
+/* All that can be wrong with what could be read. */
+static int check(const struct sa_json_obj *meta, const struct sa_object_meta *m,
+                 struct sa_error *err)
+{
+    struct sa_json_notes *notes = meta->notes;
+    bool failed = false;
+    return sa_json_go_on(notes, check_name(meta, m, err), err, &failed) &&
+                   sa_json_go_on(notes, check_namespace(meta, m, err), err, &failed) &&
+                   sa_json_go_on(notes, check_finalizers(meta, m, err), err, &failed) &&
+                   sa_json_go_on(notes, check_labels(meta, &m->labels, err), err, &failed) &&
+                   sa_json_go_on(notes, check_annotations(meta, &m->annotations, err), err,
+                                 &failed) &&
+                   !failed
+               ? 0
+               : -1;
 }
 
 static int finish(struct sa_json_obj *json, bool lenient, struct sa_error *err)
@@ -145,28 +188,64 @@ static int decode_server_set(struct sa_json_obj *meta, struct sa_object_meta *ou
     return 0;
 }
 
+static int decode_names(struct sa_json_obj *meta, struct sa_object_meta *out, struct sa_error *err)
+{
+    struct sa_json_notes *notes = meta->notes;
+    const struct {
+        const char *key;
+        const char **text;
+    } names[] = {{"name", &out->name},
+                 {"namespace", &out->namespace_},
+                 {"generateName", &out->generate_name}};
+    bool failed = false;
+    for (size_t i = 0; i < SA_COUNT(names); i++)
+        if (!sa_json_go_on(notes,
+                           sa_json_opt_string(meta, names[i].key, SA_OBJECT_NAME_MAX, names[i].text,
+                                              NULL, err),
+                           err, &failed))
+            return -1;
+    return failed ? -1 : 0;
+}
+
+static int decode_lists(struct sa_json_obj *meta, struct sa_object_meta *out, struct sa_error *err)
+{
+    struct sa_json_notes *notes = meta->notes;
+    bool failed = false;
+    return sa_json_go_on(notes,
+                         sa_json_opt_map(meta, "labels", LABELS_MAX, SA_OBJECT_NAME_MAX + 64,
+                                         &out->labels, NULL, err),
+                         err, &failed) &&
+                   sa_json_go_on(notes,
+                                 sa_json_opt_map(meta, "annotations", ANNOTATIONS_MAX,
+                                                 ANNOTATION_BYTES_MAX, &out->annotations, NULL,
+                                                 err),
+                                 err, &failed) &&
+                   sa_json_go_on(notes,
+                                 sa_json_opt_strings(meta, "finalizers", SA_OBJECT_FINALIZERS_MAX,
+                                                     SA_OBJECT_NAME_MAX + 64, &out->finalizers,
+                                                     NULL, err),
+                                 err, &failed) &&
+                   !failed
+               ? 0
+               : -1;
+}
+
 int sa_object_meta_decode(struct sa_json_obj *meta, bool lenient, struct sa_arena *arena,
                           struct sa_object_meta *out, struct sa_error *err)
 {
+    struct sa_json_notes *notes = meta->notes;
+    bool failed = false;
     *out = (struct sa_object_meta){
         .namespace_ = "", .name = "", .uid = "", .resource_version = "", .generate_name = ""};
-    if (sa_json_opt_string(meta, "name", SA_OBJECT_NAME_MAX, &out->name, NULL, err) < 0 ||
-        sa_json_opt_string(meta, "namespace", SA_OBJECT_NAME_MAX, &out->namespace_, NULL, err) <
-            0 ||
-        sa_json_opt_string(meta, "generateName", SA_OBJECT_NAME_MAX, &out->generate_name, NULL,
-                           err) < 0 ||
-        sa_json_opt_map(meta, "labels", LABELS_MAX, SA_OBJECT_NAME_MAX + 64, &out->labels, NULL,
-                        err) < 0 ||
-        sa_json_opt_map(meta, "annotations", ANNOTATIONS_MAX, ANNOTATION_BYTES_MAX,
-                        &out->annotations, NULL, err) < 0 ||
-        sa_json_opt_strings(meta, "finalizers", SA_OBJECT_FINALIZERS_MAX, SA_OBJECT_NAME_MAX + 64,
-                            &out->finalizers, NULL, err) < 0 ||
-        decode_owners(meta, lenient, arena, out, err) < 0 || decode_server_set(meta, out, err) < 0)
-        return -1;
-    if (check_names(meta, out, err) < 0 || check_labels(meta, &out->labels, err) < 0 ||
-        check_annotations(meta, &out->annotations, err) < 0)
-        return -1;
-    return finish(meta, lenient, err);
+    return sa_json_go_on(notes, decode_names(meta, out, err), err, &failed) &&
+                   sa_json_go_on(notes, decode_lists(meta, out, err), err, &failed) &&
+                   sa_json_go_on(notes, decode_owners(meta, lenient, arena, out, err), err,
+                                 &failed) &&
+                   sa_json_go_on(notes, decode_server_set(meta, out, err), err, &failed) &&
+                   sa_json_go_on(notes, check(meta, out, err), err, &failed) &&
+                   sa_json_go_on(notes, finish(meta, lenient, err), err, &failed) && !failed
+               ? 0
+               : -1;
 }
 
 int sa_object_meta_verify(const struct sa_object_meta *meta, struct sa_error *err)
@@ -178,9 +257,7 @@ int sa_object_meta_verify(const struct sa_object_meta *meta, struct sa_error *er
         return sa_json_fail(&at, NULL, err,
                             "expected at most %d labels, %d annotations, %d finalizers", LABELS_MAX,
                             ANNOTATIONS_MAX, SA_OBJECT_FINALIZERS_MAX);
-    if (check_names(&at, meta, err) < 0 || check_labels(&at, &meta->labels, err) < 0)
-        return -1;
-    return check_annotations(&at, &meta->annotations, err);
+    return check(&at, meta, err);
 }
 
 /* ---- copying ---- */

@@ -79,34 +79,41 @@ static int decode_parts(const struct sa_kind *kind, struct sa_json_obj *root, un
     if ((!kind->flat && member(root, "spec", &spec, err) < 0) ||
         (kind->decode_status && member(root, "status", &status, err) < 0))
         return -1;
-    if (!kind->flat && finish(root, lenient, err) < 0 && !sa_json_go_on(root, err, &failed))
+    if (!kind->flat && !sa_json_go_on(root->notes, finish(root, lenient, err), err, &failed))
         return -1;
     if ((wanted & SA_WANT_SPEC) &&
-        sa_object_part_decode(kind, SA_WANT_SPEC, kind->flat ? root : &spec, lenient, &draft->spec,
-                              err) < 0 &&
-        !sa_json_go_on(root, err, &failed))
+        !sa_json_go_on(root->notes,
+                       sa_object_part_decode(kind, SA_WANT_SPEC, kind->flat ? root : &spec, lenient,
+                                             &draft->spec, err),
+                       err, &failed))
         return -1;
     if ((wanted & SA_WANT_STATUS) &&
-        decode_status(kind, &status, lenient, &draft->status, err) < 0 &&
-        !sa_json_go_on(root, err, &failed))
+        !sa_json_go_on(root->notes, decode_status(kind, &status, lenient, &draft->status, err), err,
+                       &failed))
         return -1;
     return failed ? -1 : 0;
+}
+
+static int decode_meta(struct sa_json_obj *root, bool lenient, struct sa_object_meta *out,
+                       struct sa_error *err)
+{
+    struct sa_json_obj meta;
+    if (member(root, "metadata", &meta, err) < 0)
+        return -1;
+    return sa_object_meta_decode(&meta, lenient, root->arena, out, err);
 }
 
 static int decode_root(const struct sa_kind *kind, struct sa_json_obj *root, unsigned wanted,
                        bool lenient, struct sa_object_draft *draft, struct sa_error *err)
 {
-    struct sa_json_obj meta;
     bool failed = false;
     if (check_type(kind, root, err) < 0)
         return -1;
-    if ((member(root, "metadata", &meta, err) < 0 ||
-         sa_object_meta_decode(&meta, lenient, root->arena, &draft->meta, err) < 0) &&
-        !sa_json_go_on(root, err, &failed))
-        return -1;
-    if (decode_parts(kind, root, wanted, lenient, draft, err) < 0)
-        return -1;
-    return failed ? -1 : 0;
+    return sa_json_go_on(root->notes, decode_meta(root, lenient, &draft->meta, err), err,
+                         &failed) &&
+                   decode_parts(kind, root, wanted, lenient, draft, err) == 0 && !failed
+               ? 0
+               : -1;
 }
 
 static int decode_text(const struct sa_kind *kind, const char *json, size_t length,

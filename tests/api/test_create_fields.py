@@ -53,6 +53,44 @@ def test_what_this_node_has_not_got(api, where, control, field):
     assert f"the control {control} is not available on this node" in message
 
 
+# ---- several mistakes at once ----
+
+EGRESS = {"networkAccess": {"egress": [{"domain": "pypi.org"}]}}
+
+
+@pytest.mark.parametrize("status, body, paths", [
+    (400, {"timeout": 0, "resources": {"cpu": "lots", "memory": "1Mi", "disk": 1}, "env": {"A": 1, "B": 2}, "typo": 1},
+     ["timeout", "resources.cpu", "resources.memory", "resources.disk", "env.A", "env.B", "runtime", "typo"]),
+    (400, {"runtime": "bash", "name": "A", "labels": {"a b": "", "c d": ""}, "imports": ["a-b", 1]},
+     ["name", "labels", "labels", "imports[1]"]),
+    # what cannot be together
+    (400, {"runtime": "bash", "timeout": 0, "warm": "never", "warmPool": "p", "securityContext": {"a": 1}},
+     ["timeout", "warmPool", "securityContext"]),
+    (400, {"runtime": "bash", "timeout": 0, "resources": {"ephemeralStorage": "1Gi", "cpu": "1500m", "cpuPinning": True}},
+     ["timeout", "resources.ephemeralStorage", "resources.cpu", "resources.cpuPinning"]),
+    # what this node has not got, beside mistakes and by itself
+    (400, {"runtime": "bash", "timeout": 0, "storage": {"persistent": True}, **EGRESS},
+     ["timeout", "networkAccess.egress", "storage.persistent"]),
+    (503, {"runtime": "bash", "filesystem": {"readOnlyRoot": False}, "secretsRef": ["a"], **EGRESS},
+     ["networkAccess.egress", "filesystem.readOnlyRoot", "secretsRef"]),
+    (503, {"runtime": "cobol", "profileRef": "nowhere", "warmPool": "none", **EGRESS},
+     ["networkAccess.egress", "profileRef", "runtime", "warmPool"]),
+    (400, {"runtime": "cobol", "profileRef": "nowhere", "warmPool": "none"}, ["profileRef", "runtime", "warmPool"]),
+])
+def test_all_mistakes_are_told(api, status, body, paths):
+    headers = {"Idempotency-Key": "wrong-" + "-".join(paths)[:40]}
+    for sent in ({}, headers):
+        error = api.request("POST", "/api/v1/sandboxes", status, json=body, headers=sent).json()["error"]
+        assert sorted(d["path"] for d in error["details"]) == sorted(paths), error
+        assert all(d["reason"].startswith(d["path"] + ": ") for d in error["details"])
+        assert error["message"] == f"{error['details'][0]['reason']} (and {len(paths) - 1} more: see details)"
+
+
+def test_mistakes_are_told_to_a_limit(api):
+    error = api.request("POST", "/api/v1/sandboxes", 400, json={**SMALL, **{f"typo{n}": n for n in range(100)}}).json()["error"]
+    assert len(error["details"]) == 32 and "(and 31 more" in error["message"]
+
+
 def test_what_is_so_anyway(api):
     """Who writes down the defaults gets them."""
     with created(api, filesystem={"readOnlyRoot": True, "writablePaths": ["/workspace", "/tmp"]}, storage={"persistent": False},

@@ -150,6 +150,14 @@ def test_what_the_server_refuses_has_its_place(apply, cli):
     assert cli("delete", "sandbox", "after").returncode == 0
 
 
+def test_all_that_the_server_refuses_has_its_place(apply):
+    result = apply(BOX + "  storage: {persistent: true}\n  secretsRef: [a]\n")
+    assert result.returncode == 69 and result.stdout == b"", result
+    told = [line.split(": ")[1:3] for line in result.stderr.decode().splitlines()]
+    assert [place.split(":")[-1] + " " + path for place, path in told] == [
+        "11, document 1 spec.storage.persistent", "12, document 1 spec.secretsRef"], told
+
+
 # ---- get ----
 
 def test_get_shows_sandboxes(cli, box):

@@ -215,6 +215,18 @@ def test_mistakes_are_named(cli, args, status, word):
     assert word in result.stderr and result.stdout == b""
 
 
+@pytest.mark.parametrize("command, places", [
+    (["run", "/etc/hostname", "-r", "bash"], ["run: creating a sandbox: "] * 2),
+    (["create", "-r", "bash"], ["create: "] * 2),
+])
+def test_all_mistakes_are_told(cli, command, places):
+    result = cli(*command, "--memory", "much", "--level", "iron")
+    lines = result.stderr.decode().splitlines()
+    assert result.returncode == 64 and result.stdout == b""
+    for line, place, path in zip(lines, places, ["securityLevel", "resources.memory"], strict=True):
+        assert line.startswith(f"secureagent {place}{path}: expected ") and "details" not in line, lines
+
+
 def test_without_a_server_it_says_how_to_start_one(tmp_path):
     result = run_cli("run", script(tmp_path, "1"), "--data-dir", tmp_path / "none")
     assert result.returncode == 69 and b"secureagent up" in result.stderr

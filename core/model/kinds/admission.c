@@ -169,7 +169,7 @@ int sa_admission_decode(const char *object, size_t length, struct sa_arena *aren
     if (rc == 0)
         rc = flatten(&root, &flat, err);
     sa_json_free(doc);
-    if (rc < 0 || sa_sandbox_spec_decode(flat.data, flat.length, arena, &next, err) < 0)
+    if (rc < 0 || sa_sandbox_spec_decode(flat.data, flat.length, arena, NULL, &next, err) < 0)
         return -1;
     restore_env(&spec->env, &next.env);
     *spec = next;

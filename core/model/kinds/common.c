@@ -1,6 +1,7 @@
 #include "kinds/common.h"
 
 #include "base/cleanup.h"
+#include "json/notes.h"
 
 const char *const sa_level_names[] = {"standard", "high", "custom", NULL};
 
@@ -167,7 +168,7 @@ const struct sa_schema sa_schema_filesystem = {.size = sizeof(struct sa_filesyst
 int sa_check_security_context(enum sa_security_level level, const char *context,
                               const struct sa_json_obj *at, struct sa_error *err)
 {
-    if (!context[0] || level == SA_LEVEL_CUSTOM)
+    if (!context[0] || level == SA_LEVEL_CUSTOM || sa_json_is_mistaken(at, "securityLevel"))
         return 0;
     return sa_json_fail(at, "securityContext", err,
                         "only with securityLevel custom; the other levels are the rules'");

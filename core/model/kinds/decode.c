@@ -81,14 +81,19 @@ static int check_format(const struct sa_member *m, const struct sa_json_at *at, 
 static int decode_text(const struct decode *d, const struct sa_member *m, struct sa_json_obj *json,
                        const char **text)
 {
+    const struct sa_json_at at = {&json->at, m->name, 0};
+    const char *found = *text;
     bool given = false;
-    if (sa_json_opt_string(json, m->name, m->max_bytes, text, &given, d->err) < 0)
+    if (sa_json_opt_string(json, m->name, m->max_bytes, &found, &given, d->err) < 0)
         return -1;
-    if (!given || (!(*text)[0] && !(m->flags & SA_MEMBER_REQUIRED)))
-        return 0; /* empty is absent */
-    if (!(*text)[0] && !m->format)
-        return sa_json_fail(json, m->name, d->err, "must not be empty");
-    return check_format(m, &(struct sa_json_at){&json->at, m->name, 0}, *text, d->err);
+    if (given && (found[0] || (m->flags & SA_MEMBER_REQUIRED))) { /* empty is absent */
+        if (!found[0] && !m->format)
+            return sa_json_fail(json, m->name, d->err, "must not be empty");
+        if (check_format(m, &at, found, d->err) < 0)
+            return -1;
+    }
+    *text = found;
+    return 0;
 }
 
 static int decode_enum(const struct decode *d, const struct sa_member *m, struct sa_json_obj *json,
@@ -122,12 +127,19 @@ static int decode_texts(const struct decode *d, const struct sa_member *m, struc
                         struct sa_json_strings *list)
 {
     const struct sa_json_at at = {&json->at, m->name, 0};
-    bool given = false;
-    if (sa_json_opt_strings(json, m->name, m->max_count, m->max_bytes, list, &given, d->err) < 0)
+    struct sa_json_strings found = *list;
+    bool given = false, failed = false;
+    if (sa_json_opt_strings(json, m->name, m->max_count, m->max_bytes, &found, &given, d->err) < 0)
         return -1;
-    for (size_t i = 0; given && i < list->count; i++)
-        if (check_format(m, &(struct sa_json_at){&at, NULL, i}, list->items[i], d->err) < 0)
+    for (size_t i = 0; given && i < found.count; i++) {
+        const struct sa_json_at here = {&at, NULL, i};
+        if (!sa_json_go_on(json->notes, check_format(m, &here, found.items[i], d->err), d->err,
+                           &failed))
             return -1;
+    }
+    if (failed)
+        return -1;
+    *list = found;
     return 0;
 }
 
@@ -135,7 +147,7 @@ static int decode_ints(const struct decode *d, const struct sa_member *m, struct
                        void *at)
 {
     struct sa_json_arr array = {.count = 0};
-    bool given = false;
+    bool given = false, failed = false;
     SA_LIST_OF(int64_t) list = {NULL, 0};
     if (sa_json_opt_arr(json, m->name, m->max_count, &array, &given, d->err) < 0)
         return -1;
@@ -143,9 +155,13 @@ static int decode_ints(const struct decode *d, const struct sa_member *m, struct
         return 0;
     list.items = sa_arena_alloc(d->arena, (array.count + 1) * sizeof *list.items);
     for (; list.count < array.count; list.count++)
-        if (sa_json_arr_int(&array, list.count, m->low, m->high, &list.items[list.count], d->err) <
-            0)
+        if (!sa_json_go_on(json->notes,
+                           sa_json_arr_int(&array, list.count, m->low, m->high,
+                                           &list.items[list.count], d->err),
+                           d->err, &failed))
             return -1;
+    if (failed)
+        return -1;
     memcpy(at, &list, sizeof list);
     return 0;
 }
@@ -154,12 +170,19 @@ static int decode_map(const struct decode *d, const struct sa_member *m, struct 
                       struct sa_json_map *map)
 {
     const struct sa_json_at at = {&json->at, m->name, 0};
-    if (sa_json_opt_map(json, m->name, m->max_count, m->max_bytes, map, NULL, d->err) < 0)
+    struct sa_json_map found = *map;
+    bool failed = false;
+    if (sa_json_opt_map(json, m->name, m->max_count, m->max_bytes, &found, NULL, d->err) < 0)
         return -1;
-    for (size_t i = 0; i < map->count; i++)
-        if (check_format(m, &(struct sa_json_at){&at, map->items[i].key, 0}, map->items[i].key,
-                         d->err) < 0)
+    for (size_t i = 0; i < found.count; i++) {
+        const char *key = found.items[i].key;
+        const struct sa_json_at here = {&at, key, 0};
+        if (!sa_json_go_on(json->notes, check_format(m, &here, key, d->err), d->err, &failed))
             return -1;
+    }
+    if (failed)
+        return -1;
+    *map = found;
     return 0;
 }
 
@@ -185,28 +208,31 @@ static int decode_list(const struct decode *d, const struct sa_member *m, struct
         return 0;
     list.items = sa_arena_alloc(d->arena, (array.count + 1) * m->schema->size);
     for (; list.count < array.count; list.count++)
-        if (decode_item(d, m->schema, &array, list.count,
-                        list.items + list.count * m->schema->size) < 0 &&
-            !sa_json_go_on(json, d->err, &failed))
+        if (!sa_json_go_on(json->notes,
+                           decode_item(d, m->schema, &array, list.count,
+                                       list.items + list.count * m->schema->size),
+                           d->err, &failed))
             return -1;
+    if (failed) /* none rather than half of one */
+        return -1;
     memcpy(at, &list, sizeof list);
-    return failed ? -1 : 0;
+    return 0;
 }
 
 static int decode_json(const struct decode *d, const struct sa_member *m, struct sa_json_obj *json,
                        const char **text)
 {
+    const char *found = *text;
     size_t length = 0;
     bool given = false;
-    if (sa_json_opt_raw(json, m->name, text, &length, &given, d->err) < 0)
+    if (sa_json_opt_raw(json, m->name, &found, &length, &given, d->err) < 0)
         return -1;
-    if (given && (*text)[0] != '{')
+    if (given && found[0] != '{')
         return sa_json_fail(json, m->name, d->err, "expected an object");
     if (given && length > m->max_bytes)
         return sa_json_fail(json, m->name, d->err, "expected at most %zu bytes, got %zu",
                             m->max_bytes, length);
-    if (given && length == 2)
-        *text = ""; /* an empty object says no more than none */
+    *text = given && length == 2 ? "" : found; /* an empty object says no more than none */
     return 0;
 }
 
@@ -280,23 +306,36 @@ static int require(const struct sa_member *m, struct sa_json_obj *json, struct s
     return sa_json_get_raw(json, m->name, &text, &length, err); /* fails, and says it best */
 }
 
+static int decode_required(const struct decode *d, const struct sa_member *m,
+                           struct sa_json_obj *json, char *at)
+{
+    if ((m->flags & SA_MEMBER_REQUIRED) && require(m, json, d->err) < 0)
+        return -1;
+    return decode_member(d, m, json, at);
+}
+
+static int finish(const struct decode *d, struct sa_json_obj *json)
+{
+    if (!d->lenient)
+        return sa_json_finish(json, d->err);
+    sa_json_drop_unknown(json);
+    return 0;
+}
+
 static int decode_object(const struct decode *d, const struct sa_schema *schema,
                          struct sa_json_obj *json, char *value)
 {
+    struct sa_json_notes *notes = json->notes;
     bool failed = false;
     set_defaults(schema, value);
     for (const struct sa_member *m = schema->members; m->name; m++)
-        if ((((m->flags & SA_MEMBER_REQUIRED) && require(m, json, d->err) < 0) ||
-             decode_member(d, m, json, value + m->offset) < 0) &&
-            !sa_json_go_on(json, d->err, &failed))
+        if (!sa_json_go_on(notes, decode_required(d, m, json, value + m->offset), d->err, &failed))
             return -1;
-    if (d->lenient)
-        sa_json_drop_unknown(json);
-    else if (sa_json_finish(json, d->err) < 0)
-        failed = true;
-    if (failed) /* members that are wrong themselves would be compared */
+    if (!sa_json_go_on(notes, finish(d, json), d->err, &failed))
         return -1;
-    return schema->check ? schema->check(value, json, d->err) : 0;
+    if (schema->check && !sa_json_go_on(notes, schema->check(value, json, d->err), d->err, &failed))
+        return -1;
+    return failed ? -1 : 0;
 }
 
 int sa_schema_decode(const struct sa_schema *schema, struct sa_json_obj *json, bool lenient,
@@ -305,8 +344,8 @@ int sa_schema_decode(const struct sa_schema *schema, struct sa_json_obj *json, b
     const struct decode d = {arena, lenient, err};
     char *made = sa_arena_alloc(arena, schema->size);
     json->arena = arena;
-    if (decode_object(&d, schema, json, made) < 0)
-        return -1;
-    *value = made;
-    return 0;
+    const int rc = decode_object(&d, schema, json, made);
+    if (rc == 0 || json->notes)
+        *value = made;
+    return rc;
 }

@@ -2,6 +2,7 @@
 #include "kinds/sandbox.h"
 
 #include "model/settings.h"
+#include "json/notes.h"
 #include "json/quantity.h"
 
 void sa_sandbox_of_flat(const struct sa_sandbox_spec *flat, struct sa_sandbox_wanted *spec)
@@ -76,46 +77,82 @@ struct metadata {
     struct sa_json_map labels, annotations;
 };
 
-static int decode_metadata(struct sa_json_obj *root, struct metadata *meta, struct sa_error *err)
+static int decode_name(struct sa_json_obj *root, const char **name, struct sa_error *err)
 {
-    if (sa_json_opt_string(root, "name", 63, &meta->name, NULL, err) < 0 ||
-        sa_json_opt_map(root, "labels", SA_LABELS_MAX_COUNT, SA_LABEL_MAX_BYTES, &meta->labels,
-                        NULL, err) < 0 ||
-        sa_labels_check(root, &meta->labels, err) < 0 ||
-        sa_annotations_decode(root, &meta->annotations, err) < 0)
+    if (sa_json_opt_string(root, "name", 63, name, NULL, err) < 0)
         return -1;
-    if (meta->name && !sa_name_valid(meta->name))
+    if (*name && !sa_name_valid(*name))
         return sa_json_fail(root, "name", err,
                             "expected 1-63 of a-z, 0-9 and '-', beginning and ending with a "
                             "letter or digit");
     return 0;
 }
 
+static int decode_labels(struct sa_json_obj *root, struct sa_json_map *labels, struct sa_error *err)
+{
+    if (sa_json_opt_map(root, "labels", SA_LABELS_MAX_COUNT, SA_LABEL_MAX_BYTES, labels, NULL,
+                        err) < 0)
+        return -1;
+    return sa_labels_check(root, labels, err);
+}
+
+static int decode_metadata(struct sa_json_obj *root, struct metadata *meta, struct sa_error *err)
+{
+    struct sa_json_notes *notes = root->notes;
+    bool failed = false;
+    return sa_json_go_on(notes, decode_name(root, &meta->name, err), err, &failed) &&
+                   sa_json_go_on(notes, decode_labels(root, &meta->labels, err), err, &failed) &&
+                   sa_json_go_on(notes, sa_annotations_decode(root, &meta->annotations, err), err,
+                                 &failed) &&
+                   !failed
+               ? 0
+               : -1;
+}
+
+static int decode_spec(struct sa_json_obj *root, struct sa_arena *arena,
+                       struct sa_sandbox_spec *flat, struct sa_error *err)
+{
+    const void *spec = NULL;
+    bool failed = false;
+    const int rc = sa_schema_decode(&sa_schema_sandbox, root, false, arena, &spec, err);
+    if (spec)
+        flatten(spec, flat);
+    if (!sa_json_go_on(root->notes, rc, err, &failed) ||
+        sa_json_is_mistaken(root, "resources.memory"))
+        return -1;
+    return check_files(&flat->resources, "resources.ephemeralStorage", err) == 0 && !failed ? 0
+                                                                                            : -1;
+}
+
 static int decode(struct sa_json_obj *root, struct sa_arena *arena, struct sa_sandbox_spec *flat,
                   struct sa_error *err)
 {
     struct metadata meta = {0};
-    const void *spec;
-    if (decode_metadata(root, &meta, err) < 0 ||
-        sa_schema_decode(&sa_schema_sandbox, root, false, arena, &spec, err) < 0)
+    bool failed = false;
+    *flat = (struct sa_sandbox_spec){.name = NULL};
+    if (!sa_json_go_on(root->notes, decode_metadata(root, &meta, err), err, &failed) ||
+        !sa_json_go_on(root->notes, decode_spec(root, arena, flat, err), err, &failed))
         return -1;
-    flatten(spec, flat);
     flat->name = meta.name;
     flat->labels = meta.labels;
     flat->annotations = meta.annotations;
-    return check_files(&flat->resources, "resources.ephemeralStorage", err);
+    return failed ? -1 : 0;
 }
 
 int sa_sandbox_spec_decode(const char *body, size_t length, struct sa_arena *arena,
-                           struct sa_sandbox_spec *spec, struct sa_error *err)
+                           struct sa_json_notes *notes, struct sa_sandbox_spec *spec,
+                           struct sa_error *err)
 {
     struct sa_json_obj root;
     struct sa_json_doc *doc = sa_json_parse(body, length, NULL, err);
     if (!doc)
         return -1;
     int rc = sa_json_root(doc, arena, &root, err);
+    root.notes = notes;
     if (rc == 0)
         rc = decode(&root, arena, spec, err);
+    if (rc < 0 && notes && notes->mistake_count)
+        *err = notes->mistakes[0];
     sa_json_free(doc);
     return rc;
 }

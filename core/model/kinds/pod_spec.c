@@ -2,6 +2,7 @@
 #include "kinds/pod.h"
 
 #include "kinds/common.h"
+#include "json/notes.h"
 
 typedef struct sa_pod_spec pod;
 typedef struct sa_pod_container container;
@@ -257,7 +258,7 @@ static const struct sa_member spec_members[] = {
 static int check_spec(void *value, const struct sa_json_obj *at, struct sa_error *err)
 {
     const pod *p = value;
-    if (!p->containers.count)
+    if (!p->containers.count && !sa_json_is_mistaken(at, "containers"))
         return sa_json_fail(at, "containers", err, "expected at least one");
     return 0;
 }

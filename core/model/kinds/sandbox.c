@@ -1,6 +1,7 @@
 #include "kinds/sandbox.h"
 
 #include "kinds/resources.h"
+#include "json/notes.h"
 
 typedef struct sa_sandbox_wanted wanted;
 typedef struct sa_sandbox_status status;
@@ -144,12 +145,24 @@ static const struct sa_member spec_members[] = {
      .doc = "Isolation controls that must be in force; else it fails."},
     {.name = NULL}};
 
+static int check_pool(const wanted *s, const struct sa_json_obj *at, struct sa_error *err)
+{
+    if (s->warm == SA_WARM_NEVER && s->warm_pool[0])
+        return sa_json_fail(at, "warmPool", err, "cannot be given together with warm never");
+    return 0;
+}
+
 static int check_spec(void *value, const struct sa_json_obj *at, struct sa_error *err)
 {
     const wanted *s = value;
-    if (s->warm == SA_WARM_NEVER && s->warm_pool[0])
-        return sa_json_fail(at, "warmPool", err, "cannot be given together with warm never");
-    return sa_check_security_context(s->level, s->security_context, at, err);
+    bool failed = false;
+    return sa_json_go_on(at->notes, check_pool(s, at, err), err, &failed) &&
+                   sa_json_go_on(at->notes,
+                                 sa_check_security_context(s->level, s->security_context, at, err),
+                                 err, &failed) &&
+                   !failed
+               ? 0
+               : -1;
 }
 
 static const struct sa_schema_rule spec_rules[] = {

@@ -55,9 +55,12 @@ extern const struct sa_kind sa_kind_sandbox;
 extern const struct sa_schema sa_schema_sandbox, sa_schema_sandbox_status;
 extern const struct sa_kind_field sa_selectable_sandbox[];
 
-/* Decode the body of a create, filling defaults. SA_EINVALID with the path of the field. */
+/* Decode the body of a create, filling defaults. SA_EINVALID with the path of the field. With
+ * `notes` (NULL: none) all mistakes are noted; once there is one, *spec is what could be read, with
+ * defaults in the place of what is wrong. */
 int sa_sandbox_spec_decode(const char *body, size_t length, struct sa_arena *arena,
-                           struct sa_sandbox_spec *spec, struct sa_error *err);
+                           struct sa_json_notes *notes, struct sa_sandbox_spec *spec,
+                           struct sa_error *err);
 /* From the flat form: shares its strings. */
 void sa_sandbox_of_flat(const struct sa_sandbox_spec *flat, struct sa_sandbox_wanted *spec);
 /* And back, with the metadata; shares strings and lists of both. SA_EINVALID

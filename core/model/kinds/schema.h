@@ -82,13 +82,16 @@ struct sa_schema_rule { /* what the check looks for, in CEL; for the CRD */
 struct sa_schema {
     size_t size; /* of the struct */
     const struct sa_member *members;
-    /* What lies between members, and computed ones. `at` is for sa_json_fail(). May be NULL. */
+    /* What lies between members, and computed ones. `at` is for sa_json_fail(). Where mistakes are
+     * gathered, members that have some have their defaults: sa_json_is_mistaken(at, ...). May be
+     * NULL. */
     int (*check)(void *value, const struct sa_json_obj *at, struct sa_error *err);
     const struct sa_schema_rule *rules; /* ends with rule NULL; may be NULL */
 };
 
-/* The members of `json` into a new struct of the arena, or into `value`. SA_EINVALID with the
- * path. Unknown members are refused, or dropped with `lenient`. */
+/* The members of `json` into a new struct of the arena. SA_EINVALID with the path. Unknown members
+ * are refused, or dropped with `lenient`. Where mistakes are gathered, *value also is there when it
+ * fails: what could be read. */
 int sa_schema_decode(const struct sa_schema *schema, struct sa_json_obj *json, bool lenient,
                      struct sa_arena *arena, const void **value, struct sa_error *err);
 /* Would the struct be the same, printed and decoded? SA_EINVALID with the path, which begins with

@@ -1,6 +1,7 @@
 #include "kinds/warm_pool.h"
 
 #include "kinds/resources.h"
+#include "json/notes.h"
 
 typedef struct sa_warm_pool_spec pool;
 typedef struct sa_warm_pool_status status;
@@ -100,7 +101,8 @@ static const struct sa_member spec_members[] = {
 static int check_spec(void *value, const struct sa_json_obj *at, struct sa_error *err)
 {
     const pool *p = value;
-    if (p->min_size > p->max_size)
+    if (p->min_size > p->max_size && !sa_json_is_mistaken(at, "minSize") &&
+        !sa_json_is_mistaken(at, "maxSize"))
         return sa_json_fail(at, "minSize", err, "%lld is more than maxSize, which is %lld",
                             (long long)p->min_size, (long long)p->max_size);
     return 0;

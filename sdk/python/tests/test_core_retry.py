@@ -152,6 +152,16 @@ def test_what_an_error_says() -> None:
         assert part in str(found)
 
 
+def test_all_mistakes_are_shown() -> None:
+    reasons = ["a.b: expected an integer", "c: is required", "f.yaml:3: no"]
+    details = [{"path": path, "reason": r} for path, r in zip(["a.b", "c", "d"], reasons)]
+    message = f"{reasons[0]} (and 2 more: see details)"
+    found = error(400, "invalid_request", message=message, details=details)
+    assert found.message == message
+    lines = str(found).splitlines()
+    assert lines[:4] == [reasons[0], "  c: is required", "  d: f.yaml:3: no", "request id: req-1"]
+
+
 def test_a_denial_names_rule_reason_and_decision() -> None:
     detail = {"rule": "a/b", "reason": "no", "decision": "dec-x"}
     found = error(403, "policy_denied", details=[detail])

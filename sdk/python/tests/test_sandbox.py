@@ -65,6 +65,12 @@ def test_what_is_wrong_is_named(client: Client) -> None:
     assert [detail.path for detail in caught.value.details] == ["timeout"]
     with pytest.raises(InvalidRequestError):
         Sandbox.create("cobol", client=client)
+    with pytest.raises(InvalidRequestError) as caught:
+        Sandbox.create(client=client, timeout=0, name="A", labels={"a b": "c"})
+    assert [detail.path for detail in caught.value.details] == ["name", "labels", "timeout"]
+    told = str(caught.value).splitlines()
+    assert [line.split(": ")[0] for line in told[:3]] == ["name", "  labels", "  timeout"]
+    assert "see details" not in str(caught.value)
     with Sandbox.create(client=client) as sb, pytest.raises(InvalidRequestError, match="timeoutMs"):
         sb.run_command("true", timeout=0)  # is not the shortest there is
 

@@ -17,7 +17,7 @@ static const char body[] =
 static void decode_body(const char *text, struct sa_arena *arena, struct sa_sandbox_spec *spec)
 {
     struct sa_error error;
-    if (sa_sandbox_spec_decode(text, strlen(text), arena, spec, &error) < 0)
+    if (sa_sandbox_spec_decode(text, strlen(text), arena, NULL, spec, &error) < 0)
         fail_msg("%s", error.message);
 }
 

@@ -30,7 +30,7 @@ static struct sa_sandbox_spec flat_of(const char *body)
 {
     struct sa_sandbox_spec flat;
     struct sa_error err;
-    if (sa_sandbox_spec_decode(body, strlen(body), arena, &flat, &err) < 0)
+    if (sa_sandbox_spec_decode(body, strlen(body), arena, NULL, &flat, &err) < 0)
         fail_msg("%s: %s", body, err.message);
     return flat;
 }

@@ -1,6 +1,7 @@
 /* Decoding the body of a create: defaults, every field at and beyond its limits, and the path
  * and words of each refusal. */
 #include "kinds/sandbox.h"
+#include "json/notes.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +35,7 @@ static struct sa_sandbox_spec good(const char *body)
 {
     struct sa_sandbox_spec spec;
     struct sa_error err = {0};
-    if (sa_sandbox_spec_decode(body, strlen(body), arena, &spec, &err) < 0)
+    if (sa_sandbox_spec_decode(body, strlen(body), arena, NULL, &spec, &err) < 0)
         fail_msg("%s: refused: %s (%s)", body, err.message, err.path);
     return spec;
 }
@@ -43,7 +44,7 @@ static void bad(const char *body, enum sa_code code, const char *path, const cha
 {
     struct sa_sandbox_spec spec;
     struct sa_error err = {0};
-    if (sa_sandbox_spec_decode(body, strlen(body), arena, &spec, &err) == 0)
+    if (sa_sandbox_spec_decode(body, strlen(body), arena, NULL, &spec, &err) == 0)
         fail_msg("%s: accepted", body);
     if (err.code != code)
         fail_msg("%s: code %s, expected %s: %s", body, sa_code_name(err.code), sa_code_name(code),
@@ -249,15 +250,119 @@ static void test_counts(void **state)
     bad(longer.data, SA_EINVALID, "labels", "63");
 }
 
+/* ---- several mistakes at once ---- */
+
+/* Their paths, with a blank behind each; the first is the one that is told without notes. */
+static void paths_of(const char *body, struct sa_buf *paths)
+{
+    struct sa_json_notes notes = {.arena = arena};
+    struct sa_sandbox_spec spec;
+    struct sa_error err = {0}, alone = {0};
+    if (sa_sandbox_spec_decode(body, strlen(body), arena, &notes, &spec, &err) == 0)
+        fail_msg("%s: accepted", body);
+    assert_int_equal(sa_sandbox_spec_decode(body, strlen(body), arena, NULL, &spec, &alone), -1);
+    assert_string_equal(err.message, alone.message);
+    assert_string_equal(err.path, alone.path);
+    for (size_t i = 0; i < notes.mistake_count; i++) {
+        const struct sa_error *e = &notes.mistakes[i];
+        assert_int_equal(e->code, SA_EINVALID);
+        assert_int_equal(strncmp(e->message, e->path, strlen(e->path)), 0);
+        sa_buf_printf(paths, "%s ", e->path);
+    }
+}
+
+static void test_all_mistakes(void **state)
+{
+    static const struct {
+        const char *members, *paths;
+    } cases[] = {
+        {"\"timeout\":0", "timeout "},
+        {"\"name\":\"A\",\"labels\":{\"a b\":\"1\",\"c\":\"1\",\"d\":\"?\"},\"timeout\":0,"
+         "\"annotations\":{\"a b\":\"1\",\"secureagent.dev/x\":\"1\"},\"timout\":5,\"x\":1",
+         "name labels labels annotations annotations timeout timout x "},
+        {"\"env\":{\"A\":1,\"B\":\"\",\"C\":[]},\"imports\":[1,\"json\",2],"
+         "\"requiredControls\":[null,{}]",
+         "env.A env.C imports[0] imports[2] requiredControls[0] requiredControls[1] "},
+        {"\"env\":{\"A=B\":\"1\",\"C\":\"1\",\"=\":\"\"},\"imports\":[\"a-b\",\"json\",\"\"]",
+         "env.A=B env.= imports[0] imports[2] "},
+        {"\"networkAccess\":{\"egress\":[{\"domain\":\"a b\",\"ports\":[0,443,65536]},5,{}],"
+         "\"ingress\":{\"on\":true}},\"filesystem\":{\"readOnlyRoot\":1,\"writablePaths\":[\"/\"]}",
+         "networkAccess.egress[0].domain networkAccess.egress[0].ports[0] "
+         "networkAccess.egress[0].ports[2] networkAccess.egress[1] networkAccess.egress[2].domain "
+         "networkAccess.ingress.on filesystem.readOnlyRoot filesystem.writablePaths[0] "},
+        /* What cannot be together, beside what is wrong. */
+        {"\"timeout\":0,\"warm\":\"never\",\"warmPool\":\"p\",\"securityContext\":{\"a\":1}",
+         "timeout warmPool securityContext "},
+        {"\"timeout\":0,\"resources\":{\"cpu\":\"1500m\",\"cpuPinning\":true,\"pids\":1}",
+         "timeout resources.pids resources.cpu "},
+        {"\"timeout\":0,\"resources\":{\"ephemeralStorage\":\"300Mi\"}",
+         "timeout resources.ephemeralStorage "},
+        /* What is wrong itself is compared with nothing. */
+        {"\"securityLevel\":\"hard\",\"securityContext\":{\"a\":1}", "securityLevel "},
+        {"\"warm\":\"no\",\"warmPool\":\"p\"", "warm "},
+        {"\"warm\":\"never\",\"warmPool\":\"P\"", "warmPool "},
+        {"\"resources\":{\"memory\":\"1\",\"ephemeralStorage\":\"300Mi\"}", "resources.memory "},
+        {"\"resources\":{\"cpu\":\"1e9\",\"cpuPinning\":true}", "resources.cpu "},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char body[512];
+        sa_autobuf paths = SA_BUF_INIT;
+        snprintf(body, sizeof body, "{\"runtime\":\"python\",%s}", cases[i].members);
+        paths_of(body, &paths);
+        assert_string_equal(paths.data, cases[i].paths);
+    }
+}
+
+/* What could be read is there, and what was not is as if nobody had named it. */
+static void test_what_is_read_beside_mistakes(void **state)
+{
+    struct sa_json_notes notes = {.arena = arena};
+    struct sa_sandbox_spec spec;
+    struct sa_error err;
+    const char *body = "{\"timeout\":0,\"storage\":{\"persistent\":true},\"profileRef\":\"A B\","
+                       "\"networkAccess\":{\"egress\":[{\"domain\":\"a.org\"},{}]},"
+                       "\"secretsRef\":[\"A\"],\"env\":{\"A\":1},\"securityContext\":[]}";
+    (void)state;
+    assert_int_equal(sa_sandbox_spec_decode(body, strlen(body), arena, &notes, &spec, &err), -1);
+    assert_true(spec.storage.persistent && spec.filesystem.read_only_root);
+    assert_string_equal(spec.runtime, "");
+    assert_string_equal(spec.profile, "");
+    assert_null(spec.security_context);
+    assert_int_equal(spec.timeout_s, SA_TIMEOUT_DEFAULT_S);
+    assert_int_equal(spec.network.egress.count + spec.secrets.count + spec.env.count, 0);
+}
+
+static void test_mistakes_are_counted_to_a_limit(void **state)
+{
+    static const char *const begins[] = {"{\"a\":1", "{\"labels\":{\"-\":\"\"",
+                                         "{\"env\":{\"=\":\"\""};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct sa_json_notes notes = {.arena = arena};
+        struct sa_sandbox_spec spec;
+        struct sa_error err;
+        sa_autobuf body = SA_BUF_INIT;
+        sa_buf_adds(&body, begins[i]);
+        for (int n = 0; n < 40; n++)
+            sa_buf_printf(&body, ",\"=%d\":\"\"", n);
+        sa_buf_adds(&body, i ? "}}" : "}");
+        assert_int_equal(sa_sandbox_spec_decode(body.data, body.length, arena, &notes, &spec, &err),
+                         -1);
+        assert_int_equal(notes.mistake_count, SA_JSON_NOTES_MAX);
+        assert_string_equal(err.message, notes.mistakes[0].message);
+    }
+}
+
 /* The error is untouched on success, and may be left out on failure. */
 static void test_error_is_optional(void **state)
 {
     struct sa_sandbox_spec spec;
     struct sa_error err = {.code = SA_EQUOTA, .message = "mine"};
     (void)state;
-    assert_int_equal(sa_sandbox_spec_decode("{}", 2, arena, &spec, NULL), -1);
+    assert_int_equal(sa_sandbox_spec_decode("{}", 2, arena, NULL, &spec, NULL), -1);
     const char *body = "{\"runtime\":\"bash\"}";
-    assert_int_equal(sa_sandbox_spec_decode(body, strlen(body), arena, &spec, &err), 0);
+    assert_int_equal(sa_sandbox_spec_decode(body, strlen(body), arena, NULL, &spec, &err), 0);
     assert_int_equal(err.code, SA_EQUOTA);
     assert_string_equal(err.message, "mine");
 }
@@ -272,6 +377,9 @@ int main(void)
         cmocka_unit_test(test_runtime),
         cmocka_unit_test(test_not_an_object),
         cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_all_mistakes),
+        cmocka_unit_test(test_what_is_read_beside_mistakes),
+        cmocka_unit_test(test_mistakes_are_counted_to_a_limit),
         cmocka_unit_test(test_error_is_optional),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

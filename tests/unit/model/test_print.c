@@ -38,7 +38,7 @@ static struct sa_sandbox_spec spec_of(struct sa_arena *arena, const char *body)
 {
     struct sa_sandbox_spec spec;
     struct sa_error err;
-    if (sa_sandbox_spec_decode(body, strlen(body), arena, &spec, &err) < 0)
+    if (sa_sandbox_spec_decode(body, strlen(body), arena, NULL, &spec, &err) < 0)
         fail_msg("%s", err.message);
     return spec;
 }

@@ -35,7 +35,7 @@ static struct sa_sandbox_spec base(void)
                        "\"annotations\":{\"n\":\"x\"},\"lifecycle\":{\"idleTimeout\":9,"
                        "\"onTimeout\":\"pause\",\"resumeOnUse\":true}}";
     struct sa_error err = {0};
-    assert_int_equal(sa_sandbox_spec_decode(body, strlen(body), arena, &spec, &err), 0);
+    assert_int_equal(sa_sandbox_spec_decode(body, strlen(body), arena, NULL, &spec, &err), 0);
     return spec;
 }
 

@@ -31,6 +31,13 @@ class ErrorDetail:
     decision: str = ""
 
 
+def _line(detail: ErrorDetail) -> str:
+    if not detail.path:
+        return detail.reason
+    named = detail.reason.startswith(f"{detail.path}: ")
+    return f"  {detail.reason}" if named else f"  {detail.path}: {detail.reason}"
+
+
 class SecureAgentError(Exception):
     """The base of all errors of this package.
 
@@ -71,9 +78,13 @@ class SecureAgentError(Exception):
 
     def __str__(self) -> str:
         parts = [self.message]
-        for detail in self.details:
-            if detail.reason and detail.reason not in self.message:
-                parts.append(f"  {detail.path}: {detail.reason}" if detail.path else detail.reason)
+        if len(self.details) > 1 and self.message.startswith(self.details[0].reason or "\n"):
+            parts = [self.details[0].reason]  # and not that there are more, which follow
+        parts += [
+            _line(detail)
+            for detail in self.details
+            if detail.reason and detail.reason not in parts[0]
+        ]
         if self.hint:
             parts.append(f"hint: {self.hint}")
         if self.request_id:
@@ -102,7 +113,7 @@ class ProtocolError(SecureAgentError):
 
 
 class InvalidRequestError(SecureAgentError, ValueError):
-    """The request is wrong (400); `details` name the members."""
+    """The request is wrong (400); `details` name all members that are, and why."""
 
 
 class AuthenticationError(SecureAgentError):
