@@ -11,6 +11,7 @@
  * again.
  */
 #include "chaos/plane.h"
+#include "figures.h"
 
 #include "base/clock.h"
 #include "kinds/warm_pool.h"
@@ -226,15 +227,9 @@ static void give_back(void)
     turn_until(all_ready);
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void print(const char *name, double seconds, size_t count)
 {
-    qsort(load.samples, count, sizeof *load.samples, compare);
+    sort_figures(load.samples, count);
     printf("\"%s\":{\"perSecond\":%.0f,\"p50\":%.1f,\"p99\":%.1f,\"warm\":%.3f},", name,
            (double)count / seconds, load.samples[count / 2], load.samples[count * 99 / 100],
            load.warm / (double)count);

@@ -15,6 +15,8 @@
  * without the program itself; "allocatedKB" what of it malloc() has given out; "controllerKB" what
  * the controller alone has.
  */
+#include "figures.h"
+
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "claim/caches.h"
@@ -31,7 +33,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { IN_FLIGHT = 256, NAME_BYTES = 32 };
 #define NAME "sb-o7lputrkevue%08d"
@@ -50,17 +51,6 @@ static void die(const char *what)
 {
     fprintf(stderr, "sa-controllerload: %s\n", what);
     exit(1);
-}
-
-static long resident_kb(void)
-{
-    char line[128];
-    FILE *file = fopen("/proc/self/statm", "re");
-    const char *second = file && fgets(line, sizeof line, file) ? strchr(line, ' ') : NULL;
-    if (!second)
-        die("/proc/self/statm cannot be read");
-    fclose(file);
-    return strtol(second, NULL, 10) * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 static size_t allocated(void)
@@ -182,15 +172,9 @@ static void cold(int count)
     printf("\"cold\":{\"perSecond\":%.0f},", count / seconds);
 }
 
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void print_figures(const char *name, double *samples, int count)
 {
-    qsort(samples, (size_t)count, sizeof *samples, compare);
+    sort_figures(samples, (size_t)count);
     printf("\"%s\":{\"p50\":%.0f,\"p99\":%.0f},", name, samples[count / 2],
            samples[(size_t)count * 99 / 100]);
 }
@@ -296,12 +280,12 @@ int main(int argc, char **argv)
         die("usage: sa-controllerload FOLDER|- COUNT ROUNDS");
     const int count = number(argv[2]);
     begin(strcmp(argv[1], "-") == 0 ? NULL : argv[1]);
-    const long before_kb = resident_kb();
+    const long before_kb = own_memory_kb();
     const size_t before = allocated();
     printf("{");
     cold(count);
     life(count, number(argv[3]));
-    const long after_kb = resident_kb();
+    const long after_kb = own_memory_kb();
     const size_t allocated_kb = (allocated() - before) / 1024, objects = object_count();
     resync();
     printf("\"sandboxes\":%d,\"objects\":%zu,\"residentKB\":%ld,\"allocatedKB\":%zu}\n", count,

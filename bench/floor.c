@@ -4,6 +4,8 @@
  */
 #include "floor.h"
 
+#include "figures.h"
+
 #include "base/clock.h"
 
 #include <netinet/in.h>
@@ -96,12 +98,6 @@ static void *ask(void *arg)
     return NULL;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 void floor_measure(int clients, int seconds)
 {
     struct asker *askers = calloc((size_t)clients, sizeof *askers);
@@ -129,7 +125,7 @@ void floor_measure(int clients, int seconds)
     for (int i = 0, at = 0; i < clients; at += askers[i++].rounds)
         for (int j = 0; j < askers[i].rounds; j++)
             all[at + j] = askers[i].ms[j];
-    qsort(all, (size_t)total, sizeof *all, by_value);
+    sort_figures(all, (size_t)total);
     printf("{\"clients\":%d,\"perSecond\":%.1f,\"p50\":%.3f,\"p95\":%.3f,\"p99\":%.3f}\n", clients,
            total / elapsed, all[total / 2], all[(int)(.95 * (total - 1))],
            all[(int)(.99 * (total - 1))]);

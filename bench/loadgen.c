@@ -12,6 +12,7 @@
  * else sa-loadgen fill HOST KEY COUNT                 make COUNT sandboxes and leave them
  */
 #include "client.h"
+#include "figures.h"
 #include "floor.h"
 
 #include "base/clock.h"
@@ -36,12 +37,6 @@ static _Noreturn void bad(const char *what, int status, const struct sa_buf *ans
     exit(1);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static double rank(const double *sorted, int n, double q)
 {
     int i = (int)(q * (n - 1) + 0.5);
@@ -50,7 +45,7 @@ static double rank(const double *sorted, int n, double q)
 
 static void print_times(const char *name, double *ms, int n)
 {
-    qsort(ms, (size_t)n, sizeof *ms, by_value);
+    sort_figures(ms, (size_t)n);
     printf("\"%s\":{\"n\":%d,\"p50\":%.3f,\"p95\":%.3f,\"p99\":%.3f,\"min\":%.3f,\"max\":%.3f}",
            name, n, rank(ms, n, .5), rank(ms, n, .95), rank(ms, n, .99), ms[0], ms[n - 1]);
 }
@@ -274,10 +269,10 @@ static void transfer(const char *host, const char *key, int mib)
         payload[i] = mb_per_s(bytes, start);
     }
     destroy(c, id);
-    qsort(up, 3, sizeof *up, by_value);
-    qsort(down, 3, sizeof *down, by_value);
-    qsort(out, 3, sizeof *out, by_value);
-    qsort(payload, 3, sizeof *payload, by_value);
+    sort_figures(up, 3);
+    sort_figures(down, 3);
+    sort_figures(out, 3);
+    sort_figures(payload, 3);
     printf("{\"mib\":%d,\"uploadMBps\":%.0f,\"downloadMBps\":%.0f,\"stdoutMBps\":%.0f,"
            "\"stdoutWireMBps\":%.0f}\n",
            mib, up[1], down[1], payload[1], out[1]);

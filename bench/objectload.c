@@ -6,6 +6,8 @@
  * Objects are of about 700 bytes. A status patch goes to one object after the other; "32" are that
  * many writers, each of which waits for its answer before the next.
  */
+#include "figures.h"
+
 #include "base/arena.h"
 #include "base/clock.h"
 #include "loop/loop.h"
@@ -14,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { WRITERS = 32, LISTS = 50, NAME_BYTES = 32, FILLING = 256 };
 
@@ -121,17 +122,6 @@ static void close_store(void)
         uv_run(bench.loop, UV_RUN_ONCE);
 }
 
-static long resident_kb(void)
-{
-    char line[128];
-    FILE *file = fopen("/proc/self/statm", "re");
-    const char *second = file && fgets(line, sizeof line, file) ? strchr(line, ' ') : NULL;
-    if (!second)
-        die("/proc/self/statm cannot be read");
-    fclose(file);
-    return strtol(second, NULL, 10) * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 /* One call ended; the writer goes on with the next. */
 static void next(int64_t *began_us)
 {
@@ -210,12 +200,6 @@ static void list_page(int64_t *began_us)
     sa_objects_list(bench.objects, &kind, NULL, 100, NULL, on_page, began_us);
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void run(const char *name, void (*step)(int64_t *), int target, int writers)
 {
     bench.step = step;
@@ -231,7 +215,7 @@ static void run(const char *name, void (*step)(int64_t *), int target, int write
     while (bench.ended < target)
         uv_run(bench.loop, UV_RUN_ONCE);
     double seconds = (double)(sa_monotonic_us() - began_us) / 1e6;
-    qsort(bench.samples, (size_t)target, sizeof *bench.samples, compare);
+    sort_figures(bench.samples, (size_t)target);
     printf("\"%s\":{\"perSecond\":%.0f,\"p50\":%.1f,\"p99\":%.1f},", name, target / seconds,
            bench.samples[target / 2], bench.samples[(size_t)target * 99 / 100]);
     free(bench.samples);
@@ -251,10 +235,10 @@ int main(int argc, char **argv)
     bench.count = number(argv[2]);
     bench.rounds = number(argv[3]);
     open_store(folder);
-    long before_kb = resident_kb();
+    long before_kb = own_memory_kb();
     printf("{");
     run("create", create, bench.count, FILLING);
-    long after_kb = resident_kb();
+    long after_kb = own_memory_kb();
     run("patchOne", patch_status, bench.rounds, 1);
     run("patch32", patch_status, bench.rounds * 4, WRITERS);
     run("get", get, bench.rounds, 1);

@@ -10,6 +10,7 @@
  * then many sa-policyload reload ROUNDS DIR                    questions while rules are read anew
  */
 #include "policyload.h"
+#include "figures.h"
 
 #include "base/clock.h"
 #include "base/fdio.h"
@@ -175,12 +176,6 @@ static void run(void)
         uv_run(load.loop, UV_RUN_ONCE);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static double rank(const double *sorted, long n, double q)
 {
     return sorted[(long)(q * (double)(n - 1) + 0.5)];
@@ -188,7 +183,7 @@ static double rank(const double *sorted, long n, double q)
 
 void print_times(const char *name, double *us, long n)
 {
-    qsort(us, (size_t)n, sizeof *us, by_value);
+    sort_figures(us, (size_t)n);
     printf("\"%s\":{\"n\":%ld,\"p50\":%.2f,\"p95\":%.2f,\"p99\":%.2f,\"max\":%.2f}", name, n,
            rank(us, n, .5), rank(us, n, .95), rank(us, n, .99), rank(us, n, 1));
 }

@@ -8,6 +8,8 @@
  * First nothing is reloaded for a while, then one file is changed and all are reloaded, ROUNDS
  * times.
  */
+#include "figures.h"
+
 #include "base/arena.h"
 #include "base/clock.h"
 #include "log/log.h"
@@ -64,17 +66,11 @@ static void add(struct samples *samples, double value)
         samples->values[samples->count++] = value;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static void print(const char *name, struct samples *samples)
 {
     if (!samples->count)
         die("nothing was measured");
-    qsort(samples->values, samples->count, sizeof *samples->values, by_value);
+    sort_figures(samples->values, samples->count);
     double last = (double)(samples->count - 1);
     printf("\"%s\":{\"n\":%zu,\"p50\":%.2f,\"p95\":%.2f,\"p99\":%.2f,\"max\":%.2f}", name,
            samples->count, samples->values[(size_t)(last * .5)],

@@ -7,6 +7,7 @@
  *     sa-wsload idle HOST KEY SANDBOX COUNT                    open, until standard input ends
  */
 #include "client.h"
+#include "figures.h"
 
 #include "base/clock.h"
 
@@ -121,15 +122,9 @@ static bool is_type(const struct socket *s, const char *type)
     return found && !strncmp(found, text, strlen(text));
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void print_times(const char *name, double *ms, int count)
 {
-    qsort(ms, (size_t)count, sizeof *ms, by_value);
+    sort_figures(ms, (size_t)count);
     printf("\"%s\":{\"p50\":%.3f,\"p95\":%.3f,\"p99\":%.3f}", name, ms[count / 2],
            ms[count * 95 / 100], ms[count * 99 / 100]);
 }
