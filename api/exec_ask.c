@@ -87,6 +87,16 @@ void sa_ask_record(struct sa_ask *ask, sa_store_execution_done done)
         sa_ask_respond_none(ask);
 }
 
+bool sa_ask_failed(struct sa_ask *ask, const struct sa_error *err)
+{
+    sa_ask_read(ask);
+    if (err && err->code == SA_ENOTFOUND)
+        sa_ask_respond_none(ask);
+    else if (err)
+        sa_http_respond_error(ask->request, err);
+    return err != NULL;
+}
+
 void sa_ask_respond_execution(struct sa_ask *ask, struct sa_execution *execution)
 {
     struct sa_buf body = SA_BUF_INIT;
@@ -101,13 +111,8 @@ void sa_ask_on_record(void *user, const struct sa_error *err,
     struct sa_ask *ask = user;
     struct sa_buf body = SA_BUF_INIT;
     struct sa_json_w w = sa_json_w_start(&body);
-    sa_ask_read(ask);
-    if (err && err->code != SA_ENOTFOUND) {
-        sa_http_respond_error(ask->request, err);
-    } else if (err) {
-        sa_ask_respond_none(ask);
-    } else {
-        sa_exec_view_print(&(struct sa_exec_view){.record = record}, &w);
-        sa_respond_json(ask->request, 200, &body);
-    }
+    if (sa_ask_failed(ask, err))
+        return;
+    sa_exec_view_print(&(struct sa_exec_view){.record = record}, &w);
+    sa_respond_json(ask->request, 200, &body);
 }

@@ -38,11 +38,14 @@ struct sa_ask *sa_ask_new(struct sa_app *app, struct sa_http_request *request,
 void sa_ask_sandbox(struct sa_ask *ask);
 /* The execution in memory, or NULL. */
 struct sa_execution *sa_ask_find(struct sa_ask *ask);
-/* Look in the store; `done` gets the ask as its user, and begins with sa_ask_read(). */
+/* Look in the store; `done` gets the ask as its user, and begins with sa_ask_read() or
+ * sa_ask_failed(). */
 void sa_ask_record(struct sa_ask *ask, sa_store_execution_done done);
 /* A read was started, or refused with `error`; it has come. */
 void sa_ask_reading(struct sa_ask *ask, struct sa_store_read *read, const struct sa_error *error);
 void sa_ask_read(struct sa_ask *ask);
+/* It has come; true: it is an error (NULL: none), and answered. */
+bool sa_ask_failed(struct sa_ask *ask, const struct sa_error *err);
 void sa_ask_respond_none(struct sa_ask *ask);
 void sa_ask_respond_execution(struct sa_ask *ask, struct sa_execution *execution);
 /* For sa_ask_record(): answers with the record. */

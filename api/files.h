@@ -61,7 +61,8 @@ void sa_file_op_open(struct sa_file_op *op, const struct sa_file_what *what,
                      void (*opened)(struct sa_file_op *op));
 /* The call once more, with other fields; when none is open. */
 void sa_file_op_again(struct sa_file_op *op, const struct sa_buf *body);
-/* The answer is known before the call's end: take the request out of it. */
+/* The answer is known before the call's end, or nobody waits for one: take the request out of it.
+ */
 void sa_file_op_leave(struct sa_file_op *op);
 /* The call ended: answer an error. True when there was one. */
 bool sa_file_op_failed(struct sa_file_op *op, const struct sa_error *error);

@@ -14,14 +14,8 @@ static void on_ended(void *user, const struct sa_error *err,
 {
     struct sa_ask *ask = user;
     struct sa_error error;
-    sa_ask_read(ask);
-    if (err) {
-        if (err->code == SA_ENOTFOUND)
-            sa_ask_respond_none(ask);
-        else
-            sa_http_respond_error(ask->request, err);
+    if (sa_ask_failed(ask, err))
         return;
-    }
     sa_error_set(&error, SA_ECONFLICT, "the execution %.40s has ended (%.16s)", record->id,
                  record->status);
     sa_http_respond_error(ask->request, &error);

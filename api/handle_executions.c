@@ -92,14 +92,8 @@ static void on_lost(void *user, const struct sa_error *err, const struct sa_stor
 {
     struct sa_ask *ask = user;
     struct sa_error error;
-    sa_ask_read(ask);
-    if (err) {
-        if (err->code == SA_ENOTFOUND)
-            sa_ask_respond_none(ask);
-        else
-            sa_http_respond_error(ask->request, err);
+    if (sa_ask_failed(ask, err))
         return;
-    }
     sa_error_set(&error, SA_ENOTFOUND,
                  "the output of %.40s is not kept any more; the execution's record is (%.16s)",
                  record->id, record->status);

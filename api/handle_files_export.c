@@ -46,9 +46,7 @@ static void on_client_gone(struct sa_http_request *request, void *user)
 {
     struct sa_file_op *op = user;
     (void)request;
-    if (op->call)
-        sa_call_abandon(op->call);
-    op->call = NULL;
+    sa_file_op_leave(op);
     leave(op->user);
 }
 

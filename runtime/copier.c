@@ -2,15 +2,14 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "entries.h"
 #include "file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sendfile.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { SLICE_ENTRIES = 64, SLICE_BYTES = 1024 * 1024 };
@@ -20,8 +19,7 @@ struct sa_copier_level {
     int from, to;
     struct stat st;
     size_t path_length; /* of copier->path, for this folder */
-    char buffer[4096] __attribute__((aligned(8)));
-    long have, at; /* getdents64(2) */
+    struct sa_entries entries;
 };
 
 static int failed(const struct sa_copier *c, struct sa_error *err)
@@ -115,22 +113,6 @@ static void pop(struct sa_copier *c)
     free(level);
 }
 
-static const char *next_name(struct sa_copier_level *level)
-{
-    for (;;) {
-        if (level->at >= level->have) {
-            level->at = 0;
-            level->have = syscall(SYS_getdents64, level->from, level->buffer, sizeof level->buffer);
-            if (level->have <= 0)
-                return NULL;
-        }
-        struct dirent64 *entry = (struct dirent64 *)(void *)(level->buffer + level->at);
-        level->at += entry->d_reclen;
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            return entry->d_name;
-    }
-}
-
 static int copy_link(int from, const char *from_name, int folder, const char *name)
 {
     char target[PATH_MAX];
@@ -174,10 +156,10 @@ static int next_entry(struct sa_copier *c, struct sa_error *err)
 {
     struct sa_copier_level *level = c->levels[c->depth - 1];
     struct stat st;
-    const char *name = next_name(level);
+    const char *name = sa_entries_next(&level->entries, level->from);
     c->path[level->path_length] = '\0';
     if (!name) {
-        int rc = level->have < 0 ? -1 : set_attributes(level->to, &level->st);
+        int rc = level->entries.have < 0 ? -1 : set_attributes(level->to, &level->st);
         if (rc < 0)
             return failed(c, err);
         pop(c);

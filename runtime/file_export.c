@@ -5,15 +5,14 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "call.h"
+#include "entries.h"
 #include "file.h"
 #include "poller.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { DEPTH_MAX = 64, SLICE_ENTRIES = 64, READ_BYTES = SA_LINK_PAYLOAD_MAX };
@@ -21,8 +20,7 @@ enum { DEPTH_MAX = 64, SLICE_ENTRIES = 64, READ_BYTES = SA_LINK_PAYLOAD_MAX };
 struct level {
     int fd;
     size_t path_length; /* of `path`, for this folder */
-    char buffer[8192] __attribute__((aligned(8)));
-    long have, at; /* getdents64(2) */
+    struct sa_entries entries;
 };
 
 struct file_export {
@@ -75,22 +73,6 @@ static int push(struct file_export *e, int fd)
     return 0;
 }
 
-static const char *next_name(struct level *level)
-{
-    for (;;) {
-        if (level->at >= level->have) {
-            level->at = 0;
-            level->have = syscall(SYS_getdents64, level->fd, level->buffer, sizeof level->buffer);
-            if (level->have <= 0)
-                return NULL;
-        }
-        struct dirent64 *entry = (struct dirent64 *)(void *)(level->buffer + level->at);
-        level->at += entry->d_reclen;
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            return entry->d_name;
-    }
-}
-
 static void describe(struct file_export *e, const struct stat *st, const char *target)
 {
     e->note.length = 0;
@@ -132,7 +114,7 @@ static int next_entry(struct file_export *e, struct sa_error *err)
     struct level *level = e->levels[e->depth - 1];
     char target[PATH_MAX];
     struct stat st;
-    const char *name = next_name(level);
+    const char *name = sa_entries_next(&level->entries, level->fd);
     if (!name) {
         pop(e);
         return 0;

@@ -2,16 +2,14 @@
 
 #include "base/arena.h"
 #include "base/id.h"
+#include "entries.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -24,8 +22,7 @@ struct sa_remover_level {
     int fd;
     int rescans;
     char name[NAME_MAX + 1];
-    char buffer[4096] __attribute__((aligned(8)));
-    long have, at; /* getdents64(2) */
+    struct sa_entries entries;
 };
 
 static void pop(struct sa_remover *r)
@@ -51,23 +48,6 @@ static int push(struct sa_remover *r, int above, const char *name)
     snprintf(level->name, sizeof level->name, "%s", name);
     r->levels[r->depth++] = level;
     return 0;
-}
-
-/* The next name in the innermost folder, NULL at the end of a scan. */
-static const char *next_name(struct sa_remover_level *level)
-{
-    for (;;) {
-        if (level->at >= level->have) {
-            level->at = 0;
-            level->have = syscall(SYS_getdents64, level->fd, level->buffer, sizeof level->buffer);
-            if (level->have <= 0)
-                return NULL;
-        }
-        struct dirent64 *entry = (struct dirent64 *)(void *)(level->buffer + level->at);
-        level->at += entry->d_reclen;
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            return entry->d_name;
-    }
 }
 
 /* Too deep: hang the folder into the top, where it will be met again. */
@@ -113,7 +93,7 @@ static int leave(struct sa_remover *r)
     }
     if ((errno != ENOTEMPTY && errno != EEXIST) || ++level->rescans == RESCANS_MAX)
         return -1;
-    level->at = level->have = 0;
+    level->entries.at = level->entries.have = 0;
     return lseek(level->fd, 0, SEEK_SET) < 0 ? -1 : 0;
 }
 
@@ -136,7 +116,7 @@ int sa_remover_step(struct sa_remover *r)
         if (!r->depth)
             return 1;
         struct sa_remover_level *level = r->levels[r->depth - 1];
-        const char *name = next_name(level);
+        const char *name = sa_entries_next(&level->entries, level->fd);
         if ((name ? remove_entry(r, level, name) : leave(r)) < 0)
             return -1;
     }

@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-static bool read_proc(pid_t pid, const char *file, char *text, size_t size)
+
+bool sa_process_read(pid_t pid, const char *file, char *text, size_t size)
 {
     char path[48];
     snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
@@ -27,7 +28,7 @@ static bool read_proc(pid_t pid, const char *file, char *text, size_t size)
 int64_t sa_process_start(pid_t pid)
 {
     char text[1024];
-    if (!read_proc(pid, "stat", text, sizeof text))
+    if (!sa_process_read(pid, "stat", text, sizeof text))
         return -1;
     /* The name may hold anything, so the fields are counted from its end: start is the 22nd. */
     const char *at = strrchr(text, ')');
@@ -93,7 +94,7 @@ static bool look(const struct sa_record *r, const char *boot, struct sa_found *f
         return false;
     pidfd = (int)syscall(SYS_pidfd_open, (pid_t)r->pid, 0);
     if (pidfd < 0 || sa_process_start((pid_t)r->pid) != r->start ||
-        !read_proc((pid_t)r->pid, "status", status, sizeof status) || has_ended(pidfd) ||
+        !sa_process_read((pid_t)r->pid, "status", status, sizeof status) || has_ended(pidfd) ||
         !is_first(status))
         return false;
     if (!is_sandbox(r, status)) {

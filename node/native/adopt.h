@@ -36,6 +36,9 @@ int sa_found_namespace(const struct sa_found_list *found);
 /* Closes what was not taken (pidfd -1: taken). */
 void sa_found_deinit(struct sa_found_list *found);
 
+/* A file of a process, "stat", as text, as much as fits; false when it cannot be had: it has ended.
+ */
+bool sa_process_read(pid_t pid, const char *file, char *text, size_t size);
 /* What a record says of the process that runs as `pid` now: -1 when it has ended. */
 int64_t sa_process_start(pid_t pid);
 /* This life of the host; "" when it cannot be known. */

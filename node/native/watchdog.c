@@ -1,13 +1,13 @@
 /* Adding up the memory of pid namespaces from /proc (proc(5)). */
 #include "native/watchdog.h"
 
-#include "base/cleanup.h"
+#include "native/adopt.h"
 
 #include <ctype.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -22,17 +22,6 @@ uint64_t sa_watchdog_namespace(pid_t pid)
     return stat(path, &st) < 0 ? 0 : st.st_ino;
 }
 
-/* A file of a process as text; false when it cannot be had (it has ended). */
-static bool read_text(pid_t pid, const char *file, char *text, size_t size)
-{
-    char path[48];
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
-    sa_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
-    text[n > 0 ? n : 0] = '\0';
-    return n > 0;
-}
-
 /* "RssAnon:  123 kB" and so on in bytes, 0 when it is not there (a zombie). */
 static int64_t status_bytes(const char *status, const char *key)
 {
@@ -43,7 +32,7 @@ static int64_t status_bytes(const char *status, const char *key)
 static int64_t resident(pid_t pid)
 {
     char status[4096];
-    if (!read_text(pid, "status", status, sizeof status))
+    if (!sa_process_read(pid, "status", status, sizeof status))
         return 0;
     return status_bytes(status, "\nRssAnon:") + status_bytes(status, "\nRssShmem:");
 }
@@ -52,7 +41,8 @@ static int64_t resident(pid_t pid)
 static int64_t proportional(pid_t pid)
 {
     char rollup[4096];
-    if (!read_text(pid, "smaps_rollup", rollup, sizeof rollup) || !strstr(rollup, "\nPss_Anon:"))
+    if (!sa_process_read(pid, "smaps_rollup", rollup, sizeof rollup) ||
+        !strstr(rollup, "\nPss_Anon:"))
         return resident(pid);
     return status_bytes(rollup, "\nPss_Anon:") + status_bytes(rollup, "\nPss_Shmem:");
 }

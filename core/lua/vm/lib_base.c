@@ -45,18 +45,23 @@ static int base_next(lua_State *L)
     return lua_next(L, 2) ? 2 : (lua_pushnil(L), 1);
 }
 
-/* A table's own iteration is the machine's; upvalue 1 is Lua's pairs, 2 is `next` above. */
+/* A table's own iteration is the machine's: upvalue 1 is Lua's `name`. */
+static int iterate_table(lua_State *L, const char *name)
+{
+    if (!lua_istable(L, 1))
+        sa_vm_raise(L, SA_VM_ERROR, "%s(): expected a table, got %s", name, luaL_typename(L, 1));
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 1, 3);
+    return 3;
+}
+
+/* Upvalue 2 is `next` above. */
 static int base_pairs(lua_State *L)
 {
     lua_settop(L, 1);
-    if (!sa_frozen_data(L, 1)) {
-        if (!lua_istable(L, 1))
-            sa_vm_raise(L, SA_VM_ERROR, "pairs(): expected a table, got %s", luaL_typename(L, 1));
-        lua_pushvalue(L, lua_upvalueindex(1));
-        lua_insert(L, 1);
-        lua_call(L, 1, 3);
-        return 3;
-    }
+    if (!sa_frozen_data(L, 1))
+        return iterate_table(L, "pairs");
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_pushvalue(L, 1);
     return 2;
@@ -75,14 +80,8 @@ static int list_step(lua_State *L)
 static int base_ipairs(lua_State *L)
 {
     lua_settop(L, 1);
-    if (!sa_frozen_data(L, 1)) {
-        if (!lua_istable(L, 1))
-            sa_vm_raise(L, SA_VM_ERROR, "ipairs(): expected a table, got %s", luaL_typename(L, 1));
-        lua_pushvalue(L, lua_upvalueindex(1));
-        lua_insert(L, 1);
-        lua_call(L, 1, 3);
-        return 3;
-    }
+    if (!sa_frozen_data(L, 1))
+        return iterate_table(L, "ipairs");
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_pushvalue(L, 1);
     lua_pushinteger(L, 0);
