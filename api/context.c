@@ -95,18 +95,9 @@ static void copy_spec(struct sa_context *c, const struct sa_context_spec *spec)
     struct sa_arena *a = c->arena;
     c->spec = (struct sa_context_spec){.language = c->language->name,
                                        .limits = spec->limits,
-                                       .env.count = spec->env.count,
-                                       .imports.count = spec->imports.count};
+                                       .env = sa_json_map_copy(&spec->env, a),
+                                       .imports = sa_json_strings_copy(&spec->imports, a)};
     c->spec.cwd = spec->cwd ? sa_arena_strdup(a, spec->cwd) : NULL;
-    c->spec.env.items = sa_arena_alloc(a, (spec->env.count + 1) * sizeof *c->spec.env.items);
-    for (size_t i = 0; i < spec->env.count; i++) {
-        c->spec.env.items[i].key = sa_arena_strdup(a, spec->env.items[i].key);
-        c->spec.env.items[i].value = sa_arena_strdup(a, spec->env.items[i].value);
-    }
-    c->spec.imports.items =
-        sa_arena_alloc(a, (spec->imports.count + 1) * sizeof *c->spec.imports.items);
-    for (size_t i = 0; i < spec->imports.count; i++)
-        c->spec.imports.items[i] = sa_arena_strdup(a, spec->imports.items[i]);
 }
 
 struct sa_context *sa_context_create(struct sa_contexts *all, struct sa_sandbox *sandbox,

@@ -355,10 +355,7 @@ void sa_kernel_put_init(enum sa_kernel_codec codec, const char *token,
     sa_json_w_begin_object(&w);
     sa_json_put_string(&w, "type", "init");
     sa_json_put_string(&w, "token", token);
-    sa_json_put_array(&w, "imports");
-    for (size_t i = 0; i < imports->count; i++)
-        sa_json_w_string(&w, imports->items[i]);
-    sa_json_w_end_array(&w);
+    sa_json_put_strings(&w, "imports", imports->items, imports->count);
     sa_json_w_end_object(&w);
     end_frame(out, at);
 }

@@ -9,15 +9,6 @@
 
 enum { KEY_BODY_MAX = 16 * 1024, KEYS_SHOWN = 1000 };
 
-static void put_time(struct sa_json_w *w, const char *name, int64_t wall_ms)
-{
-    char text[SA_RFC3339_BYTES];
-    if (!wall_ms)
-        return;
-    sa_rfc3339(wall_ms, text);
-    sa_json_put_string(w, name, text);
-}
-
 static void key_print(const struct sa_key_info *info, const char *key, struct sa_json_w *w)
 {
     sa_json_w_begin_object(w);
@@ -25,9 +16,9 @@ static void key_print(const struct sa_key_info *info, const char *key, struct sa
     sa_json_put_string(w, "name", info->name);
     sa_json_put_string(w, "role", sa_role_name(info->role));
     sa_json_put_string(w, "prefix", info->prefix);
-    put_time(w, "createdAt", info->created_ms);
-    put_time(w, "expiresAt", info->expires_ms);
-    put_time(w, "lastUsedAt", info->last_used_ms);
+    sa_json_put_time(w, "createdAt", info->created_ms);
+    sa_json_put_time(w, "expiresAt", info->expires_ms);
+    sa_json_put_time(w, "lastUsedAt", info->last_used_ms);
     sa_json_put_bool(w, "revoked", info->revoked_ms != 0);
     if (key)
         sa_json_put_string(w, "key", key);

@@ -10,26 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct sa_json_map copy_map(struct sa_arena *arena, const struct sa_json_map *from)
-{
-    struct sa_json_map to = {.count = from->count};
-    to.items = sa_arena_alloc(arena, (from->count + 1) * sizeof *to.items);
-    for (size_t i = 0; i < from->count; i++) {
-        to.items[i].key = sa_arena_strdup(arena, from->items[i].key);
-        to.items[i].value = sa_arena_strdup(arena, from->items[i].value);
-    }
-    return to;
-}
-
-static struct sa_json_strings copy_list(struct sa_arena *arena, const struct sa_json_strings *from)
-{
-    struct sa_json_strings to = {.count = from->count};
-    to.items = sa_arena_alloc(arena, (from->count + 1) * sizeof *to.items);
-    for (size_t i = 0; i < from->count; i++)
-        to.items[i] = sa_arena_strdup(arena, from->items[i]);
-    return to;
-}
-
 /* What it may connect to, and a volume, nobody asks a session for. */
 static void copy_access(struct sa_sandbox *s, const struct sa_sandbox_spec *from)
 {
@@ -50,8 +30,8 @@ static void copy_settings(struct sa_sandbox *s, const struct sa_sandbox_spec *fr
 {
     struct sa_arena *arena = sa_arena_new();
     struct sa_buf labels = SA_BUF_INIT, settings = SA_BUF_INIT;
-    s->spec.labels = copy_map(arena, &from->labels);
-    s->spec.annotations = copy_map(arena, &from->annotations);
+    s->spec.labels = sa_json_map_copy(&from->labels, arena);
+    s->spec.annotations = sa_json_map_copy(&from->annotations, arena);
     s->spec.timeout_s = from->timeout_s;
     s->spec.lifecycle = from->lifecycle;
     sa_arena_free(s->settings);
@@ -77,7 +57,7 @@ void sa_sandbox_copy_spec(struct sa_sandbox *s, const struct sa_sandbox_spec *sp
     s->spec.language = sa_arena_strdup(a, spec->language);
     s->spec.profile = sa_arena_strdup(a, spec->profile);
     s->spec.warm_pool = sa_arena_strdup(a, spec->warm_pool);
-    s->spec.imports = copy_list(a, &spec->imports);
+    s->spec.imports = sa_json_strings_copy(&spec->imports, a);
     copy_access(s, spec);
     copy_settings(s, spec);
 }

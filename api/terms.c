@@ -100,10 +100,7 @@ static int choose_folders(const struct sa_filesystem *f, struct sa_arena *arena,
         return sa_error_at(err, SA_EINVALID, field,
                            "%s: expected here or in securityContext, not in both", field);
     sa_json_w_begin_object(&w);
-    sa_json_put_array(&w, "writablePaths");
-    for (size_t i = 0; i < f->writable_paths.count; i++)
-        sa_json_w_string(&w, f->writable_paths.items[i]);
-    sa_json_w_end_array(&w);
+    sa_json_put_strings(&w, "writablePaths", f->writable_paths.items, f->writable_paths.count);
     sa_json_w_end_object(&w);
     if (sa_json_merge_patch(context, strlen(context), patch.data, patch.length, NULL, &merged,
                             err) < 0)

@@ -49,10 +49,7 @@ int sa_pool_posture(const struct sa_pool *pool, const struct sa_warm_pool_spec *
 
 static void put_texts(struct sa_json_w *w, const char *key, const struct sa_json_strings *texts)
 {
-    sa_json_put_array(w, key);
-    for (size_t i = 0; i < texts->count; i++)
-        sa_json_w_string(w, texts->items[i]);
-    sa_json_w_end_array(w);
+    sa_json_put_strings(w, key, texts->items, texts->count);
 }
 
 static void print_template(const struct sa_warm_pool_spec *spec,

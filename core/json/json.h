@@ -152,6 +152,10 @@ struct sa_json_map {
     struct sa_json_pair *items;
     size_t count;
 };
+/* All of it anew. Where there is nothing, `items` is NULL. */
+struct sa_json_strings sa_json_strings_copy(const struct sa_json_strings *from,
+                                            struct sa_arena *arena);
+struct sa_json_map sa_json_map_copy(const struct sa_json_map *from, struct sa_arena *arena);
 int sa_json_get_strings(struct sa_json_obj *obj, const char *key, size_t max_count,
                         size_t max_bytes, struct sa_json_strings *out, struct sa_error *err);
 int sa_json_opt_strings(struct sa_json_obj *obj, const char *key, size_t max_count,

@@ -122,6 +122,17 @@ int sa_json_opt_strings(struct sa_json_obj *obj, const char *key, size_t max_cou
     return n ? to_strings(obj, key, n, max_count, max_bytes, out, err) : 0;
 }
 
+struct sa_json_strings sa_json_strings_copy(const struct sa_json_strings *from,
+                                            struct sa_arena *arena)
+{
+    struct sa_json_strings to = {.count = from->count};
+    if (from->count)
+        to.items = sa_arena_alloc(arena, from->count * sizeof *to.items);
+    for (size_t i = 0; i < from->count; i++)
+        to.items[i] = sa_arena_strdup(arena, from->items[i]);
+    return to;
+}
+
 static int to_pair(const struct sa_json_at *map, const cJSON *node, struct sa_arena *arena,
                    size_t max_bytes, bool nulls, struct sa_json_pair *pair, struct sa_error *err)
 {
@@ -172,6 +183,17 @@ int sa_json_opt_patch(struct sa_json_obj *obj, const char *key, size_t max_count
 {
     const cJSON *n = sa_json_optional(obj, key, present);
     return n ? to_map(obj, key, n, max_count, max_bytes, true, out, err) : 0;
+}
+
+struct sa_json_map sa_json_map_copy(const struct sa_json_map *from, struct sa_arena *arena)
+{
+    struct sa_json_map to = {.count = from->count};
+    if (from->count)
+        to.items = sa_arena_alloc(arena, from->count * sizeof *to.items);
+    for (size_t i = 0; i < from->count; i++)
+        to.items[i] = (struct sa_json_pair){sa_arena_strdup(arena, from->items[i].key),
+                                            sa_arena_strdup(arena, from->items[i].value)};
+    return to;
 }
 
 static void to_raw(const cJSON *node, struct sa_arena *arena, const char **out, size_t *length)

@@ -1,6 +1,7 @@
 /* The streaming writer. The hot path is escape(): it looks at 16 bytes at a time while copying. */
 #include "json/write.h"
 
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "json/base64.h"
 #include "json/internal.h"
@@ -310,6 +311,30 @@ void sa_json_put_array(struct sa_json_w *w, const char *key)
 {
     sa_json_w_key(w, key);
     sa_json_w_begin_array(w);
+}
+
+void sa_json_put_strings(struct sa_json_w *w, const char *key, const char *const *items,
+                         size_t count)
+{
+    sa_json_put_array(w, key);
+    for (size_t i = 0; i < count; i++)
+        sa_json_w_string(w, items[i]);
+    sa_json_w_end_array(w);
+}
+
+void sa_json_put_text(struct sa_json_w *w, const char *key, const char *text)
+{
+    if (text[0])
+        sa_json_put_string(w, key, text);
+}
+
+void sa_json_put_time(struct sa_json_w *w, const char *key, int64_t wall_ms)
+{
+    char text[SA_RFC3339_BYTES];
+    if (!wall_ms)
+        return;
+    sa_rfc3339(wall_ms, text);
+    sa_json_put_string(w, key, text);
 }
 
 void sa_json_put_map(struct sa_json_w *w, const char *key, const struct sa_json_map *map)

@@ -57,7 +57,11 @@ void sa_json_put_null(struct sa_json_w *w, const char *key);
 void sa_json_put_raw(struct sa_json_w *w, const char *key, const char *json, size_t length);
 void sa_json_put_object(struct sa_json_w *w, const char *key); /* begins it */
 void sa_json_put_array(struct sa_json_w *w, const char *key);  /* begins it */
-/* An object of strings; nothing at all when it is empty. */
+void sa_json_put_strings(struct sa_json_w *w, const char *key, const char *const *items,
+                         size_t count);
+/* Nothing at all when it is empty, or 0: a string, a time (RFC 3339), an object of strings. */
+void sa_json_put_text(struct sa_json_w *w, const char *key, const char *text);
+void sa_json_put_time(struct sa_json_w *w, const char *key, int64_t wall_ms);
 void sa_json_put_map(struct sa_json_w *w, const char *key, const struct sa_json_map *map);
 
 /* A member `key` with bytes: as text when they are valid UTF-8, else as base64 and a second

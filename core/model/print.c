@@ -1,18 +1,9 @@
 /* Printing of the Sandbox resource. */
-#include "base/clock.h"
 #include "model/sandbox.h"
 #include "model/settings.h"
 #include "json/quantity.h"
 
 #include <string.h>
-
-static void put_list(struct sa_json_w *w, const char *key, const char *const *items, size_t count)
-{
-    sa_json_put_array(w, key);
-    for (size_t i = 0; i < count; i++)
-        sa_json_w_string(w, items[i]);
-    sa_json_w_end_array(w);
-}
 
 void sa_resources_put(struct sa_json_w *w, const struct sa_resources *r)
 {
@@ -67,8 +58,8 @@ void sa_sandbox_fixed_print(const struct sa_sandbox_fixed *fixed, struct sa_buf 
     }
     if (fixed->node)
         sa_json_put_string(&w, "nodeName", fixed->node);
-    put_list(&w, "controls", fixed->controls, fixed->control_count);
-    put_list(&w, "weaker", fixed->weaker, fixed->weaker_count);
+    sa_json_put_strings(&w, "controls", fixed->controls, fixed->control_count);
+    sa_json_put_strings(&w, "weaker", fixed->weaker, fixed->weaker_count);
     sa_json_w_end_object(&w);
     sa_buf_add(out, object.data + 1, object.length - 2);
 }
@@ -100,7 +91,7 @@ void sa_sandbox_settings_print(const struct sa_sandbox_spec *spec, struct sa_buf
     sa_json_put_int(&w, "timeout", spec->timeout_s);
     sa_lifecycle_put(&w, &spec->lifecycle);
     put_strings(&w, "annotations", &spec->annotations);
-    put_list(&w, "imports", spec->imports.items, spec->imports.count);
+    sa_json_put_strings(&w, "imports", spec->imports.items, spec->imports.count);
     sa_json_w_end_object(&w);
     sa_buf_add(out, object.data + 1, object.length - 2);
 }
@@ -114,15 +105,6 @@ void sa_labels_print(const struct sa_json_map *labels, struct sa_buf *out)
     sa_json_w_end_object(&w);
 }
 
-static void put_time(struct sa_json_w *w, const char *key, int64_t wall_ms)
-{
-    char text[SA_RFC3339_BYTES];
-    if (!wall_ms)
-        return;
-    sa_rfc3339(wall_ms, text);
-    sa_json_put_string(w, key, text);
-}
-
 static void put_ready(struct sa_json_w *w, const struct sa_sandbox_view *view)
 {
     bool running = strcmp(view->phase, "Running") == 0;
@@ -133,7 +115,7 @@ static void put_ready(struct sa_json_w *w, const struct sa_sandbox_view *view)
     sa_json_put_string(w, "status", running ? "True" : "False");
     sa_json_put_string(w, "reason", view->reason[0] ? view->reason : view->phase);
     sa_json_put_string(w, "message", view->message);
-    put_time(w, "lastTransitionTime", when);
+    sa_json_put_time(w, "lastTransitionTime", when);
     sa_json_w_end_object(w);
     sa_json_w_end_array(w);
 }
@@ -148,11 +130,11 @@ void sa_sandbox_print(const struct sa_sandbox_view *view, struct sa_json_w *w)
         sa_json_put_raw(w, "labels", view->labels_json, strlen(view->labels_json));
     else
         sa_json_put_raw(w, "labels", "{}", 2);
-    put_time(w, "createdAt", view->created_ms);
-    put_time(w, "expiresAt", view->expires_ms);
-    put_time(w, "endedAt", view->ended_ms);
-    put_time(w, "idleSince", view->idle_ms);
-    put_time(w, "pausedAt", view->paused_ms);
+    sa_json_put_time(w, "createdAt", view->created_ms);
+    sa_json_put_time(w, "expiresAt", view->expires_ms);
+    sa_json_put_time(w, "endedAt", view->ended_ms);
+    sa_json_put_time(w, "idleSince", view->idle_ms);
+    sa_json_put_time(w, "pausedAt", view->paused_ms);
     put_ready(w, view);
     if (view->reason[0])
         sa_json_put_string(w, "reason", view->reason);

@@ -85,40 +85,25 @@ static int decode(struct sa_json_obj *json, bool lenient, struct sa_arena *arena
     return 0;
 }
 
-static void put(struct sa_json_w *w, const char *key, const char *text)
-{
-    if (text[0])
-        sa_json_put_string(w, key, text);
-}
-
-static void put_time(struct sa_json_w *w, const char *key, int64_t wall_ms)
-{
-    char text[SA_RFC3339_BYTES];
-    if (!wall_ms)
-        return;
-    sa_rfc3339(wall_ms, text);
-    sa_json_put_string(w, key, text);
-}
-
 static void print(const void *spec, struct sa_json_w *w)
 {
     const struct sa_event *e = spec;
     sa_json_put_object(w, "involvedObject");
-    put(w, "apiVersion", e->about.api_version);
-    put(w, "kind", e->about.kind);
-    put(w, "namespace", e->about.namespace_);
-    put(w, "name", e->about.name);
-    put(w, "uid", e->about.uid);
-    put(w, "resourceVersion", e->about.resource_version);
+    sa_json_put_text(w, "apiVersion", e->about.api_version);
+    sa_json_put_text(w, "kind", e->about.kind);
+    sa_json_put_text(w, "namespace", e->about.namespace_);
+    sa_json_put_text(w, "name", e->about.name);
+    sa_json_put_text(w, "uid", e->about.uid);
+    sa_json_put_text(w, "resourceVersion", e->about.resource_version);
     sa_json_w_end_object(w);
     sa_json_put_string(w, "type", types[e->type]);
-    put(w, "reason", e->reason);
-    put(w, "message", e->message);
+    sa_json_put_text(w, "reason", e->reason);
+    sa_json_put_text(w, "message", e->message);
     sa_json_put_object(w, "source");
-    put(w, "component", e->component);
+    sa_json_put_text(w, "component", e->component);
     sa_json_w_end_object(w);
-    put_time(w, "firstTimestamp", e->first_ms);
-    put_time(w, "lastTimestamp", e->last_ms);
+    sa_json_put_time(w, "firstTimestamp", e->first_ms);
+    sa_json_put_time(w, "lastTimestamp", e->last_ms);
     sa_json_put_int(w, "count", e->count);
 }
 

@@ -55,24 +55,18 @@ static int decode_status(struct sa_json_obj *json, bool lenient, struct sa_arena
     return lenient ? 0 : sa_json_finish(json, err);
 }
 
-static void put(struct sa_json_w *w, const char *key, const char *text)
-{
-    if (text[0])
-        sa_json_put_string(w, key, text);
-}
-
 static void print_spec(const void *spec, struct sa_json_w *w)
 {
     const struct lease_spec *s = spec;
-    put(w, "holderIdentity", s->holder);
+    sa_json_put_text(w, "holderIdentity", s->holder);
     if (s->duration_s)
         sa_json_put_int(w, "leaseDurationSeconds", s->duration_s);
-    put(w, "acquireTime", s->acquired);
-    put(w, "renewTime", s->renewed);
+    sa_json_put_text(w, "acquireTime", s->acquired);
+    sa_json_put_text(w, "renewTime", s->renewed);
     if (s->transitions)
         sa_json_put_int(w, "leaseTransitions", s->transitions);
-    put(w, "strategy", s->strategy);
-    put(w, "preferredHolder", s->preferred);
+    sa_json_put_text(w, "strategy", s->strategy);
+    sa_json_put_text(w, "preferredHolder", s->preferred);
 }
 
 static void print_status(const void *status, struct sa_json_w *w)

@@ -267,16 +267,6 @@ static const char *copy_text(const char *text, struct sa_arena *arena)
     return text[0] ? sa_arena_strdup(arena, text) : "";
 }
 
-static void copy_map(const struct sa_json_map *from, struct sa_arena *arena, struct sa_json_map *to)
-{
-    to->count = from->count;
-    to->items = from->count ? sa_arena_alloc(arena, from->count * sizeof *to->items) : NULL;
-    for (size_t i = 0; i < from->count; i++) {
-        to->items[i].key = sa_arena_strdup(arena, from->items[i].key);
-        to->items[i].value = sa_arena_strdup(arena, from->items[i].value);
-    }
-}
-
 static void copy_owner(const struct sa_owner_reference *from, struct sa_arena *arena,
                        struct sa_owner_reference *to)
 {
@@ -296,13 +286,9 @@ void sa_object_meta_copy(const struct sa_object_meta *from, struct sa_arena *are
     to->uid = copy_text(from->uid, arena);
     to->resource_version = copy_text(from->resource_version, arena);
     to->generate_name = copy_text(from->generate_name, arena);
-    copy_map(&from->labels, arena, &to->labels);
-    copy_map(&from->annotations, arena, &to->annotations);
-    const size_t count = from->finalizers.count;
-    const char **items = count ? sa_arena_alloc(arena, count * sizeof *to->finalizers.items) : NULL;
-    for (size_t i = 0; i < count; i++)
-        items[i] = sa_arena_strdup(arena, from->finalizers.items[i]);
-    to->finalizers.items = items;
+    to->labels = sa_json_map_copy(&from->labels, arena);
+    to->annotations = sa_json_map_copy(&from->annotations, arena);
+    to->finalizers = sa_json_strings_copy(&from->finalizers, arena);
     to->owners =
         from->owner_count ? sa_arena_alloc(arena, from->owner_count * sizeof *to->owners) : NULL;
     for (size_t i = 0; i < from->owner_count; i++)
@@ -359,21 +345,6 @@ bool sa_object_meta_equal(const struct sa_object_meta *a, const struct sa_object
 
 /* ---- printing ---- */
 
-static void put_text(struct sa_json_w *w, const char *key, const char *text)
-{
-    if (text[0])
-        sa_json_put_string(w, key, text);
-}
-
-static void put_time(struct sa_json_w *w, const char *key, int64_t wall_ms)
-{
-    char text[SA_RFC3339_BYTES];
-    if (!wall_ms)
-        return;
-    sa_rfc3339(wall_ms, text);
-    sa_json_put_string(w, key, text);
-}
-
 static void put_owners(struct sa_json_w *w, const struct sa_object_meta *meta)
 {
     if (!meta->owner_count)
@@ -397,22 +368,18 @@ static void put_owners(struct sa_json_w *w, const struct sa_object_meta *meta)
 
 void sa_object_meta_print(const struct sa_object_meta *meta, struct sa_json_w *w)
 {
-    put_text(w, "namespace", meta->namespace_);
-    put_text(w, "name", meta->name);
-    put_text(w, "generateName", meta->generate_name);
-    put_text(w, "uid", meta->uid);
-    put_text(w, "resourceVersion", meta->resource_version);
+    sa_json_put_text(w, "namespace", meta->namespace_);
+    sa_json_put_text(w, "name", meta->name);
+    sa_json_put_text(w, "generateName", meta->generate_name);
+    sa_json_put_text(w, "uid", meta->uid);
+    sa_json_put_text(w, "resourceVersion", meta->resource_version);
     if (meta->generation)
         sa_json_put_int(w, "generation", meta->generation);
-    put_time(w, "creationTimestamp", meta->created_ms);
-    put_time(w, "deletionTimestamp", meta->deleted_ms);
+    sa_json_put_time(w, "creationTimestamp", meta->created_ms);
+    sa_json_put_time(w, "deletionTimestamp", meta->deleted_ms);
     sa_json_put_map(w, "labels", &meta->labels);
     sa_json_put_map(w, "annotations", &meta->annotations);
-    if (meta->finalizers.count) {
-        sa_json_put_array(w, "finalizers");
-        for (size_t i = 0; i < meta->finalizers.count; i++)
-            sa_json_w_string(w, meta->finalizers.items[i]);
-        sa_json_w_end_array(w);
-    }
+    if (meta->finalizers.count)
+        sa_json_put_strings(w, "finalizers", meta->finalizers.items, meta->finalizers.count);
     put_owners(w, meta);
 }

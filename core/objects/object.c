@@ -342,6 +342,16 @@ const char *sa_object_key(const struct sa_object *object)
     return object->texts->key;
 }
 
+void sa_object_put_spec(const struct sa_object *object, struct sa_json_w *w)
+{
+    size_t length;
+    const char *spec = sa_object_spec_json(object, &length);
+    if (object->kind->flat)
+        sa_json_w_raw_members(w, spec, length);
+    else
+        sa_json_put_raw(w, "spec", spec, length);
+}
+
 void sa_object_print(const struct sa_object *object, struct sa_json_w *w)
 {
     sa_json_w_begin_object(w);
@@ -350,12 +360,7 @@ void sa_object_print(const struct sa_object *object, struct sa_json_w *w)
     sa_json_put_object(w, "metadata");
     sa_object_meta_print(&object->meta, w);
     sa_json_w_end_object(w);
-    size_t length;
-    const char *spec = sa_object_spec_json(object, &length);
-    if (object->kind->flat)
-        sa_json_w_raw_members(w, spec, length);
-    else
-        sa_json_put_raw(w, "spec", spec, length);
+    sa_object_put_spec(object, w);
     if (object->kind->decode_status) {
         sa_json_w_key(w, "status");
         sa_object_print_status(object, w);

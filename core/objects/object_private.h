@@ -65,6 +65,8 @@ struct sa_objects_make;
 struct sa_object_meta sa_objects_made_meta(const struct sa_objects_make *what);
 void sa_object_meta_copy(const struct sa_object_meta *from, struct sa_arena *arena,
                          struct sa_object_meta *to);
+/* The member "spec", or the spec's own members of a flat kind. */
+void sa_object_put_spec(const struct sa_object *object, struct sa_json_w *w);
 void sa_object_meta_print(const struct sa_object_meta *meta, struct sa_json_w *w);
 /* Are all texts, but the version, the same? */
 bool sa_object_meta_same_texts(const struct sa_object_meta *a, const struct sa_object_meta *b);

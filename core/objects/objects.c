@@ -30,18 +30,13 @@ static void print_made(const struct sa_objects_make *what, struct sa_buf *out)
     const struct sa_kind *kind = sa_object_kind(what->like);
     const struct sa_object_meta meta = sa_objects_made_meta(what);
     struct sa_json_w w = sa_json_w_start(out);
-    size_t length;
-    const char *spec = sa_object_spec_json(what->like, &length);
     sa_json_w_begin_object(&w);
     sa_json_put_string(&w, "apiVersion", kind->api_version);
     sa_json_put_string(&w, "kind", kind->name);
     sa_json_put_object(&w, "metadata");
     sa_object_meta_print(&meta, &w);
     sa_json_w_end_object(&w);
-    if (kind->flat)
-        sa_json_w_raw_members(&w, spec, length);
-    else
-        sa_json_put_raw(&w, "spec", spec, length);
+    sa_object_put_spec(what->like, &w);
     sa_json_w_end_object(&w);
 }
 

@@ -4,16 +4,6 @@
 
 #include "json/merge.h"
 
-static void print_spec(const struct sa_object *object, struct sa_json_w *w)
-{
-    size_t length;
-    const char *json = sa_object_spec_json(object, &length);
-    if (sa_object_kind(object)->flat)
-        sa_json_w_raw_members(w, json, length);
-    else
-        sa_json_put_raw(w, "spec", json, length);
-}
-
 enum patched { PATCHED_METADATA, PATCHED_SPEC, PATCHED_STATUS };
 
 /* Most patches without a subresource are of annotations, finalizers or labels: the spec need be
@@ -53,7 +43,7 @@ static void print_patched(const struct sa_object *now, enum patched what, struct
         sa_json_w_key(&w, "status");
         sa_object_print_status(now, &w);
     } else if (what == PATCHED_SPEC) {
-        print_spec(now, &w);
+        sa_object_put_spec(now, &w);
     }
     sa_json_w_end_object(&w);
 }

@@ -47,26 +47,17 @@ static void finish(struct sa_rules_call *call, const struct sa_denial *denial)
 
 /* ---- keeping what is valid during a call only ---- */
 
-static struct sa_json_strings copy_list(struct sa_arena *arena, const struct sa_json_strings *from)
-{
-    struct sa_json_strings to = {.count = from->count};
-    to.items = sa_arena_alloc(arena, (from->count + 1) * sizeof *to.items);
-    for (size_t i = 0; i < from->count; i++)
-        to.items[i] = sa_arena_strdup(arena, from->items[i]);
-    return to;
-}
-
 static void copy_context(struct sa_arena *arena, const struct sa_policy_context *from,
                          struct sa_policy_context *to)
 {
     *to = *from;
     to->runtime_class = sa_arena_strdup(arena, from->runtime_class);
     to->seccomp = sa_arena_strdup(arena, from->seccomp);
-    to->capabilities = copy_list(arena, &from->capabilities);
-    to->landlock.writable = copy_list(arena, &from->landlock.writable);
-    to->writable_paths = copy_list(arena, &from->writable_paths);
-    to->devices = copy_list(arena, &from->devices);
-    to->required_controls = copy_list(arena, &from->required_controls);
+    to->capabilities = sa_json_strings_copy(&from->capabilities, arena);
+    to->landlock.writable = sa_json_strings_copy(&from->landlock.writable, arena);
+    to->writable_paths = sa_json_strings_copy(&from->writable_paths, arena);
+    to->devices = sa_json_strings_copy(&from->devices, arena);
+    to->required_controls = sa_json_strings_copy(&from->required_controls, arena);
 }
 
 /* ---- answers ---- */
@@ -112,8 +103,8 @@ static void on_filter(void *user, const struct sa_policy_verdict *verdict,
     q->asked = NULL;
     if (!take(call, verdict, filter))
         return;
-    call->answer.filters[q->index].allow = copy_list(call->arena, &filter->allow);
-    call->answer.filters[q->index].telling = copy_list(call->arena, &filter->telling);
+    call->answer.filters[q->index].allow = sa_json_strings_copy(&filter->allow, call->arena);
+    call->answer.filters[q->index].telling = sa_json_strings_copy(&filter->telling, call->arena);
     if (--call->left == 0)
         finish(call, NULL);
 }

@@ -107,12 +107,8 @@ void sa_admission_of_spec(const struct sa_sandbox_spec *spec, const char *id, st
     sa_json_put_int(&w, "timeout", spec->timeout_s);
     sa_resources_put(&w, &spec->resources);
     sa_lifecycle_put(&w, &spec->lifecycle);
-    if (spec->imports.count) {
-        sa_json_put_array(&w, "imports");
-        for (size_t i = 0; i < spec->imports.count; i++)
-            sa_json_w_string(&w, spec->imports.items[i]);
-        sa_json_w_end_array(&w);
-    }
+    if (spec->imports.count)
+        sa_json_put_strings(&w, "imports", spec->imports.items, spec->imports.count);
     sa_json_w_end_object(&w);
     sa_json_w_end_object(&w);
 }

@@ -20,11 +20,7 @@ static void copy_texts(const struct sa_member *m, struct sa_json_strings *list,
 {
     if (m->initial_texts && list->items == m->initial_texts->items)
         return;
-    const char **items =
-        list->count ? sa_arena_alloc(arena, list->count * sizeof *list->items) : NULL;
-    for (size_t i = 0; i < list->count; i++)
-        items[i] = sa_arena_strdup(arena, list->items[i]);
-    list->items = items;
+    *list = sa_json_strings_copy(list, arena);
 }
 
 static void copy_ints(void *at, struct sa_arena *arena)
@@ -36,15 +32,6 @@ static void copy_ints(void *at, struct sa_arena *arena)
     if (list.count)
         memcpy(list.items, from, list.count * sizeof *list.items);
     memcpy(at, &list, sizeof list);
-}
-
-static void copy_map(struct sa_json_map *map, struct sa_arena *arena)
-{
-    const struct sa_json_pair *from = map->items;
-    map->items = map->count ? sa_arena_alloc(arena, map->count * sizeof *map->items) : NULL;
-    for (size_t i = 0; i < map->count; i++)
-        map->items[i] = (struct sa_json_pair){sa_arena_strdup(arena, from[i].key),
-                                              sa_arena_strdup(arena, from[i].value)};
 }
 
 static void copy_members(const struct sa_schema *schema, char *value, struct sa_arena *arena);
@@ -85,7 +72,7 @@ static void copy_members(const struct sa_schema *schema, char *value, struct sa_
             copy_ints(at, arena);
             break;
         case SA_MEMBER_MAP:
-            copy_map(at, arena);
+            *(struct sa_json_map *)at = sa_json_map_copy(at, arena);
             break;
         case SA_MEMBER_OBJECT:
             copy_members(m->schema, at, arena);

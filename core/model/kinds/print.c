@@ -2,7 +2,6 @@
 #include "kinds/schema.h"
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "objects/conditions.h"
 #include "json/quantity.h"
 
@@ -36,22 +35,6 @@ static void print_quantity(const struct sa_member *m, int64_t value, struct sa_j
     else
         sa_quantity_bytes_print(value, text);
     sa_json_put_string(w, m->name, text);
-}
-
-static void print_time(const struct sa_member *m, int64_t value, struct sa_json_w *w)
-{
-    char text[SA_RFC3339_BYTES];
-    sa_rfc3339(value, text);
-    sa_json_put_string(w, m->name, text);
-}
-
-static void print_texts(const struct sa_member *m, const struct sa_json_strings *list,
-                        struct sa_json_w *w)
-{
-    sa_json_put_array(w, m->name);
-    for (size_t i = 0; i < list->count; i++)
-        sa_json_w_string(w, list->items[i]);
-    sa_json_w_end_array(w);
 }
 
 static void print_ints(const struct sa_member *m, const void *at, struct sa_json_w *w)
@@ -167,10 +150,11 @@ static void print_member(const struct sa_member *m, const char *at, struct sa_js
         print_quantity(m, *(const int64_t *)p, w);
         break;
     case SA_MEMBER_TIME:
-        print_time(m, *(const int64_t *)p, w);
+        sa_json_put_time(w, m->name, *(const int64_t *)p);
         break;
     case SA_MEMBER_TEXTS:
-        print_texts(m, p, w);
+        sa_json_put_strings(w, m->name, ((const struct sa_json_strings *)p)->items,
+                            ((const struct sa_json_strings *)p)->count);
         break;
     case SA_MEMBER_INTS:
         print_ints(m, p, w);

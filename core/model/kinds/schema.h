@@ -150,6 +150,12 @@ int sa_schema_check_update(const struct sa_schema *schema, const void *before, c
         return sa_schema_check_update(SPEC, sa_object_spec(before), next, err);                    \
     }
 
+/* And those functions as members of the struct. */
+#define SA_KIND_BY_TABLES                                                                          \
+    .decode_spec = decode_spec, .decode_status = decode_status, .print_spec = print_spec,          \
+    .print_status = print_status, .copy_spec = copy_spec, .copy_status = copy_status,              \
+    .verify_spec = verify_spec, .verify_status = verify_status
+
 /* What CRDs say beyond the type, for crd.c and the tests. */
 int64_t sa_member_high(const struct sa_member *member);
 bool sa_member_has_default(const struct sa_member *member);
