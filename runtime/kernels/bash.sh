@@ -102,8 +102,10 @@ __sa_end() {
 }
 
 # Wait for something to run; it is in __sa_code then. An interrupt leaves through the prompt and
-# comes back here.
+# comes back here. So does a subshell that is interrupted between its fork and its first command: it
+# would read the requests of its parent.
 __sa_next() {
+  [[ ${BASHPID:-$$} == "$$" ]] || builtin kill -KILL "$BASHPID"
   __sa_end "$1"
   if [[ $__sa_feeder ]]; then
     wait "$__sa_feeder" 2>/dev/null

@@ -171,6 +171,13 @@ def test_bash_interrupts_keep_the_state(bash, code):
     assert bash.output("echo $state") == "kept\n"
 
 
+def test_a_subshell_never_takes_the_place_of_bash(bash):
+    """It comes to the prompt when it is interrupted at its beginning."""
+    for subshell in ('(eval "$PROMPT_COMMAND")', 'x=$(eval "$PROMPT_COMMAND")', 'eval "$PROMPT_COMMAND" & wait $!'):
+        assert bash.output(f"{subshell}; echo $?") == "137\n"
+    assert bash.output("unset BASHPID; echo fine") == "fine\n" == bash.output("echo fine")
+
+
 def test_bash_background_jobs_live_on(bash):
     bash.run("(while :; do echo tick > /tmp/ticks; sleep 0.05; done) & pid=$!")
     bash.run("rm -f /tmp/ticks; until [ -e /tmp/ticks ]; do sleep 0.05; done")
