@@ -1,8 +1,9 @@
 /*
  * Inside the store. Read in this order: this file, table.c (records as columns), schema.c
  * (migrations of the file that core/database opens), writer.c (the writing thread: groups,
- * retries, health), reader.c (the reading thread), store.c (life and deliveries), then the
- * calls: write.c, prune.c, read.c, keyed.c, keys.c.
+ * retries, health), journal.h (what is not committed yet), replay.c (what a crash left of that),
+ * reader.c (the reading thread), store.c (life and deliveries), then the calls: write.c, prune.c,
+ * read.c, keyed.c, keys.c.
  *
  * An operation is allocated on the loop's thread, belongs to the queue and its thread while on
  * its way, and is handed back through `done` when it is awaited, else freed by the thread.
@@ -14,6 +15,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "database/database.h"
+#include "store/journal.h"
 #include "store/keys.h"
 #include "store/store.h"
 
@@ -55,6 +57,12 @@ size_t sa_table_measure(const struct sa_table *table, const void *record,
                         size_t lengths[SA_COLUMNS_MAX], struct sa_error *err);
 void sa_table_copy(const struct sa_table *table, const void *record,
                    const size_t lengths[SA_COLUMNS_MAX], void *out);
+/* The record as bytes, which outlive this process: how many, and into `out`. */
+size_t sa_table_encoded(const struct sa_table *table, const void *record);
+void sa_table_encode(const struct sa_table *table, const void *record, void *out);
+/* And back, with texts in `arena`. SA_EINVALID: they are none. Caps are not checked. */
+int sa_table_decode(const struct sa_table *table, const void *bytes, size_t length,
+                    struct sa_arena *arena, void *out, struct sa_error *err);
 /* Bind the record to ?1, ?2 ... in the order of the columns. Texts must outlive the step. */
 void sa_table_bind(const struct sa_table *table, const void *record, sqlite3_stmt *stmt);
 /* The current row, selected in the order of the columns, with texts in `arena`. Returns the
@@ -90,7 +98,7 @@ enum sa_applied {
     SA_REFUSED, /* failed and changed nothing: the others of its group go on */
     SA_BROKEN,  /* failed half-way: roll back */
 };
-/* The writer's prepared statements. */
+/* The writer's prepared statements. The numbers are in the journal: new ones at the end. */
 enum sa_statement {
     SA_PUT_SANDBOX,
     SA_PUT_EXECUTION,
@@ -111,17 +119,24 @@ enum sa_statement {
     SA_DROP_IDEMPOTENCY,
     SA_PRUNE_IDEMPOTENCY,
     SA_PRUNE_OUTPUTS,
+    SA_MARK_JOURNAL,
     SA_STATEMENT_COUNT
 };
 
+struct sa_write;
+/* Inside a transaction, maybe more than once (a rolled-back group is tried again singly). */
+typedef enum sa_applied sa_apply(struct sa_store *store, struct sa_write *write,
+                                 struct sa_error *err);
+sa_apply sa_apply_output, sa_apply_idempotency, sa_apply_drop_idempotency; /* keyed.c */
+
 struct sa_write {
     struct sa_op op;
-    /* Inside a transaction, maybe more than once (a rolled-back group is tried again singly). */
-    enum sa_applied (*apply)(struct sa_store *store, struct sa_write *write, struct sa_error *err);
+    sa_apply *apply;
     void (*committed)(struct sa_write *write); /* may be NULL; writer's thread, lock held */
     sa_store_done done;
     void *user;
     size_t bytes;
+    uint64_t seq;  /* in the order in which they were made */
     bool sync;     /* somebody waits in sa_write_sync() */
     bool again;    /* set by apply: queue it again for its next batch */
     bool finished; /* for `sync`; under the lock */
@@ -133,9 +148,11 @@ struct sa_write {
     alignas(max_align_t) char record[];
 };
 
-/* A copy of the record, to be applied by binding it to `statement`. */
-struct sa_write *sa_write_record(const struct sa_table *table, enum sa_statement statement,
-                                 const void *record, struct sa_error *err);
+/* A copy of the record, to be applied by `statement`. */
+struct sa_write *sa_write_record(enum sa_statement statement, const void *record,
+                                 struct sa_error *err);
+/* Of which records it is; NULL: of none. */
+const struct sa_table *sa_write_table(enum sa_statement statement);
 /* Queue it (it is the store's from here on, also on failure). */
 int sa_write_push(struct sa_store *store, struct sa_write *write, struct sa_error *err);
 /* Queue it, wait, and hand it back for the caller to look at and free. */
@@ -187,9 +204,12 @@ struct sa_keyring;
 struct sa_store {
     struct sa_database db;
     struct sa_store_options options; /* with the defaults filled in */
+    struct sa_journal *journal;      /* NULL: there is none, and every write is urgent */
+    bool replayed;                   /* nothing of the run before is in it */
     uv_async_t async;
     pthread_t writer, reader;
     sqlite3_stmt *statements[SA_STATEMENT_COUNT]; /* writer's thread */
+    uint64_t marked; /* that, too: in the database, what is committed */
     /* reader's thread */
     sqlite3_stmt *get_sandbox, *get_execution, *get_output, *get_idempotency, *page_events;
 
@@ -199,6 +219,7 @@ struct sa_store {
     struct sa_write *open; /* queued rows whose contents nobody waits for: newer ones may come */
     size_t write_queued, write_bytes, read_queued; /* not yet settled */
     uint64_t made, settled;                        /* writes so far; reads wait for `settled` */
+    uint64_t seq, seq_settled;                     /* of the last write; all up to it are settled */
     bool urgent;                                   /* somebody waits: do not linger for company */
     bool closing;
     bool unhealthy;
@@ -218,6 +239,13 @@ void sa_read_release(struct sa_op *op);
 /* Queue a write that `done` (may be NULL) is told of (write.c). */
 int sa_write_push_for(struct sa_store *store, struct sa_write *write, sa_store_done done,
                       void *user, struct sa_error *err);
+
+/* Open the journal and write what is in it to the database (replay.c). */
+int sa_store_replay(struct sa_store *store, struct sa_error *err);
+/* Inside a transaction: all up to `seq` is committed by it. */
+int sa_store_mark(struct sa_store *store, uint64_t seq, struct sa_error *err);
+/* Copy a write that nobody waits for to the journal. False: it must be committed at once. */
+bool sa_store_keep(struct sa_store *store, const struct sa_write *write);
 
 void *sa_writer_main(void *store);
 void *sa_reader_main(void *store);

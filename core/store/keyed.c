@@ -28,22 +28,22 @@ static enum sa_applied put_and_prune(struct sa_store *store, struct sa_write *wr
     return prune(store, old, created_ms - SA_STORE_IDEMPOTENCY_HOURS * INT64_C(3600000), err);
 }
 
-static enum sa_applied apply_output(struct sa_store *store, struct sa_write *write,
-                                    struct sa_error *err)
+enum sa_applied sa_apply_output(struct sa_store *store, struct sa_write *write,
+                                struct sa_error *err)
 {
     const struct sa_store_output *output = (const void *)write->record;
     return put_and_prune(store, write, SA_PRUNE_OUTPUTS, output->created_ms, err);
 }
 
-static enum sa_applied apply_idempotency(struct sa_store *store, struct sa_write *write,
-                                         struct sa_error *err)
+enum sa_applied sa_apply_idempotency(struct sa_store *store, struct sa_write *write,
+                                     struct sa_error *err)
 {
     const struct sa_store_idempotency *record = (const void *)write->record;
     return put_and_prune(store, write, SA_PRUNE_IDEMPOTENCY, record->created_ms, err);
 }
 
-static enum sa_applied apply_drop(struct sa_store *store, struct sa_write *write,
-                                  struct sa_error *err)
+enum sa_applied sa_apply_drop_idempotency(struct sa_store *store, struct sa_write *write,
+                                          struct sa_error *err)
 {
     const struct sa_store_idempotency *record = (const void *)write->record;
     sqlite3_stmt *stmt = sa_write_statement(store, write->statement, err);
@@ -56,33 +56,22 @@ static enum sa_applied apply_drop(struct sa_store *store, struct sa_write *write
 int sa_store_put_output(struct sa_store *store, const struct sa_store_output *output,
                         sa_store_done done, void *user, struct sa_error *err)
 {
-    struct sa_write *write = sa_write_record(&sa_table_outputs, SA_PUT_OUTPUT, output, err);
-    if (!write)
-        return -1;
-    write->apply = apply_output;
-    return sa_write_push_for(store, write, done, user, err);
+    struct sa_write *write = sa_write_record(SA_PUT_OUTPUT, output, err);
+    return write ? sa_write_push_for(store, write, done, user, err) : -1;
 }
 
 int sa_store_put_idempotency(struct sa_store *store, const struct sa_store_idempotency *record,
                              sa_store_done done, void *user, struct sa_error *err)
 {
-    struct sa_write *write =
-        sa_write_record(&sa_table_idempotency, SA_PUT_IDEMPOTENCY, record, err);
-    if (!write)
-        return -1;
-    write->apply = apply_idempotency;
-    return sa_write_push_for(store, write, done, user, err);
+    struct sa_write *write = sa_write_record(SA_PUT_IDEMPOTENCY, record, err);
+    return write ? sa_write_push_for(store, write, done, user, err) : -1;
 }
 
 int sa_store_drop_idempotency(struct sa_store *store, const char *hash, struct sa_error *err)
 {
     struct sa_store_idempotency record = {.hash = hash, .body = "-"};
-    struct sa_write *write =
-        sa_write_record(&sa_table_idempotency, SA_DROP_IDEMPOTENCY, &record, err);
-    if (!write)
-        return -1;
-    write->apply = apply_drop;
-    return sa_write_push_for(store, write, NULL, NULL, err);
+    struct sa_write *write = sa_write_record(SA_DROP_IDEMPOTENCY, &record, err);
+    return write ? sa_write_push_for(store, write, NULL, NULL, err) : -1;
 }
 
 /* ---- reading ---- */

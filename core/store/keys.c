@@ -156,7 +156,7 @@ static struct sa_write *key_write(const struct key *key, enum sa_statement state
                              .expires_ms = info->expires_ms,
                              .revoked_ms = info->revoked_ms,
                              .last_used_ms = info->last_used_ms};
-    return sa_write_record(&sa_table_keys, statement, &row, NULL);
+    return sa_write_record(statement, &row, NULL);
 }
 
 /* ---- check ---- */

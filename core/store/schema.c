@@ -67,7 +67,12 @@ static const char idempotency[] =
     " created_ms INTEGER NOT NULL) STRICT;"
     "CREATE INDEX idempotency_created ON idempotency(created_ms);";
 
-static const char *const migrations[] = {keys, sandboxes, executions, idempotency};
+/* The name of the file with what is not committed yet (journal.h), and up to where it is. */
+static const char journal[] =
+    "CREATE TABLE journal(name TEXT NOT NULL, seq INTEGER NOT NULL) STRICT;"
+    "INSERT INTO journal VALUES('', 0);";
+
+static const char *const migrations[] = {keys, sandboxes, executions, idempotency, journal};
 
 const struct sa_database_layout sa_store_layout = {
     .name = "secureagent",

@@ -118,6 +118,8 @@ static void store_free(struct sa_store *store)
     sqlite3_finalize(store->get_execution);
     sqlite3_finalize(store->get_output);
     sqlite3_finalize(store->get_idempotency);
+    /* What could not be written is tried again by the next store. */
+    sa_journal_close(store->journal, store->replayed && !store->unhealthy);
     sa_database_close(&store->db);
     pthread_cond_destroy(&store->work);
     pthread_cond_destroy(&store->read_work);
@@ -182,8 +184,8 @@ struct sa_store *sa_store_open(const char *data_dir, uv_loop_t *loop,
     init_locks(store);
     if (sa_database_open(&store->db, data_dir, &sa_store_layout, store->options.busy_timeout_ms,
                          err) == 0 &&
-        close_leftovers(store, err) == 0 && (store->keyring = sa_keyring_load(store, err)) &&
-        start(store, loop, err) == 0)
+        sa_store_replay(store, err) == 0 && close_leftovers(store, err) == 0 &&
+        (store->keyring = sa_keyring_load(store, err)) && start(store, loop, err) == 0)
         return store;
     store_free(store);
     return NULL;

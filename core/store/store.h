@@ -13,7 +13,11 @@
  * Durability. SQLite in WAL mode with synchronous=NORMAL: a transaction survives a crash of the
  * process (kill -9) as soon as its callback ran; a power cut may lose the last moments before
  * it, never the consistency of the file. Fire-and-forget writes (NULL callback) may wait some
- * milliseconds for company before they are committed.
+ * milliseconds for company before they are committed; they survive a crash of the process as soon
+ * as the call returned, because the next sa_store_open() finds them in the journal
+ * (store/journal.h: a file of at most 64 MiB in /dev/shm, usually half of one, that an orderly end
+ * removes). Where there is no memory for that, they do not wait for company, and a crash may lose
+ * those on their way.
  *
  * Strings. In records handed in, strings are the caller's and are copied before the call
  * returns; NULL counts as "". In records handed to a callback they are the store's, never NULL,
@@ -50,16 +54,14 @@ struct sa_store_options {     /* zeroes: the defaults */
 
 /*
  * Open or create DATA_DIR/secureagent.db (0600; DATA_DIR is made, 0700, where its parent exists),
- * migrate it, and close what a crash left open: executions that had not ended become "failed", with
- * the reason SA_STORE_STOPPED, and their sandboxes get an event. Whether those live is the
- * caller's to find out. Blocks. Errors
- * (path names the file, message what to do):
- *   SA_ECONFLICT    EWOULDBLOCK another process has the data directory open (its pid is named)
- *                   ENOTSUP     the file's schema is newer than this program
- *   SA_EINVALID     EISDIR, ENOTDIR, ENOENT, ELOOP   the path is not what it should be
- *                   EBADMSG     the file is damaged, or not a database, or another program's
- *   SA_EUNAVAILABLE EACCES, EROFS not writable; ENOSPC, EDQUOT, EFBIG disk full; EBUSY locked by
- *                   another program; else EIO
+ * migrate it, write what a crash left uncommitted, and close what it left open: executions that had
+ * not ended become "failed", with the reason SA_STORE_STOPPED, and their sandboxes get an event.
+ * Whether those live is the caller's to find out. Blocks. Errors (path names the file, message what
+ * to do): SA_ECONFLICT    EWOULDBLOCK another process has the data directory open (its pid is
+ * named) ENOTSUP     the file's schema is newer than this program SA_EINVALID     EISDIR, ENOTDIR,
+ * ENOENT, ELOOP   the path is not what it should be EBADMSG     the file is damaged, or not a
+ * database, or another program's SA_EUNAVAILABLE EACCES, EROFS not writable; ENOSPC, EDQUOT, EFBIG
+ * disk full; EBUSY locked by another program; else EIO
  */
 struct sa_store *sa_store_open(const char *data_dir, uv_loop_t *loop,
                                const struct sa_store_options *options, struct sa_error *err);

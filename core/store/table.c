@@ -1,4 +1,5 @@
-/* The records as columns: one description drives checks, copies, binding, reading and SQL. */
+/* The records as columns: one description drives checks, copies, bytes, binding, reading
+ * and SQL. */
 #include "base/utf8.h"
 #include "keyrow.h"
 #include "store/internal.h"
@@ -131,6 +132,21 @@ static int64_t int_at(const struct sa_column *column, const void *record)
     return value;
 }
 
+static void set_text(const struct sa_column *column, void *record, const char *text)
+{
+    memcpy((char *)record + column->offset, &text, sizeof text);
+}
+
+static void set_int(const struct sa_column *column, void *record, int64_t value)
+{
+    char *at = (char *)record + column->offset;
+    const bool truth = value != 0;
+    if (column->type == SA_COLUMN_BOOL)
+        memcpy(at, &truth, sizeof truth);
+    else
+        memcpy(at, &value, sizeof value);
+}
+
 size_t sa_table_measure(const struct sa_table *table, const void *record,
                         size_t lengths[SA_COLUMNS_MAX], struct sa_error *err)
 {
@@ -170,9 +186,71 @@ void sa_table_copy(const struct sa_table *table, const void *record,
             continue;
         memcpy(to, text_at(column, record), lengths[i]);
         to[lengths[i]] = '\0';
-        memcpy((char *)out + column->offset, &to, sizeof to);
+        set_text(column, out, to);
         to += lengths[i] + 1;
     }
+}
+
+/* ---- records as bytes: of a text its length in 4 bytes and itself, of a number 8 ---- */
+
+size_t sa_table_encoded(const struct sa_table *table, const void *record)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct sa_column *column = &table->columns[i];
+        total += column->type == SA_COLUMN_TEXT ? sizeof(uint32_t) + strlen(text_at(column, record))
+                                                : sizeof(int64_t);
+    }
+    return total;
+}
+
+void sa_table_encode(const struct sa_table *table, const void *record, void *out)
+{
+    char *to = out;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct sa_column *column = &table->columns[i];
+        if (column->type == SA_COLUMN_TEXT) {
+            const char *text = text_at(column, record);
+            const uint32_t length = (uint32_t)strlen(text);
+            memcpy(to, &length, sizeof length);
+            memcpy(to + sizeof length, text, length);
+            to += sizeof length + length;
+        } else {
+            const int64_t value = int_at(column, record);
+            memcpy(to, &value, sizeof value);
+            to += sizeof value;
+        }
+    }
+}
+
+static int bad_bytes(const struct sa_column *column, struct sa_error *err)
+{
+    return sa_error_set(err, SA_EINVALID, "a record is damaged in its %s", column->name);
+}
+
+int sa_table_decode(const struct sa_table *table, const void *bytes, size_t length,
+                    struct sa_arena *arena, void *out, struct sa_error *err)
+{
+    const char *at = bytes, *const end = at + length;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct sa_column *column = &table->columns[i];
+        const bool is_text = column->type == SA_COLUMN_TEXT;
+        const size_t fixed = is_text ? sizeof(uint32_t) : sizeof(int64_t);
+        uint32_t text_length = 0;
+        int64_t value = 0;
+        if ((size_t)(end - at) < fixed)
+            return bad_bytes(column, err);
+        memcpy(is_text ? (void *)&text_length : &value, at, fixed);
+        at += fixed;
+        if (text_length > (size_t)(end - at) || memchr(at, '\0', text_length))
+            return bad_bytes(column, err);
+        if (is_text)
+            set_text(column, out, sa_arena_strndup(arena, at, text_length));
+        else
+            set_int(column, out, value);
+        at += text_length;
+    }
+    return at == end ? 0 : sa_error_set(err, SA_EINVALID, "a record is longer than it should be");
 }
 
 void sa_table_bind(const struct sa_table *table, const void *record, sqlite3_stmt *stmt)
@@ -192,19 +270,13 @@ size_t sa_table_read(const struct sa_table *table, sqlite3_stmt *stmt, struct sa
     size_t total = 0;
     for (size_t i = 0; i < table->count; i++) {
         const struct sa_column *column = &table->columns[i];
-        char *to = (char *)out + column->offset;
         if (column->type == SA_COLUMN_TEXT) {
             const void *text = sqlite3_column_text(stmt, (int)i);
             size_t length = (size_t)sqlite3_column_bytes(stmt, (int)i);
-            char *copy = sa_arena_strndup(arena, text ? text : "", length);
-            memcpy(to, &copy, sizeof copy);
+            set_text(column, out, sa_arena_strndup(arena, text ? text : "", length));
             total += length;
-        } else if (column->type == SA_COLUMN_BOOL) {
-            bool value = sqlite3_column_int64(stmt, (int)i) != 0;
-            memcpy(to, &value, sizeof value);
         } else {
-            int64_t value = sqlite3_column_int64(stmt, (int)i);
-            memcpy(to, &value, sizeof value);
+            set_int(column, out, sqlite3_column_int64(stmt, (int)i));
         }
     }
     return total;

@@ -43,22 +43,41 @@ static const char *const statements[SA_STATEMENT_COUNT] = {
                               " (SELECT rowid FROM idempotency WHERE created_ms<?1 LIMIT ?2)"),
     [SA_PRUNE_OUTPUTS] = ("DELETE FROM outputs WHERE rowid IN"
                           " (SELECT rowid FROM outputs WHERE created_ms<?1 LIMIT ?2)"),
+    [SA_MARK_JOURNAL] = "UPDATE journal SET seq=?1",
 };
+
+static sa_apply apply_record, apply_sandbox, apply_event, apply_phase;
+
+/* Those that write records; what has no SQL above is an upsert. */
+static const struct {
+    const struct sa_table *table;
+    sa_apply *apply;
+} kinds[SA_STATEMENT_COUNT] = {
+    [SA_PUT_SANDBOX] = {&sa_table_sandboxes, apply_sandbox},
+    [SA_PUT_EXECUTION] = {&sa_table_executions, apply_record},
+    [SA_PUT_EVENT] = {&sa_table_events, apply_event},
+    [SA_SET_PHASE] = {&sa_table_phases, apply_phase},
+    [SA_ADD_KEY] = {&sa_table_keys, apply_record},
+    [SA_REVOKE_KEY] = {&sa_table_keys, apply_record},
+    [SA_TOUCH_KEY] = {&sa_table_keys, apply_record},
+    [SA_DROP_KEY] = {&sa_table_keys, apply_record},
+    [SA_PUT_OUTPUT] = {&sa_table_outputs, sa_apply_output},
+    [SA_PUT_IDEMPOTENCY] = {&sa_table_idempotency, sa_apply_idempotency},
+    [SA_DROP_IDEMPOTENCY] = {&sa_table_idempotency, sa_apply_drop_idempotency},
+};
+
+const struct sa_table *sa_write_table(enum sa_statement statement)
+{
+    return kinds[statement].table;
+}
 
 sqlite3_stmt *sa_write_statement(struct sa_store *store, enum sa_statement which,
                                  struct sa_error *err)
 {
-    static const struct sa_table *const upserts[SA_STATEMENT_COUNT] = {
-        [SA_PUT_SANDBOX] = &sa_table_sandboxes,
-        [SA_PUT_EXECUTION] = &sa_table_executions,
-        [SA_PUT_EVENT] = &sa_table_events,
-        [SA_PUT_OUTPUT] = &sa_table_outputs,
-        [SA_PUT_IDEMPOTENCY] = &sa_table_idempotency,
-    };
     sqlite3_stmt **slot = &store->statements[which];
     sa_autobuf sql = SA_BUF_INIT;
-    if (!*slot && upserts[which])
-        sa_table_upsert_sql(upserts[which], &sql);
+    if (!*slot && !statements[which])
+        sa_table_upsert_sql(kinds[which].table, &sql);
     return sa_database_prepare(store->db.writer, slot, sql.data ? sql.data : statements[which],
                                err);
 }
@@ -147,16 +166,17 @@ static enum sa_applied apply_event(struct sa_store *store, struct sa_write *writ
 
 /* ---- calls (loop's thread) ---- */
 
-struct sa_write *sa_write_record(const struct sa_table *table, enum sa_statement statement,
-                                 const void *record, struct sa_error *err)
+struct sa_write *sa_write_record(enum sa_statement statement, const void *record,
+                                 struct sa_error *err)
 {
+    const struct sa_table *table = kinds[statement].table;
     size_t lengths[SA_COLUMNS_MAX];
     size_t bytes = sa_table_measure(table, record, lengths, err);
     if (bytes == 0)
         return NULL;
     struct sa_write *write = sa_alloc(sizeof *write + bytes);
     sa_table_copy(table, record, lengths, write->record);
-    write->apply = apply_record;
+    write->apply = kinds[statement].apply;
     write->bytes = sizeof *write + bytes;
     write->table = table;
     write->statement = statement;
@@ -191,11 +211,8 @@ int sa_store_put_sandbox(struct sa_store *store, const struct sa_store_sandbox *
     struct sa_store_sandbox record = *sandbox;
     if (has_ended(record.phase) && record.ended_ms == 0)
         record.ended_ms = store->options.wall_ms(); /* or it would never be pruned */
-    struct sa_write *write = sa_write_record(&sa_table_sandboxes, SA_PUT_SANDBOX, &record, err);
-    if (!write)
-        return -1;
-    write->apply = apply_sandbox;
-    return sa_write_push_for(store, write, done, user, err);
+    struct sa_write *write = sa_write_record(SA_PUT_SANDBOX, &record, err);
+    return write ? sa_write_push_for(store, write, done, user, err) : -1;
 }
 
 int sa_store_put_execution(struct sa_store *store, const struct sa_store_execution *execution,
@@ -204,7 +221,7 @@ int sa_store_put_execution(struct sa_store *store, const struct sa_store_executi
     struct sa_store_execution record = *execution;
     if (record.command && strnlen(record.command, SA_STORE_COMMAND_MAX + 1) > SA_STORE_COMMAND_MAX)
         record.command_truncated = true;
-    struct sa_write *write = sa_write_record(&sa_table_executions, SA_PUT_EXECUTION, &record, err);
+    struct sa_write *write = sa_write_record(SA_PUT_EXECUTION, &record, err);
     return write ? sa_write_push_for(store, write, done, user, err) : -1;
 }
 
@@ -213,11 +230,8 @@ int sa_store_put_event(struct sa_store *store, const struct sa_store_event *even
 {
     if (event->seq < 1)
         return sa_error_at(err, SA_EINVALID, "seq", "seq: must be at least 1");
-    struct sa_write *write = sa_write_record(&sa_table_events, SA_PUT_EVENT, event, err);
-    if (!write)
-        return -1;
-    write->apply = apply_event;
-    return sa_write_push_for(store, write, done, user, err);
+    struct sa_write *write = sa_write_record(SA_PUT_EVENT, event, err);
+    return write ? sa_write_push_for(store, write, done, user, err) : -1;
 }
 
 int sa_store_set_phase(struct sa_store *store, const struct sa_store_phase *phase,
@@ -226,9 +240,6 @@ int sa_store_set_phase(struct sa_store *store, const struct sa_store_phase *phas
     struct sa_store_phase record = *phase;
     if (has_ended(record.phase) && record.ended_ms == 0)
         record.ended_ms = store->options.wall_ms();
-    struct sa_write *write = sa_write_record(&sa_table_phases, SA_SET_PHASE, &record, err);
-    if (!write)
-        return -1;
-    write->apply = apply_phase;
-    return sa_write_push_for(store, write, done, user, err);
+    struct sa_write *write = sa_write_record(SA_SET_PHASE, &record, err);
+    return write ? sa_write_push_for(store, write, done, user, err) : -1;
 }

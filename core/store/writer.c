@@ -3,12 +3,15 @@
  * operations back. While it commits, the next group gathers by itself; when nobody waits for an
  * answer it also lingers a little, so that a trickle of records does not cost a commit each: most
  * of one are the pages that it changes, and those are the same for a few records and for many.
+ * Until then they are in the journal as well, from where they are taken after kill -9; what finds
+ * no room there is urgent.
  *
  * A group that fails is rolled back and its writes are made one by one, each in a transaction of
  * its own: a bad write fails alone. When the world is at fault (disk full, I/O error, lock) the
  * store is unhealthy until a write succeeds, and one is tried each second.
  */
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "store/internal.h"
 
 #include <errno.h>
@@ -74,10 +77,30 @@ static void roll_back(struct sa_store *store)
         sqlite3_exec(store->db.writer, "ROLLBACK", NULL, NULL, NULL);
 }
 
-/* The writes from `op` on, at most `max`, in one transaction. -1: nothing was written. Writes
- * that were refused alone carry their error, the others none. */
-static int transact(struct sa_store *store, struct sa_op *op, size_t max, struct sa_error *err)
+struct group {
+    struct sa_op *first;
+    uint64_t seq; /* it settles all writes up to this one */
+    bool kept;    /* the journal has some of them */
+};
+
+static int commit(struct sa_store *store, const struct group *group, struct sa_error *err)
 {
+    if (group->kept && sa_store_mark(store, group->seq, err) < 0)
+        return -1;
+    if (sa_database_commit(&store->db, err) < 0)
+        return -1;
+    if (group->kept)
+        store->marked = group->seq;
+    sa_failpoint("store.committed");
+    return 0;
+}
+
+/* At most `max` writes of the group in one transaction. -1: nothing was written. Writes that were
+ * refused alone carry their error, the others none. */
+static int transact(struct sa_store *store, const struct group *group, size_t max,
+                    struct sa_error *err)
+{
+    struct sa_op *op = group->first;
     if (sa_database_begin(&store->db, err) < 0)
         return -1;
     for (; op && max > 0; op = op->next, max--) {
@@ -97,23 +120,25 @@ static int transact(struct sa_store *store, struct sa_op *op, size_t max, struct
             return -1;
         }
     }
-    if (sa_database_commit(&store->db, err) == 0)
+    if (commit(store, group, err) == 0)
         return 0;
     roll_back(store);
     return -1;
 }
 
 /* Returns the number of transactions; the last error of the world's making goes to `trouble`. */
-static size_t write_group(struct sa_store *store, struct sa_op *first, struct sa_error *trouble)
+static size_t write_group(struct sa_store *store, const struct group *group,
+                          struct sa_error *trouble)
 {
     struct sa_error err = {.code = SA_OK};
-    if (transact(store, first, GROUP_MAX, &err) == 0)
+    if (transact(store, group, GROUP_MAX, &err) == 0)
         return 1;
     size_t groups = 0;
-    for (struct sa_op *op = first; op; op = op->next) {
+    for (struct sa_op *op = group->first; op; op = op->next) {
+        const struct group one = {.first = op, .seq = as_write(op)->seq, .kept = group->kept};
         /* A lock outlasted its timeout: do not wait for it again with each write. */
-        bool again = first->next && err.sys_errno != EBUSY;
-        if (again && transact(store, op, 1, &err) == 0) {
+        bool again = group->first->next && err.sys_errno != EBUSY;
+        if (again && transact(store, &one, 1, &err) == 0) {
             groups++;
             continue;
         }
@@ -225,7 +250,7 @@ static bool renew(struct sa_store *store, struct sa_write *write)
     return false;
 }
 
-static struct sa_op *take_group(struct sa_store *store)
+static struct group take_group(struct sa_store *store)
 {
     struct sa_queue group = {NULL, NULL};
     for (int n = 0; n < GROUP_MAX && store->writes.first; n++) {
@@ -235,7 +260,12 @@ static struct sa_op *take_group(struct sa_store *store)
     }
     if (!store->writes.first)
         store->urgent = false;
-    return group.first;
+    /* Where nothing is left behind, that includes what other writes of their rows took in. */
+    const uint64_t seq = store->writes.first && group.last ? as_write(group.last)->seq : store->seq;
+    return (struct group){.first = group.first,
+                          .seq = seq,
+                          .kept =
+                              store->journal && sa_journal_last(store->journal) > store->marked};
 }
 
 static void settle_write(struct sa_store *store, struct sa_op *op)
@@ -246,6 +276,7 @@ static void settle_write(struct sa_store *store, struct sa_op *op)
         write->committed(write);
     if (write->again && !store->closing) { /* behind what came meanwhile */
         store->made++;
+        write->seq = ++store->seq;
         sa_queue_push(&store->writes, op);
         return;
     }
@@ -277,25 +308,26 @@ void *sa_writer_main(void *arg)
     struct sa_store *store = arg;
     pthread_mutex_lock(&store->lock);
     while (wait_for_work(store)) {
-        struct sa_op *group = take_group(store);
-        if (!group && !store->unhealthy)
+        const struct group group = take_group(store);
+        if (!group.first && !store->unhealthy)
             continue;
         if (store->closing)
             sqlite3_busy_timeout(store->db.writer, CLOSING_BUSY_MS);
         pthread_mutex_unlock(&store->lock);
         struct sa_error trouble = {.code = SA_OK};
         size_t groups = 0;
-        if (group)
-            groups = write_group(store, group, &trouble);
+        if (group.first)
+            groups = write_group(store, &group, &trouble);
         else
             probe(store, &trouble);
         pthread_mutex_lock(&store->lock);
         store->stats.groups += groups;
         note_health(store, &trouble);
-        for (struct sa_op *op = group, *next; op; op = next) {
+        for (struct sa_op *op = group.first, *next; op; op = next) {
             next = op->next;
             settle_write(store, op);
         }
+        store->seq_settled = group.seq;
         pthread_cond_broadcast(&store->progress);
     }
     pthread_mutex_unlock(&store->lock);
@@ -315,17 +347,18 @@ static int enqueue(struct sa_store *store, struct sa_write *write, struct sa_err
                             "too many records wait to be written (%zu); try again later",
                             store->write_queued);
     }
-    if (renew(store, write))
-        return 0;
-    store->write_queued++;
-    store->write_bytes += write->bytes;
-    store->made++;
+    write->seq = ++store->seq;
+    bool urgent = write->op.awaited || write->sync || !sa_store_keep(store, write);
     bool first = !store->writes.first;
-    sa_queue_push(&store->writes, &write->op);
-    bool waited_for = write->op.awaited || write->sync;
-    if (first || (waited_for && !store->urgent) || store->write_queued == GROUP_MAX)
+    if (!renew(store, write)) {
+        store->write_queued++;
+        store->write_bytes += write->bytes;
+        store->made++;
+        sa_queue_push(&store->writes, &write->op);
+    }
+    if (first || (urgent && !store->urgent) || store->write_queued == GROUP_MAX)
         pthread_cond_signal(&store->work);
-    store->urgent |= waited_for;
+    store->urgent |= urgent;
     return 0;
 }
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.helpers import server as servers
-from tests.helpers.client import Api, wait_recorded, wait_until
+from tests.helpers.client import Api, wait_until
 
 
 @pytest.fixture
@@ -55,7 +55,6 @@ def test_a_sandbox_outlives_them(own, victims):
     api.put(box, "/workspace/a", b"as it was")
     first = api.execute(box, command="true")["id"]
     seen = [e["seq"] for e in api.events(box)]
-    wait_recorded(server, first)
     kill(server, *victims)
     api = Api(server.url, server.key)
     assert reached(api, box) == "kept\nas it was"
@@ -116,7 +115,6 @@ def test_nothing_is_made_up_for_what_was_cut_off(own, accept):
                            f"Content-Length: {len(text)}") + text)
         wait_until("it to run", lambda: api.sh(box, "cat ran || :") == "x\n")
         known = api.get(f"/api/v1/sandboxes/{box}/executions?status=running").json()["items"][0]["id"]
-        api.request("POST", f"/api/v1/sandboxes/{box}/execute", 202, json={"command": "true", "background": True})  # a commit
         kill(server, "agent-api")
     with contextlib.closing(Api(server.url, server.key)) as api:
         api.put(box, "/workspace/a", b"")
@@ -125,6 +123,52 @@ def test_nothing_is_made_up_for_what_was_cut_off(own, accept):
         assert error["code"] == "conflict" and known in error["message"] and "not known" in error["message"]
         assert api.sh(box, "cat ran") == "x\n"
         api.delete(box)
+
+
+def test_what_was_answered_is_recorded(own):
+    """Killed as soon as the answer is there: the record says how it ended, and its key leads to the same answer."""
+    first, api = own
+    server, box, told = first, api.create("bash", timeout=1200)["id"], []
+    with contextlib.ExitStack() as stack:
+        for n in range(20):
+            body, headers = {"command": f"echo out {n}; echo err {n} >&2; exit {n}"}, {"Idempotency-Key": f"key-{n}"}
+            plane = server.pid_of("agent-api")
+            answer = api.request("POST", f"/api/v1/sandboxes/{box}/execute", 200, json=body, headers=headers)
+            os.kill(plane, signal.SIGKILL)
+            assert answer.json()["stdout"] == f"out {n}\n"
+            told.append((body, headers, answer.json()))
+            wait_until("it to be gone", lambda p=plane: not servers.is_alive(p), timeout=60)
+            if n % 2:  # a supervisor waits longer before each death
+                server.process.kill()
+                server.process.wait()
+                server = servers.start_server(data_dir=first.data_dir)
+                stack.callback(server.discard)
+            wait_until("the server to serve", lambda s=server: serves(s), timeout=90)
+            api.close()
+            api = Api(server.url, server.key)
+            reached(api, box)
+            for body, headers, was in told[-3:]:
+                record = api.get(f"/api/v1/sandboxes/{box}/executions/{was['id']}").json()
+                assert record["status"] == "exited" and record["exitCode"] == was["exitCode"], record
+                assert api.request("POST", f"/api/v1/sandboxes/{box}/execute", 200, json=body, headers=headers).json() == was
+        assert [e["reason"] for e in api.events(box)].count("ControlPlaneRestarted") == 20
+        api.delete(box)
+        api.close()
+        assert server.stop() == 0
+
+
+def test_what_was_made_and_deleted_is_recorded(own):
+    server, api = own
+    kept, gone = api.create("bash", labels={"a": "b"})["id"], api.create("bash")["id"]
+    api.delete(gone)
+    kill(server, "agent-api")
+    with contextlib.closing(Api(server.url, server.key)) as api:
+        found = {b["id"]: b for b in api.get("/api/v1/sandboxes?all=true").json()["items"]}
+        assert found.keys() == {kept, gone}
+        assert found[kept]["labels"] == {"a": "b"}
+        wait_until("it to have ended", lambda: api.describe(gone)["phase"] in ("Terminated", "Failed"))
+        assert [e["reason"] for e in api.events(kept)][:1] != ["ControlPlaneRestarted"]
+        api.delete(kept)
 
 
 def test_what_was_told_of_it_while_it_ran_is_there(own):

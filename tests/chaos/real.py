@@ -108,7 +108,7 @@ class Load:
         self.up, self.seed, self.over = up, seed, False
         self.lock, self.outcomes, self.wrong, self.number = threading.Lock(), collections.Counter(), [], 0
         self.told = {POOL: {"hits": 0, "misses": 0, "maybe hits": 0, "maybe misses": 0}}
-        self.recent, self.deleted = collections.deque(), set()
+        self.recent, self.deleted, self.ended = collections.deque(), set(), set()
 
     @property
     def decided(self):
@@ -159,6 +159,8 @@ class Load:
         ran = json.loads(text) if status == 200 else None
         if ran and ran["status"] == "exited" and ran["stdout"] != owner:
             self.wrong.append(f"I1: {name} of {owner} says {ran['stdout']!r}")
+        if ran:
+            self.ended.add((name, ran["id"], ran["status"]))
         self.count(f"execute {status or 'unknown'}")
 
     def write(self, client, name, owner):
@@ -226,7 +228,7 @@ class Killer:
         self.names = sorted({*self.required, *failpoints.names(*MORE)} - {"runtime.written"})
         self.reached, self.tries, self.kills, self.deaths = collections.Counter(), collections.Counter(), collections.Counter(), 0
         self.bring = {"node.adopt.": "sandbox-node", "node.attach": "agent-api", "api.adopt": "agent-api", "agent.attach": "agent-api",
-                      "agent.adopt": "agent-api"}
+                      "agent.adopt": "agent-api", "store.replayed": "agent-api"}
 
     def kill(self, name, pid):
         try:
@@ -282,7 +284,7 @@ class Killer:
         return [n for n in self.required if n not in self.reached]
 
     def nth(self, name):
-        return dice(self.load.seed, name, self.tries[name]).randrange(1, 3 if self.tries[name] or name.startswith(("node.adopt.", "api.adopt")) else 12)
+        return dice(self.load.seed, name, self.tries[name]).randrange(1, 3 if self.tries[name] or name.startswith(("node.adopt.", "api.adopt", "store.replayed")) else 12)
 
     def run(self, claims):
         for number in range(TRIES_MAX):
@@ -351,7 +353,7 @@ def main():
         thread.join()
     delete_unknown(client)
     seconds = time.monotonic() - began
-    found = load.wrong + real_sweep.look(up.data, up.state, load.told, load.deleted)
+    found = load.wrong + real_sweep.look(up.data, up.state, load.told, load.deleted, load.ended)
     print(f"seed {args.seed}: {load.decided} claims decided of {load.number} in {seconds:.1f} s: {dict(load.outcomes)}, killed "
           f"{dict(killer.kills)}, at fail points {dict(killer.reached)}, {dict(clients[0].done)}, at rest after {time.monotonic() - began - seconds:.1f} s more", flush=True)
     up.server.stop()

@@ -1,4 +1,5 @@
 """What there is of `secureagent up` and its sandboxes: objects, control groups, processes, mounts, files."""
+import contextlib
 import glob
 import json
 import pathlib
@@ -57,7 +58,16 @@ def records(data_dir):
     return {p.name.split(":")[0] for p in pathlib.Path(data_dir).glob("node/*")}
 
 
-def at_rest(data_dir, state, told, deleted):
+def recorded(data_dir, ended):
+    """Of what clients were told of executions: what the records do not say."""
+    file = next(pathlib.Path(data_dir).rglob("secureagent.db"))
+    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=60)) as db:
+        known = {row[:2]: row[2] for row in db.execute("SELECT sandbox, id, status FROM executions")}
+    return [f"I14: {name} of {sandbox} is {known.get((sandbox, name))!r}, and {status!r} was told"
+            for sandbox, name, status in sorted(ended) if known.get((sandbox, name)) != status]
+
+
+def at_rest(data_dir, state, told, deleted, ended):
     objects = read_objects(data_dir)
     running = {name: {"owner": ""} for name in first_processes(state)}
     found = sweep.all_of(objects, running, told, (), deleted)
@@ -65,6 +75,7 @@ def at_rest(data_dir, state, told, deleted):
     found += [f"I6: there are files of {name}" for name in records(data_dir) - set(running)]
     found += [f"I6: {name} has no record" for name in set(running) - records(data_dir)]
     found += [f"I10: {name} is there, and was deleted" for name, s in objects.sandboxes.items() if sweep.phase_of(s) not in sweep.ENDED]
+    found += recorded(data_dir, ended)
     return found
 
 

@@ -29,7 +29,7 @@ from world import World
 CLIENTS = 48
 ROOMY, TIGHT, PASSING = ("roomy", 512), ("tight", 768), ("passing", 1024)
 REST_S = 180  # for all to come to rest
-FOLDERS = ("core", "controller", "node/agent", "tests/chaos")  # where what is in a world has its fail points
+FOLDERS = ("core/claim", "controller", "node/agent", "tests/chaos")  # where what is in a world has its fail points
 RESULT = "chaos-result "
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers import server as servers
 from tests.helpers.cli import check_gone, environment, run_cli
-from tests.helpers.client import Api, wait_recorded, wait_until
+from tests.helpers.client import Api, wait_until
 from tests.helpers.policies import Rules
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -311,7 +311,6 @@ def test_a_dead_part_is_replaced_at_the_same_address(new_server, name):
     one = new_server()
     api = Api(one.url, one.key)
     sandbox = api.create("bash")["id"]
-    wait_recorded(one, sandbox)
     killed, state = one.pid_of(name), one.state
     os.kill(killed, signal.SIGKILL)
     wait_until("its end", lambda: not servers.is_alive(killed))

@@ -3,7 +3,6 @@ api/openapi/ on its way through."""
 import contextlib
 import json
 import socket
-import sqlite3
 import time
 import urllib.parse
 
@@ -21,18 +20,6 @@ def wait_until(what, condition, timeout=60.0, every=0.02):
             return value
         assert time.monotonic() < deadline, f"waited {timeout} s in vain for: {what}"
         time.sleep(every)
-
-
-def wait_recorded(server, *ids):
-    """Wait for the records of sandboxes, or of executions that ended: those are written a moment after
-    the answer, and whoever is killed before that leaves none, or that of one that still runs."""
-    where = next(server.data_dir.rglob("secureagent.db")).as_uri() + "?mode=ro"
-
-    def there():
-        with contextlib.closing(sqlite3.connect(where, uri=True, timeout=60)) as db:
-            rows = db.execute("SELECT id FROM sandboxes UNION SELECT id FROM executions WHERE status<>'running'")
-            return set(ids) <= {row[0] for row in rows}
-    wait_until("the records", there)
 
 
 class Api:

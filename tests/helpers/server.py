@@ -8,6 +8,7 @@ import re
 import select
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -116,9 +117,18 @@ class Server:
         while any(map(is_alive, pids)) and time.monotonic() < deadline:
             time.sleep(0.02)
 
+    def journal(self):
+        """What agent-api has not committed yet; a server that was killed leaves it for the next one."""
+        for database in self.data_dir.rglob("secureagent.db"):
+            with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database.as_uri() + "?mode=ro", uri=True)) as db:
+                return pathlib.Path("/dev/shm/secureagent-" + db.execute("SELECT name FROM journal").fetchone()[0])
+        return None
+
     def discard(self):
         if self.process.poll() is None:
             self.kill()
+        if (journal := self.journal()):
+            journal.unlink(missing_ok=True)
         if self._own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 

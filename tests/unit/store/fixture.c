@@ -75,11 +75,20 @@ static void remove_dir(const char *dir)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* Of a store that a test killed and did not open again. */
+static void remove_journal(const char *dir)
+{
+    char path[128];
+    if (journal_path(dir, path))
+        unlink(path);
+}
+
 int fixture_teardown(void **state)
 {
     struct fixture *f = *state;
     if (f->store)
         fixture_close(f);
+    remove_journal(f->dir);
     assert_int_equal(uv_loop_close(&f->loop), 0);
     remove_dir(f->dir);
     free(f);
@@ -158,6 +167,26 @@ int64_t sql_number(const char *dir, const char *text)
     sqlite3_finalize(stmt);
     sqlite3_close(db);
     return number;
+}
+
+bool journal_path(const char *dir, char path[128])
+{
+    char file[512];
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    snprintf(file, sizeof file, "%s/secureagent.db", dir);
+    struct stat st;
+    if (stat(file, &st) < 0 || !S_ISREG(st.st_mode))
+        return false;
+    bool found = sqlite3_open_v2(file, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+                 sqlite3_prepare_v2(db, "SELECT name FROM journal WHERE name<>''", -1, &stmt,
+                                    NULL) == SQLITE_OK &&
+                 sqlite3_step(stmt) == SQLITE_ROW;
+    if (found)
+        snprintf(path, 128, "/dev/shm/secureagent-%s", sqlite3_column_text(stmt, 0));
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return found;
 }
 
 int count_descriptors(void)

@@ -48,6 +48,9 @@ void put_sandbox(struct fixture *f, const struct sa_store_sandbox *sandbox);
 void sql(const char *dir, const char *text);
 int64_t sql_number(const char *dir, const char *text);
 
+/* Where the store of that folder has its journal; false: nowhere. */
+bool journal_path(const char *dir, char path[128]);
+
 int count_descriptors(void);
 
 #endif

@@ -61,7 +61,7 @@ static void creates(void **state)
     assert_mode(f, "secureagent.db-wal", 0600);
     assert_true(sa_store_healthy(f->store, NULL, 0));
     fixture_close(f);
-    assert_int_equal(sql_number(f->dir, "PRAGMA user_version"), 4);
+    assert_int_equal(sql_number(f->dir, "PRAGMA user_version"), 5);
     char wal[128];
     path_in(f, "secureagent.db-wal", wal);
     assert_int_equal(access(wal, F_OK), -1); /* checkpointed and gone */
@@ -104,14 +104,14 @@ static void migrates_an_older_schema(void **state)
     fixture_close(f);
     sql(f->dir, "DROP TABLE idempotency; DROP TABLE outputs; DROP TABLE events;"
                 "DROP TABLE executions; DROP TABLE sandbox_labels;"
-                "DROP TABLE sandboxes; PRAGMA user_version=1");
+                "DROP TABLE sandboxes; DROP TABLE journal; PRAGMA user_version=1");
     fixture_open(f);
     const struct sa_key_info *found;
     assert_int_equal(sa_store_key_check(f->store, text, strlen(text), &found, NULL), 0);
     struct sa_store_sandbox sandbox = a_sandbox("sb-1", 1);
     put_sandbox(f, &sandbox);
     fixture_close(f);
-    assert_int_equal(sql_number(f->dir, "PRAGMA user_version"), 4);
+    assert_int_equal(sql_number(f->dir, "PRAGMA user_version"), 5);
 }
 
 static void failed_migration_changes_nothing(void **state)
