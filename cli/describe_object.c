@@ -9,6 +9,7 @@
 #include "json/write.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- tables ---- */
@@ -47,19 +48,74 @@ static void add_cell(struct sa_table *table, const struct sa_json_value *item, c
     sa_table_add(table, text.data ? text.data : "");
 }
 
-static void print_list(const struct list *list, const struct sa_json_value *items)
+static void print_list(const struct list *list, const struct sa_json_value *const *items,
+                       size_t count)
 {
     struct sa_table table = {.columns = 0};
-    if (!items || sa_json_value_type(items) != SA_JSON_ARRAY || !sa_json_first(items))
+    if (!count)
         return;
     while (table.columns < SA_COUNT(list->heading) && list->heading[table.columns])
         sa_table_add(&table, list->heading[table.columns++]);
-    for (const struct sa_json_value *i = sa_json_first(items); i; i = sa_json_next(i))
+    for (size_t i = 0; i < count; i++)
         for (size_t c = 0; c < table.columns; c++)
-            add_cell(&table, i, list->paths[c]);
+            add_cell(&table, items[i], list->paths[c]);
     printf("\n%s:\n", list->title);
     sa_table_print(&table);
     sa_table_deinit(&table);
+}
+
+/* ---- conditions and events ---- */
+
+/* The items of an array; malloc'd. */
+static const struct sa_json_value **items_of(const struct sa_json_value *array, size_t *count)
+{
+    size_t most = 0;
+    *count = 0;
+    if (!array || sa_json_value_type(array) != SA_JSON_ARRAY)
+        return NULL;
+    for (const struct sa_json_value *i = sa_json_first(array); i; i = sa_json_next(i))
+        most++;
+    const struct sa_json_value **items = sa_alloc((most + 1) * sizeof *items);
+    for (const struct sa_json_value *i = sa_json_first(array); i; i = sa_json_next(i))
+        items[(*count)++] = i;
+    return items;
+}
+
+static void print_conditions(const struct sa_json_value *object)
+{
+    size_t count;
+    const struct sa_json_value **items =
+        items_of(sa_value_at(object, ".status.conditions"), &count);
+    print_list(&conditions, items, count);
+    free(items);
+}
+
+static const char *text_at(const struct sa_json_value *value, const char *path)
+{
+    value = sa_value_at(value, path);
+    return value && sa_json_value_type(value) == SA_JSON_STRING ? sa_json_value_text(value) : "";
+}
+
+/* As text, which is as moments: all are written alike. */
+static int by_time(const void *a, const void *b)
+{
+    const struct sa_json_value *const *one = a, *const *two = b;
+    return strcmp(text_at(*one, ".lastTimestamp"), text_at(*two, ".lastTimestamp"));
+}
+
+/* The latest last. Those about an earlier object of that name are not about this one. */
+static void print_events(const struct sa_json_value *object, const struct sa_json_value *list)
+{
+    size_t count, own = 0;
+    const char *uid = text_at(object, ".metadata.uid");
+    const struct sa_json_value **items = items_of(sa_value_at(list, ".items"), &count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(text_at(items[i], ".involvedObject.uid"), uid) == 0)
+            items[own++] = items[i];
+    if (own)
+        qsort(items, own, sizeof *items, by_time);
+    print_list(&events, items, own);
+    free(items);
 }
 
 /* ---- the object ---- */
@@ -94,7 +150,7 @@ static int print_object(const struct sa_json_value *object, struct sa_error *err
     }
     if (sa_output_print(SA_OUTPUT_YAML, text.data, text.length, err) < 0)
         return -1;
-    print_list(&conditions, sa_value_at(object, ".status.conditions"));
+    print_conditions(object);
     return 0;
 }
 
@@ -106,7 +162,7 @@ static int show(const struct sa_buf *object, const struct sa_buf *list, struct s
     struct sa_json_doc *all = one ? sa_client_json(list, arena, &root, err) : NULL;
     int rc = all ? print_object(sa_json_top(one), err) : -1;
     if (rc == 0)
-        print_list(&events, sa_value_at(sa_json_top(all), ".items"));
+        print_events(sa_json_top(one), sa_json_top(all));
     sa_json_free(one);
     sa_json_free(all);
     sa_arena_free(arena);

@@ -103,6 +103,13 @@ static char *cell(const struct sa_json_value *value, enum sa_column_type type)
     }
 }
 
+/* A share of no claims at all is nothing, and not zero. */
+static bool is_share_of_nothing(const struct sa_json_value *object, const struct sa_column *column)
+{
+    return strcmp(column->path, ".status.hitRatio") == 0 && !sa_value_at(object, ".status.hits") &&
+           !sa_value_at(object, ".status.misses");
+}
+
 void sa_rows_add(struct sa_rows *rows, const struct sa_json_value *object,
                  struct sa_buf *fingerprint)
 {
@@ -110,7 +117,9 @@ void sa_rows_add(struct sa_rows *rows, const struct sa_json_value *object,
     for (const struct sa_column *c = rows->resource->columns; c->name; c++) {
         if (!is_shown(rows, c))
             continue;
-        sa_autofree char *text = cell(sa_object_at(object, c->path), c->type);
+        sa_autofree char *text = is_share_of_nothing(object, c)
+                                     ? sa_strdup("")
+                                     : cell(sa_object_at(object, c->path), c->type);
         sa_table_add(&rows->table, text);
         if (fingerprint && c->type != SA_COLUMN_DATE)
             sa_buf_printf(fingerprint, "%s\t", text);

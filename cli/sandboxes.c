@@ -133,9 +133,11 @@ int sa_sandbox_resolve(struct sa_client *client, const char *text, char id[SA_ID
     if (sa_each_sandbox(client, &query, look, &s, NULL, err) < 0)
         return -1;
     if (s.found == 0)
-        return sa_error_set(err, SA_ENOTFOUND,
-                            "no sandbox has the id or name \"%.64s\" (`secureagent ps` lists them)",
-                            text);
+        return sa_error_set(
+            err, SA_ENOTFOUND,
+            "no sandbox that lives has the id or name \"%.64s\" (`secureagent ps` lists them, "
+            "`ps -a` also those that have ended, and why)",
+            text);
     if (s.found > 1)
         return sa_error_set(err, SA_ECONFLICT, "\"%.64s\" could be any of %zu sandboxes: %s%s",
                             text, s.found, names.data, s.found > NAMES_SHOWN ? ", ..." : "");

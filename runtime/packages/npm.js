@@ -47,6 +47,10 @@ function compare(a, b) {  // newest last; a release after its pre-releases
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+if (!fs.existsSync(MIRROR)) {
+  console.error('this server offers no packages, and sandboxes have no network: it is started with --package-mirror DIR');
+  process.exit(1);
+}
 const files = tarballs(MIRROR, DEPTH);
 const read = new Map(); // file -> [manifest, integrity], or null
 

@@ -39,13 +39,18 @@ def present(names):
 
 
 def main(packages):
+    if not os.path.isdir(MIRROR):
+        print("this server offers no packages, and sandboxes have no network: it is started with --package-mirror DIR",
+              file=sys.stderr)
+        return 1
     with tempfile.TemporaryDirectory() as folder:
-        index, report = os.path.join(folder, "index.html"), os.path.join(folder, "report.json")
-        write_index(index)
+        report = os.path.join(folder, "report.json")
+        write_index(os.path.join(folder, "index.html"))
+        # Run in the folder, so that what pip says names it the same each time.
         status = subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--user", "--no-index", "--find-links", index, "--no-input",
+            [sys.executable, "-m", "pip", "install", "--user", "--no-index", "--find-links", "index.html", "--no-input",
              "--disable-pip-version-check", "--no-warn-script-location", "--no-cache-dir", "--progress-bar", "off",
-             "--report", report, "--", *packages], stdin=subprocess.DEVNULL, stdout=2).returncode
+             "--report", report, "--", *packages], cwd=folder, stdin=subprocess.DEVNULL, stdout=2).returncode
         if status != 0:
             return status if status > 0 else 1
         with open(report, encoding="utf-8") as file:

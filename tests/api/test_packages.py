@@ -128,6 +128,7 @@ def test_what_is_not_there(offering, manager, package):
     answer = install(api, sandbox, manager, package).json()
     assert answer["status"] == "exited" and answer["exitCode"] not in (0, None) and answer["installed"] == [], answer
     assert package.split("=")[0].split("@")[0].rstrip(">") in answer["stderr"] or "sa_nowhere" in answer["stderr"], answer
+    assert manager != "pip" or "/tmp/" not in answer["stderr"], answer  # the same words each time
 
 
 def fetched(folder, command):

@@ -144,6 +144,22 @@ def test_a_preload_that_fails_is_told(api, pool):
     wait_until("its pods to go", lambda: not pods(api, "broken"))
 
 
+@pytest.mark.parametrize("runtime", ["python", "node"])
+def test_packages_of_a_server_that_offers_none(api, pool, runtime):
+    path = f"{POOLS}/no-mirror-{runtime}"
+    api.post(POOLS, {"metadata": {"name": path.rsplit("/", 1)[1]}, "spec": {
+        "runtime": runtime, "resources": {"memory": "192Mi"}, "preloadPackages": ["six"]}}, status=201)
+    try:
+        def degraded():
+            conditions = pool.status(path).get("conditions", [])
+            return [c for c in conditions if c["type"] == "Degraded" and c["status"] == "True"]
+        condition = wait_until("it to be told", degraded)[0]
+        assert condition["reason"] == "InstallFailed" and "--package-mirror DIR" in condition["message"], condition
+    finally:
+        api.request("DELETE", path)
+    wait_until("its pods to go", lambda: not pods(api, path.rsplit("/", 1)[1]))
+
+
 def test_a_pool_that_cleaned_pods_can_be_deleted(api, pool):
     path = pool(minSize=2, recycle={"enabled": True})
     name = path.rsplit("/", 1)[1]

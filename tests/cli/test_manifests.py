@@ -229,7 +229,7 @@ def test_delete_and_describe_a_sandbox(cli, api, box):
     assert cli("describe", "sb/from-file", "-o", "json").returncode == 0
     result = cli("delete", "sandbox", "from-file", "no-such-box", "--wait")
     assert result.returncode == 69 and result.stdout == b"sandbox/from-file deleted\n"
-    assert b"no-such-box" in result.stderr
+    assert b"no-such-box" in result.stderr and b"ps -a" in result.stderr
     assert api.describe(box["id"])["phase"] == "Terminated"
 
 

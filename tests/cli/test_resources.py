@@ -197,7 +197,7 @@ def test_get_shows_columns_of_the_kind(cli, made):
     heading, *rows = cli("get", "warmpools").stdout.decode().splitlines()
     assert heading.split() == ["NAME", "RUNTIME", "SIZE", "AVAILABLE", "ASSIGNED", "PENDING", "HIT", "RATIO", "AGE"]
     [row] = [row.split() for row in rows if row.startswith("tests ")]
-    assert row[:7] == ["tests", "python", "0", "0", "0", "0", "0"] and re.fullmatch(r"\d+s", row[7])
+    assert row[:7] == ["tests", "python", "0", "0", "0", "0", "-"] and re.fullmatch(r"\d+s", row[7])
     wide = cli("get", "pool", "tests", "-o", "wide").stdout.decode().splitlines()
     assert {"MIN", "MAX", "WHY", "RECYCLING"} <= set(wide[0].split()) and len(wide) == 2
     assert cli("get", "warmpool/tests", "-o", "name").stdout == b"warmpool/tests\n"
@@ -314,6 +314,46 @@ def test_describe_shows_spec_status_conditions_and_events(cli, made):
         assert re.search(r"^conditions:\nTYPE +STATUS", text, re.M)
     assert cli("describe", "pool", "no-such").returncode == 69
     assert cli("describe", "pool", "a", "b").returncode == 64
+
+
+def events_in(text):
+    _, _, table = text.partition("\nevents:\n")
+    return [row.split()[2] for row in table.splitlines()[1:]]
+
+
+def test_events_are_in_order_and_about_this_object(cli, apply):
+    reasons = {"RuntimeNotFound": "runtime: no-such", "ProfileNotFound": "runtime: bash, profile: no-such",
+               "ControlUnavailable": "runtime: bash, securityLevel: high"}
+
+    def manifest(spec):
+        return ("apiVersion: secureagent.dev/v1\nkind: WarmPool\nmetadata: {name: eventful}\n"
+                f"spec: {{{spec}, minSize: 1}}\n")
+
+    def described():
+        return cli("describe", "pool", "eventful").stdout.decode()
+    for count, (reason, spec) in enumerate(reasons.items(), 1):
+        apply(manifest(spec))
+        wait_until(f"the event {reason}", lambda: reason in events_in(described()))
+        assert events_in(described()) == list(reasons)[:count]
+    assert cli("delete", "pool", "eventful", "--wait").returncode == 0
+    apply(manifest("runtime: bash, securityLevel: high"))
+    wait_until("an event", lambda: events_in(described()))
+    assert events_in(described()) == ["ControlUnavailable"]
+    assert cli("delete", "pool", "eventful", "--wait").returncode == 0
+
+
+def test_a_pool_without_claims_has_no_hit_ratio(cli, apply):
+    apply("apiVersion: secureagent.dev/v1\nkind: WarmPool\nmetadata: {name: unclaimed}\n"
+          "spec: {runtime: bash, minSize: 0, maxSize: 0, resources: {memory: 123Mi}}\n")
+
+    def ratio():
+        heading, row = cli("get", "pool", "unclaimed").stdout.decode().splitlines()
+        return row[heading.index("HIT RATIO"):].split()[0]
+    assert ratio() == "-"
+    box = cli("create", "--runtime", "bash", "--memory", "123Mi", "--pool", "unclaimed").stdout.decode().strip()
+    wait_until("the miss to be counted", lambda: ratio() == "0")
+    assert cli("rm", box).returncode == 0
+    assert cli("delete", "pool", "unclaimed", "--wait").returncode == 0
 
 
 def test_delete_waits_and_tells(cli, made):

@@ -127,6 +127,20 @@ class Limits:
         return {name: value for name, value in members.items() if value is not None}
 
 
+def members_of(
+    argument: str, value: object, kind: type[Lifecycle] | type[Limits]
+) -> dict[str, Any] | None:
+    """What is sent of an argument. One of another type is refused before anything is sent."""
+    if value is None:
+        return None
+    if not isinstance(value, kind):
+        got = type(value).__name__
+        raise TypeError(
+            f"{argument}: expected a {kind.__name__}, got {got}: see help({kind.__name__})"
+        )
+    return value._json()
+
+
 @dataclass(frozen=True)
 class ExecutionInfo:
     """An execution as the server describes it, without its output.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Mapping, Sequence, Union
 
 from ..errors import CommandError, ExecutionTimeoutError, RequestTimeoutError
-from ..models import ExecutionInfo, Limits
+from ..models import ExecutionInfo, Limits, members_of
 from ..results import Execution
 from .answers import decode
 from .effects import Emit, Operation, Request, Sleep, TransportError, read
@@ -60,7 +60,7 @@ class Job:
                 # False is "no input", which is also what saying nothing means.
                 "stdin": self.stdin if self.stdin is not False else None,
                 "timeoutMs": None if self.timeout is None else math.ceil(self.timeout * 1000),
-                "limits": self.limits._json() if self.limits else None,
+                "limits": members_of("limits", self.limits, Limits),
                 "tty": {"rows": self.tty[0], "cols": self.tty[1]} if self.tty else None,
                 "background": True if background else None,
             }

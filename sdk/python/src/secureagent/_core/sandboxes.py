@@ -6,7 +6,7 @@ import time
 from typing import Any, Callable, Mapping, Sequence
 
 from ..errors import NotFoundError, RequestTimeoutError
-from ..models import Event, Lifecycle, Metrics, SandboxInfo
+from ..models import Event, Lifecycle, Metrics, SandboxInfo, members_of
 from .answers import Fields, decode
 from .effects import Emit, Operation
 from .retry import send
@@ -43,7 +43,7 @@ def create(
             "annotations": dict(annotations) if annotations else None,
             "name": name,
             "resources": dict(resources) if resources else None,
-            "lifecycle": lifecycle._json() if lifecycle else None,
+            "lifecycle": members_of("lifecycle", lifecycle, Lifecycle),
             "imports": list(imports) if imports else None,
             "securityLevel": security_level,
             "profileRef": profile,
@@ -123,7 +123,7 @@ def update(
             "labels": labels,
             "annotations": annotations,
             "timeout": timeout,
-            "lifecycle": lifecycle._json() if lifecycle else None,
+            "lifecycle": members_of("lifecycle", lifecycle, Lifecycle),
         }
     )
     # A merge patch says what shall be: twice is as good as once.

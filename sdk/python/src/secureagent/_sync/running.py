@@ -86,6 +86,9 @@ class SandboxRuns(SandboxBase):
         behind but files. Go always runs isolated. Who connects to a sandbox that is there takes the
         oldest context of the language for the default one.
 
+        Where the default context is gone, as after a crash of the server, a new one takes its
+        place: files are still there, variables are not.
+
         Args:
             code: The code. The value of its last expression is the `text` of what is returned.
             language: `python`, `node`, `bash` or `go`; by default the sandbox's.
