@@ -115,6 +115,19 @@ class Api:
         finally:
             answer.close()
 
+    @contextlib.contextmanager
+    def swapping(self, sandbox, name, away):
+        """Meanwhile /workspace/d/x, whose file `name` says "mine", is a link to `away` now and then, or is
+        not there. Another client, as this one reads what does it."""
+        code = f"import os\nos.makedirs('/workspace/d/x', exist_ok=True)\nopen('/workspace/d/x/{name}', 'w').write('mine')\n" \
+               f"os.symlink('{away}', '/workspace/d/l')\nprint(1, flush=True)\nwhile True:\n" \
+               "    for a, b in (('x', 't'), ('l', 'x'), ('x', 'l'), ('t', 'x')): os.rename('/workspace/d/' + a, '/workspace/d/' + b)\n"
+        with self.open_stream(sandbox, language="python", code=code) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            next(lines)
+            yield self.with_key(self.key)
+
     def stream(self, sandbox, accept="application/x-ndjson", **body):
         with self.open_stream(sandbox, accept, **body) as answer:
             return list(items(answer))

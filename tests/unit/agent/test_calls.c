@@ -33,7 +33,30 @@ void sa_security_forget(struct sa_security_call *call)
         security.forgotten++;
 }
 
+static void begin_with_profiles(struct puppet *p)
+{
+    puppet_start_agent(p);
+    p->w->agent->options.security = (struct sa_security *)(uintptr_t)&security;
+    memset(&security, 0, sizeof security);
+    security.known = true;
+    puppet_list(p, "");
+}
+
+/* The node does not know its profile. */
+static void create_unknown(struct puppet *p, const char *name)
+{
+    pod_create(p->w, name, false, DEFAULT_PROFILE);
+    puppet_refuse(p, puppet_wait(p, SA_NODE_CREATE, name), SA_ENOTFOUND, "profile");
+    linger(p->w, 20);
+}
+
 /* ---- creating ---- */
+
+static void create_used(struct puppet *p, const char *name, struct user *user)
+{
+    use(p->w, name, user);
+    pod_create(p->w, name, false, DEFAULT_PROFILE);
+}
 
 static void test_bounds(void **state)
 {
@@ -78,8 +101,7 @@ static void test_control_unavailable(void **state)
     static struct user user;
     puppet_start_agent(p);
     puppet_list(p, "");
-    use(p->w, "sb-a", &user);
-    pod_create(p->w, "sb-a", false, DEFAULT_PROFILE);
+    create_used(p, "sb-a", &user);
     puppet_refuse(p, puppet_wait(p, SA_NODE_CREATE, "sb-a"), SA_ECONTROL, "landlock");
     wait_flag(p->w, &user.is_lost, "lost");
     assert_string_equal(user.reason, "ControlUnavailable");
@@ -93,24 +115,16 @@ static void test_profile_again(void **state)
 {
     struct puppet *p = *state;
     static struct user user;
-    puppet_start_agent(p);
-    p->w->agent->options.security = (struct sa_security *)(uintptr_t)&security;
-    memset(&security, 0, sizeof security);
-    security.known = true;
-    puppet_list(p, "");
+    begin_with_profiles(p);
     use(p->w, "sb-a", &user);
-    pod_create(p->w, "sb-a", false, DEFAULT_PROFILE);
-    puppet_refuse(p, puppet_wait(p, SA_NODE_CREATE, "sb-a"), SA_ENOTFOUND, "profile");
-    linger(p->w, 20);
+    create_unknown(p, "sb-a");
     assert_int_equal(security.asked, 1);
     security.done(security.user, NULL, NULL);
     puppet_link(p, puppet_wait(p, SA_NODE_CREATE, "sb-a"), true);
     wait_flag(p->w, &user.is_ready, "ready");
     /* Twice is too often. */
     use(p->w, "sb-b", &user);
-    pod_create(p->w, "sb-b", false, DEFAULT_PROFILE);
-    puppet_refuse(p, puppet_wait(p, SA_NODE_CREATE, "sb-b"), SA_ENOTFOUND, "profile");
-    linger(p->w, 20);
+    create_unknown(p, "sb-b");
     security.done(security.user, NULL, NULL);
     puppet_refuse(p, puppet_wait(p, SA_NODE_CREATE, "sb-b"), SA_ENOTFOUND, "profile");
     wait_flag(p->w, &user.is_lost, "lost");
@@ -118,16 +132,12 @@ static void test_profile_again(void **state)
     /* The rules say no now. */
     struct sa_denial denial = {.error = {.code = SA_EPOLICY, .message = "no"}};
     use(p->w, "sb-c", &user);
-    pod_create(p->w, "sb-c", false, DEFAULT_PROFILE);
-    puppet_refuse(p, puppet_wait(p, SA_NODE_CREATE, "sb-c"), SA_ENOTFOUND, "profile");
-    linger(p->w, 20);
+    create_unknown(p, "sb-c");
     security.done(security.user, &denial, NULL);
     wait_flag(p->w, &user.is_lost, "lost");
     assert_int_equal(user.why.code, SA_EPOLICY);
     /* Deleted while it is asked. */
-    pod_create(p->w, "sb-d", false, DEFAULT_PROFILE);
-    puppet_refuse(p, puppet_wait(p, SA_NODE_CREATE, "sb-d"), SA_ENOTFOUND, "profile");
-    linger(p->w, 20);
+    create_unknown(p, "sb-d");
     pod_delete(p->w, "sb-d");
     puppet_destroyed(p, puppet_wait(p, SA_NODE_DESTROY, "sb-d"));
     wait_gone(p->w, "sb-d");
@@ -147,15 +157,9 @@ static void test_profile_and_away(void **state)
 {
     struct puppet *p = *state;
     static struct user user;
-    puppet_start_agent(p);
-    p->w->agent->options.security = (struct sa_security *)(uintptr_t)&security;
-    memset(&security, 0, sizeof security);
-    security.known = true;
-    puppet_list(p, "");
+    begin_with_profiles(p);
     use(p->w, "sb-a", &user);
-    pod_create(p->w, "sb-a", false, DEFAULT_PROFILE);
-    puppet_refuse(p, puppet_wait(p, SA_NODE_CREATE, "sb-a"), SA_ENOTFOUND, "profile");
-    linger(p->w, 20);
+    create_unknown(p, "sb-a");
     sa_node_call(p->w->client, SA_NODE_INFO, &(struct sa_buf)SA_BUF_INIT, on_node_gone, NULL);
     puppet_wait(p, SA_NODE_INFO, NULL);
     puppet_drop(p);
@@ -191,8 +195,7 @@ static void test_twin_at_node(void **state)
     static struct user user;
     puppet_start_agent(p);
     puppet_list(p, "");
-    use(p->w, "sb-a", &user);
-    pod_create(p->w, "sb-a", false, DEFAULT_PROFILE);
+    create_used(p, "sb-a", &user);
     puppet_refuse(p, puppet_wait(p, SA_NODE_CREATE, "sb-a"), SA_ECONFLICT, "");
     puppet_destroyed(p, puppet_wait(p, SA_NODE_DESTROY, "sb-a"));
     puppet_link(p, puppet_wait(p, SA_NODE_CREATE, "sb-a"), true);
@@ -221,8 +224,7 @@ static void test_no_hello(void **state)
     puppet_start_agent(p);
     p->w->agent->lengths_ms[SA_AGENT_START_TIMER] = 100;
     puppet_list(p, "");
-    use(p->w, "sb-a", &user);
-    pod_create(p->w, "sb-a", false, DEFAULT_PROFILE);
+    create_used(p, "sb-a", &user);
     puppet_link(p, puppet_wait(p, SA_NODE_CREATE, "sb-a"), false);
     wait_flag(p->w, &user.is_lost, "lost");
     assert_string_equal(user.reason, "StartTimeout");
@@ -232,8 +234,7 @@ static void test_no_hello(void **state)
     wait_phase(p->w, "sb-a", SA_POD_FAILED);
     assert_string_equal(pod_status(p->w, "sb-a")->reason, "StartTimeout");
     /* No answer at all; deleted while it is being destroyed. */
-    use(p->w, "sb-b", &user);
-    pod_create(p->w, "sb-b", false, DEFAULT_PROFILE);
+    create_used(p, "sb-b", &user);
     wait_flag(p->w, &user.is_lost, "lost");
     puppet_wait(p, SA_NODE_DESTROY, "sb-b");
     pod_delete(p->w, "sb-b");
@@ -251,8 +252,7 @@ static void test_deleted_while_made(void **state)
     static struct user user;
     puppet_start_agent(p);
     puppet_list(p, "");
-    use(p->w, "sb-a", &user);
-    pod_create(p->w, "sb-a", false, DEFAULT_PROFILE);
+    create_used(p, "sb-a", &user);
     struct request *create = puppet_wait(p, SA_NODE_CREATE, "sb-a");
     pod_delete(p->w, "sb-a");
     wait_flag(p->w, &user.is_lost, "lost");

@@ -9,6 +9,14 @@
 
 #define FINALIZER "'finalizers':['" SA_FINALIZER_SANDBOX "'],"
 
+static void make_running(struct life *life, const char *name)
+{
+    make_sandbox(life, name, "", "");
+    wait_pod(life, name);
+    pod_ready(life, name);
+    wait_phase(life, name, SA_PHASE_RUNNING, NULL);
+}
+
 static void test_cold(void **state)
 {
     struct life life;
@@ -111,10 +119,7 @@ static void test_pod_vanishes(void **state)
 {
     struct life life;
     life_start(&life, *state);
-    make_sandbox(&life, "sb-a", "", "");
-    wait_pod(&life, "sb-a");
-    pod_ready(&life, "sb-a");
-    wait_phase(&life, "sb-a", SA_PHASE_RUNNING, NULL);
+    make_running(&life, "sb-a");
     ok(delete_(life.w, &sa_kind_pod, "sb-a", NULL));
     wait_phase(&life, "sb-a", SA_PHASE_FAILED, "PodLost");
     life_stop(&life);
@@ -138,10 +143,7 @@ static void test_paused(void **state)
 {
     struct life life;
     life_start(&life, *state);
-    make_sandbox(&life, "sb-a", "", "");
-    wait_pod(&life, "sb-a");
-    pod_ready(&life, "sb-a");
-    wait_phase(&life, "sb-a", SA_PHASE_RUNNING, NULL);
+    make_running(&life, "sb-a");
     ok(patch_(life.w, &sa_kind_sandbox, "sb-a", SA_SUBRESOURCE_STATUS, NULL,
               "{'status':{'pausedAt':'2026-01-01T00:00:00Z'}}"));
     const struct sa_sandbox_status *status = wait_phase(&life, "sb-a", SA_PHASE_PAUSED, NULL);
@@ -195,10 +197,7 @@ static void test_overdue(void **state)
 {
     struct life life;
     life_start(&life, *state);
-    make_sandbox(&life, "sb-a", "", "");
-    wait_pod(&life, "sb-a");
-    pod_ready(&life, "sb-a");
-    wait_phase(&life, "sb-a", SA_PHASE_RUNNING, NULL);
+    make_running(&life, "sb-a");
     char due[SA_RFC3339_BYTES];
     sa_rfc3339(sa_wall_ms() - 31 * 1000, due);
     ok(patch_(life.w, &sa_kind_sandbox, "sb-a", SA_SUBRESOURCE_STATUS, NULL,

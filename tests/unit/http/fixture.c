@@ -114,6 +114,12 @@ void fixture_stop(struct fixture *f)
     free(f);
 }
 
+int fixture_end(void **state)
+{
+    fixture_stop(*state);
+    return 0;
+}
+
 int fixture_taken(struct fixture *f, char **unread, size_t *length)
 {
     pthread_mutex_lock(&f->handlers.lock);

@@ -49,6 +49,7 @@ struct counters *fixture_counters(struct fixture *f);
 /* Begin a drain and return; fixture_stop() waits for it. */
 void fixture_drain(struct fixture *f, unsigned deadline_ms);
 void fixture_stop(struct fixture *f);
+int fixture_end(void **state); /* of a test or a group that has one for its state */
 /* What /take took, once: descriptor and unread bytes (free()). */
 int fixture_taken(struct fixture *f, char **unread, size_t *length);
 /* Wait for it; it blocks. */

@@ -191,15 +191,7 @@ static void test_bad_body_closes(void **state)
 
 static int set_up(void **state)
 {
-    (void)state;
-    f = fixture_start(NULL, NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_stop(f);
+    *state = f = fixture_start(NULL, NULL);
     return 0;
 }
 
@@ -210,5 +202,5 @@ int main(void)
         cmocka_unit_test(test_nothing_after),
         cmocka_unit_test(test_bad_body_closes),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, fixture_end);
 }

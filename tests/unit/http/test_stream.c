@@ -16,15 +16,7 @@ static struct fixture *f;
 
 static int set_up(void **state)
 {
-    (void)state;
-    f = fixture_start(NULL, NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_stop(f);
+    *state = f = fixture_start(NULL, NULL);
     return 0;
 }
 
@@ -251,7 +243,7 @@ static void test_half_close_after_answer(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_end)
     const struct CMUnitTest tests[] = {
         TEST(test_downloads),
         TEST(test_uploads),

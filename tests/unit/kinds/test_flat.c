@@ -1,30 +1,12 @@
 /* The body of a create and the Sandbox: there, and back, and as admission rules see it. */
+#include "decoding.h"
+
 #include "kinds/admission.h"
 #include "kinds/sandbox.h"
 
 #include "base/cleanup.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static struct sa_arena *arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    arena = sa_arena_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    sa_arena_free(arena);
-    return 0;
-}
 
 static struct sa_sandbox_spec flat_of(const char *body)
 {
@@ -141,9 +123,9 @@ static void test_too_many_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_there_and_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_defaults_agree, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_admission_agrees, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_too_many_files, setup, teardown)};
+        cmocka_unit_test_setup_teardown(test_there_and_back, arena_setup, arena_teardown),
+        cmocka_unit_test_setup_teardown(test_defaults_agree, arena_setup, arena_teardown),
+        cmocka_unit_test_setup_teardown(test_admission_agrees, arena_setup, arena_teardown),
+        cmocka_unit_test_setup_teardown(test_too_many_files, arena_setup, arena_teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

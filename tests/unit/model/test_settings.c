@@ -1,32 +1,12 @@
 /* Merge patches of a sandbox's settings. */
+#include "../kinds/decoding.h"
+
 #include "kinds/sandbox.h"
 
 #include "base/arena.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static struct sa_arena *arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    arena = sa_arena_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    sa_arena_free(arena);
-    return 0;
-}
 
 static struct sa_sandbox_spec base(void)
 {
@@ -143,5 +123,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_changes), cmocka_unit_test(test_maps),
         cmocka_unit_test(test_null_is_the_default), cmocka_unit_test(test_refused)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, arena_setup, arena_teardown);
 }

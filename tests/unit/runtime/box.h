@@ -69,6 +69,10 @@ struct reply {
 void box_start(struct box *box, const struct box_options *options);
 /* Closes the link, and waits: the runtime must exit with `status` (it is an orphan soon). */
 void box_stop(struct box *box, int status);
+/* Of a test or a group that has a box for its state: the end, at which process 1 is alone again,
+ * whatever was done; and an empty workspace to begin with. */
+int box_end(void **state);
+int box_empty(void **state);
 /* Hand in another link, which box->socket and box->link then are; free the ones before. */
 void box_connect(struct box *box);
 /* Until its HELLO is there. */

@@ -37,16 +37,8 @@ static void add_filter(struct sa_buf *boot)
 
 static int start(void **state)
 {
-    (void)state;
+    *state = &box;
     box_start(&box, &(struct box_options){.add_boot = add_filter});
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    assert_int_equal(sa_link_stream_count(box.link), 0);
-    box_stop(&box, 0);
     return 0;
 }
 
@@ -714,5 +706,5 @@ int main(void)
         cmocka_unit_test(test_256_at_once),
         cmocka_unit_test(test_nothing_is_left_open),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, box_end);
 }

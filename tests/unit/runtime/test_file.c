@@ -11,24 +11,8 @@ static struct box box;
 
 static int start(void **state)
 {
-    (void)state;
+    *state = &box;
     box_start(&box, &(struct box_options){.ws_size = "64m"});
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    assert_int_equal(sa_link_stream_count(box.link), 0);
-    box_stop(&box, 0);
-    return 0;
-}
-
-/* Each test begins with an empty workspace. */
-static int empty(void **state)
-{
-    (void)state;
-    shell_out(&box, "chmod -R u+rwx . 2>/dev/null; find . -mindepth 1 -delete; rm -rf ../tmp/*");
     return 0;
 }
 
@@ -860,7 +844,7 @@ static void test_remove_what_is_being_filled(void **state)
     reply_free(filler);
 }
 
-#define T(f) cmocka_unit_test_setup(f, empty)
+#define T(f) cmocka_unit_test_setup(f, box_empty)
 
 int main(void)
 {
@@ -903,5 +887,5 @@ int main(void)
         T(test_remove_wide),
         T(test_remove_what_is_being_filled),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, box_end);
 }

@@ -16,16 +16,8 @@ static char fingerprint[80];
 
 static int start(void **state)
 {
-    (void)state;
+    *state = &box;
     box_start(&box, &(struct box_options){.sealable = true, .kernels = true});
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    assert_int_equal(sa_link_stream_count(box.link), 0);
-    box_stop(&box, 0);
     return 0;
 }
 
@@ -363,24 +355,24 @@ static void test_calls_are_canceled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_empty, start, stop),
-        cmocka_unit_test_setup_teardown(test_order, start, stop),
-        cmocka_unit_test_setup_teardown(test_new_files, start, stop),
-        cmocka_unit_test_setup_teardown(test_counts, start, stop),
-        cmocka_unit_test_setup_teardown(test_changed, start, stop),
-        cmocka_unit_test_setup_teardown(test_removed, start, stop),
-        cmocka_unit_test_setup_teardown(test_replaced, start, stop),
-        cmocka_unit_test_setup_teardown(test_written_through_memory, start, stop),
-        cmocka_unit_test_setup_teardown(test_odd_name_in_the_answer, start, stop),
-        cmocka_unit_test_setup_teardown(test_every_kind, start, stop),
-        cmocka_unit_test_setup_teardown(test_attributes, start, stop),
-        cmocka_unit_test_setup_teardown(test_shut_contents, start, stop),
-        cmocka_unit_test_setup_teardown(test_cannot_be_removed, start, stop),
-        cmocka_unit_test_setup_teardown(test_mounted_over, start, stop),
-        cmocka_unit_test_setup_teardown(test_too_much, start, stop),
-        cmocka_unit_test_setup_teardown(test_setup_is_dropped, start, stop),
-        cmocka_unit_test_setup_teardown(test_templates, start, stop),
-        cmocka_unit_test_setup_teardown(test_calls_are_canceled, start, stop),
+        cmocka_unit_test_setup_teardown(test_empty, start, box_end),
+        cmocka_unit_test_setup_teardown(test_order, start, box_end),
+        cmocka_unit_test_setup_teardown(test_new_files, start, box_end),
+        cmocka_unit_test_setup_teardown(test_counts, start, box_end),
+        cmocka_unit_test_setup_teardown(test_changed, start, box_end),
+        cmocka_unit_test_setup_teardown(test_removed, start, box_end),
+        cmocka_unit_test_setup_teardown(test_replaced, start, box_end),
+        cmocka_unit_test_setup_teardown(test_written_through_memory, start, box_end),
+        cmocka_unit_test_setup_teardown(test_odd_name_in_the_answer, start, box_end),
+        cmocka_unit_test_setup_teardown(test_every_kind, start, box_end),
+        cmocka_unit_test_setup_teardown(test_attributes, start, box_end),
+        cmocka_unit_test_setup_teardown(test_shut_contents, start, box_end),
+        cmocka_unit_test_setup_teardown(test_cannot_be_removed, start, box_end),
+        cmocka_unit_test_setup_teardown(test_mounted_over, start, box_end),
+        cmocka_unit_test_setup_teardown(test_too_much, start, box_end),
+        cmocka_unit_test_setup_teardown(test_setup_is_dropped, start, box_end),
+        cmocka_unit_test_setup_teardown(test_templates, start, box_end),
+        cmocka_unit_test_setup_teardown(test_calls_are_canceled, start, box_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,15 +8,8 @@ static struct box box;
 
 static int start(void **state)
 {
-    (void)state;
+    *state = &box;
     box_start(&box, &(struct box_options){.kernels = true});
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    box_stop(&box, 0);
     return 0;
 }
 
@@ -167,14 +160,14 @@ static void test_early_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_every_program, start, stop),
-        cmocka_unit_test_setup_teardown(test_request_goes_first, start, stop),
-        cmocka_unit_test_setup_teardown(test_last_of_a_name, start, stop),
-        cmocka_unit_test_setup_teardown(test_once, start, stop),
-        cmocka_unit_test_setup_teardown(test_bad_ones_change_nothing, start, stop),
-        cmocka_unit_test_setup_teardown(test_many, start, stop),
-        cmocka_unit_test_setup_teardown(test_warmed_before, start, stop),
-        cmocka_unit_test_setup_teardown(test_early_names, start, stop),
+        cmocka_unit_test_setup_teardown(test_every_program, start, box_end),
+        cmocka_unit_test_setup_teardown(test_request_goes_first, start, box_end),
+        cmocka_unit_test_setup_teardown(test_last_of_a_name, start, box_end),
+        cmocka_unit_test_setup_teardown(test_once, start, box_end),
+        cmocka_unit_test_setup_teardown(test_bad_ones_change_nothing, start, box_end),
+        cmocka_unit_test_setup_teardown(test_many, start, box_end),
+        cmocka_unit_test_setup_teardown(test_warmed_before, start, box_end),
+        cmocka_unit_test_setup_teardown(test_early_names, start, box_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,16 +13,8 @@ static struct box box;
 
 static int start(void **state)
 {
-    (void)state;
+    *state = &box;
     box_start(&box, &(struct box_options){.kernels = true});
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    assert_int_equal(sa_link_stream_count(box.link), 0);
-    box_stop(&box, 0);
     return 0;
 }
 
@@ -474,5 +466,5 @@ int main(void)
         cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_bad_requests),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, box_end);
 }
