@@ -150,6 +150,42 @@ void sa_ws_refuse(struct sa_app *app, struct sa_http_request *request,
         free_refusal(r);
 }
 
+/* ---- asked about first ---- */
+
+struct asked { /* in the request's arena */
+    struct sa_app *app;
+    struct sa_http_request *request;
+    struct sa_gate *gate;
+    void (*allowed)(void *user);
+    void *user;
+};
+
+static void on_answer(void *user, const struct sa_denial *denial)
+{
+    struct asked *a = user;
+    sa_http_request_on_closed(a->request, NULL, NULL);
+    if (denial)
+        sa_ws_refuse(a->app, a->request, denial);
+    else
+        a->allowed(a->user);
+}
+
+static void on_asker_gone(struct sa_http_request *request, void *user)
+{
+    struct asked *a = user;
+    (void)request;
+    sa_gate_forget(a->gate);
+}
+
+void sa_ws_ask(struct sa_app *app, struct sa_http_request *request, struct sa_gate *gate,
+               void (*allowed)(void *user), void *user)
+{
+    struct asked *a = sa_arena_alloc(sa_http_request_arena(request), sizeof *a);
+    *a = (struct asked){app, request, gate, allowed, user};
+    sa_gate_on(gate, on_answer, a);
+    sa_http_request_on_closed(request, on_asker_gone, a);
+}
+
 bool sa_ws_still_may(struct sa_app *app, const char *key_id, struct sa_ws_conn *conn)
 {
     const struct sa_key_info *key = sa_store_key_get(app->store, key_id);

@@ -25,6 +25,11 @@ int sa_ws_open(struct sa_app *app, struct sa_http_request *request,
 void sa_ws_refuse(struct sa_app *app, struct sa_http_request *request,
                   const struct sa_denial *denial);
 
+/* `allowed(user)` once the gate lets it; refused as above when it does not, and forgotten when the
+ * client goes meanwhile. */
+void sa_ws_ask(struct sa_app *app, struct sa_http_request *request, struct sa_gate *gate,
+               void (*allowed)(void *user), void *user);
+
 /* May who opened it go on? Checked with each message: a key that was revoked, or has expired,
  * ends what was opened with it. False: the connection is being closed, with 1008. */
 bool sa_ws_still_may(struct sa_app *app, const char *key_id, struct sa_ws_conn *conn);

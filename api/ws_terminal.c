@@ -289,11 +289,11 @@ struct opening {
     const char *known; /* the execution that is followed; NULL: a new one */
     struct sa_execute execute;
     int64_t offset;
-    struct sa_gate *gate;
 };
 
-static void open_terminal(struct opening *o)
+static void open_terminal(void *user)
 {
+    struct opening *o = user;
     static const struct sa_ws_events events = {on_opened, on_message, on_writable, on_closed};
     struct sa_error error;
     struct sa_sandbox *sandbox = sa_route_sandbox(o->app, o->request, o->principal);
@@ -321,23 +321,6 @@ static void open_terminal(struct opening *o)
     free_terminal(t);
 }
 
-static void on_answer(void *user, const struct sa_denial *denial)
-{
-    struct opening *o = user;
-    sa_http_request_on_closed(o->request, NULL, NULL);
-    if (denial)
-        sa_ws_refuse(o->app, o->request, denial);
-    else
-        open_terminal(o);
-}
-
-static void on_asker_gone(struct sa_http_request *request, void *user)
-{
-    struct opening *o = user;
-    (void)request;
-    sa_gate_forget(o->gate);
-}
-
 static void handle_terminal(struct sa_app *app, struct sa_http_request *request,
                             const struct sa_principal *principal)
 {
@@ -359,10 +342,8 @@ static void handle_terminal(struct sa_app *app, struct sa_http_request *request,
         open_terminal(o);
         return;
     }
-    o->gate =
-        sa_gate_execute(&(struct sa_gate_who){app, principal, sandbox}, "terminal", &o->execute);
-    sa_gate_on(o->gate, on_answer, o);
-    sa_http_request_on_closed(request, on_asker_gone, o);
+    const struct sa_gate_who who = {app, principal, sandbox};
+    sa_ws_ask(app, request, sa_gate_execute(&who, "terminal", &o->execute), open_terminal, o);
 }
 
 const struct sa_api_route sa_routes_terminal[] = {{"GET", SA_SANDBOX_PATH "/terminal",

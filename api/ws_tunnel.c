@@ -178,11 +178,11 @@ struct opening {
     struct sa_http_request *request;
     const struct sa_principal *principal;
     int port;
-    struct sa_gate *gate;
 };
 
-static void open_tunnel(struct opening *o)
+static void open_tunnel(void *user)
 {
+    struct opening *o = user;
     static const struct sa_ws_events events = {on_opened, on_message, on_writable, on_closed};
     struct sa_sandbox *sandbox = sa_route_sandbox(o->app, o->request, o->principal);
     if (!sandbox)
@@ -194,23 +194,6 @@ static void open_tunnel(struct opening *o)
     sa_sandbox_hold(sandbox);
     if (sa_ws_open(o->app, o->request, &events, t) < 0)
         free_tunnel(t);
-}
-
-static void on_answer(void *user, const struct sa_denial *denial)
-{
-    struct opening *o = user;
-    sa_http_request_on_closed(o->request, NULL, NULL);
-    if (denial)
-        sa_ws_refuse(o->app, o->request, denial);
-    else
-        open_tunnel(o);
-}
-
-static void on_asker_gone(struct sa_http_request *request, void *user)
-{
-    struct opening *o = user;
-    (void)request;
-    sa_gate_forget(o->gate);
 }
 
 static void handle_tunnel(struct sa_app *app, struct sa_http_request *request,
@@ -229,10 +212,9 @@ static void handle_tunnel(struct sa_app *app, struct sa_http_request *request,
     if (sa_ws_check(app, request) < 0)
         return;
     struct opening *o = sa_arena_alloc(sa_http_request_arena(request), sizeof *o);
-    *o = (struct opening){app, request, principal, (int)port, NULL};
-    o->gate = sa_gate_port(&(struct sa_gate_who){app, principal, sandbox}, o->port);
-    sa_gate_on(o->gate, on_answer, o);
-    sa_http_request_on_closed(request, on_asker_gone, o);
+    *o = (struct opening){app, request, principal, (int)port};
+    sa_ws_ask(app, request, sa_gate_port(&(struct sa_gate_who){app, principal, sandbox}, o->port),
+              open_tunnel, o);
 }
 
 const struct sa_api_route sa_routes_tunnel[] = {
