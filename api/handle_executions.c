@@ -95,8 +95,8 @@ static void on_lost(void *user, const struct sa_error *err, const struct sa_stor
     if (sa_ask_failed(ask, err))
         return;
     sa_error_set(&error, SA_ENOTFOUND,
-                 "the output of %.40s is not kept any more; the execution's record is (%.16s)",
-                 record->id, record->status);
+                 "the output of %.40s is not kept any more; its record says %.16s%s%.64s",
+                 record->id, record->status, record->reason[0] ? ", " : "", record->reason);
     sa_http_respond_error(ask->request, &error);
 }
 

@@ -206,7 +206,8 @@ static void died(struct supervisor *s, struct child *child, const char *which, i
     }
     const int64_t pause = pause_ms(s, now);
     if (dying_too_often(s, now)) {
-        sa_log_error("giving up: too many failures within a minute");
+        sa_log_error("giving up, and ending the sandboxes: too many failures within a minute",
+                     SA_LOG_I("failures", DEATHS_MAX));
         end(s, AFTER_GIVE_UP, exit_status_of(status));
         return;
     }

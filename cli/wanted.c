@@ -46,6 +46,15 @@ int sa_wanted_fail(const struct sa_wanted_item *item, struct sa_error *err)
 
 /* ---- one document ---- */
 
+static int wrong_version(const char *api_version, struct sa_error *err)
+{
+    if (!*api_version)
+        return sa_error_at(err, SA_EINVALID, "apiVersion",
+                           "apiVersion: missing, expected \"" SA_GROUP_VERSION "\"");
+    return sa_error_at(err, SA_EINVALID, "apiVersion",
+                       "apiVersion: expected \"" SA_GROUP_VERSION "\", got \"%.64s\"", api_version);
+}
+
 static int find_resource(const char *api_version, const char *kind,
                          const struct sa_resource **resource, struct sa_error *err)
 {
@@ -62,9 +71,7 @@ static int find_resource(const char *api_version, const char *kind,
     const char *near = sa_suggest(kind, names, SA_COUNT(order));
     for (size_t i = 0; i < SA_COUNT(order); i++)
         if (strcmp(kind, names[i]) == 0)
-            return sa_error_at(err, SA_EINVALID, "apiVersion",
-                               "apiVersion: expected \"" SA_GROUP_VERSION "\", got \"%.64s\"",
-                               api_version);
+            return wrong_version(api_version, err);
     if (near)
         return sa_error_at(err, SA_EINVALID, "kind",
                            "kind: unknown \"%.64s\", did you mean \"%s\"?", kind, near);

@@ -96,6 +96,8 @@ def test_what_ran_is_ended_and_said(own):
     assert reached(api, box) == "\n"
     record = api.get(f"/api/v1/sandboxes/{box}/executions/{running['id']}").json()
     assert record["status"] == "failed", record
+    lost = api.error("GET", f"/api/v1/sandboxes/{box}/executions/{running['id']}/output", 404, "not_found")
+    assert "its record says failed, ControlPlaneRestarted" in lost["message"], lost
     assert "sleep" not in api.sh(box, "cat /proc/[0-9]*/comm")
     assert any(e["reason"] == "ControlPlaneRestarted" for e in api.events(box))
     api.delete(box)

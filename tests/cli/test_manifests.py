@@ -51,6 +51,7 @@ def box(apply, api):
     (POOL.replace("WarmPool", "WarmPol"), 2, 1, 'kind: unknown "WarmPol", did you mean "WarmPool"?'),
     (POOL.replace("WarmPool", "Deployment"), 2, 1, "kind: expected Sandbox, WarmPool"),
     (POOL.replace("dev/v1", "dev/v2"), 1, 1, 'apiVersion: expected "secureagent.dev/v1"'),
+    (POOL.split("\n", 1)[1], 1, 1, 'apiVersion: missing, expected "secureagent.dev/v1"'),
     (POOL.replace("kind: WarmPool\n", ""), 1, 1, "kind: missing"),
     (POOL.replace("kind: WarmPool", "kind: WarmPod"), 2, 1, "kind: a WarmPod is made by the server only"),
     (POOL.replace("{name: p}", "{}"), 3, 1, "metadata.name: missing"),
