@@ -132,6 +132,22 @@ def test_all_mistakes_are_told(api):
         api.request("DELETE", "/api/v1/warmpools/bad", 200)
 
 
+@pytest.mark.parametrize("where, metadata, spec, paths", [
+    ("warmpools", {"name": "A b", "labels": {"a b": "", "c": "?"}, "annotations": {"-": ""}, "finalizers": ["x y"], "x": 1},
+     {"runtime": "bash", "minSize": 5, "maxSize": 1},
+     ["metadata.name", "metadata.labels", "metadata.labels", "metadata.annotations", "metadata.finalizers", "metadata.x", "spec.minSize"]),
+    ("warmpools", {"name": "a", "labels": {"a": 1, "b": 2}}, {"runtime": "bash", "minSize": 5, "maxSize": "few", "imports": ["a-b", "-"]},
+     ["metadata.labels.a", "metadata.labels.b", "spec.maxSize", "spec.imports[0]", "spec.imports[1]"]),
+    ("runtimes", {"name": "a"}, {"language": "cobol", "image": "a", "rootfs": "/a"}, ["spec.language", "spec.rootfs"]),
+    ("profiles", {"name": "a"}, {"maxTimeout": 0, "securityContext": {"a": 1}}, ["spec.maxTimeout", "spec.securityContext"]),
+    ("profiles", {"name": "a"}, {"maxTimeout": 0, "securityLevel": "hard", "securityContext": {"a": 1}},
+     ["spec.maxTimeout", "spec.securityLevel"]),
+])
+def test_all_mistakes_of_metadata_and_of_what_goes_together(api, where, metadata, spec, paths):
+    error = api.request("POST", f"/api/v1/{where}", 400, json={"metadata": metadata, "spec": spec}).json()["error"]
+    assert sorted(d["path"] for d in error["details"]) == sorted(paths), error
+
+
 def test_finalizers_hold_it(api, made):
     path, _ = made
     api.request("PATCH", path, 200, json={"metadata": {"finalizers": ["example.com/mine"]}})
