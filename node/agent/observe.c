@@ -6,6 +6,7 @@
 #include "base/failpoint.h"
 #include "claim/pod_manifest.h"
 #include "kinds/pod.h"
+#include "log/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +161,15 @@ static void adopt_one(struct sa_agent_pod *pod)
         sa_agent_refresh(pod);
 }
 
+/* In one line, as a server that is stopped in order leaves none of its pods to the next. */
+static void tell_lost(const struct sa_agent *agent)
+{
+    if (agent->lost && agent->known)
+        sa_log_warn("pods were lost with the node", SA_LOG_U("count", agent->lost));
+    else if (agent->lost)
+        sa_log_info("pods ended with the last run", SA_LOG_U("count", agent->lost));
+}
+
 static void adopt(struct sa_agent *agent)
 {
     sa_failpoint("agent.adopt");
@@ -169,7 +179,10 @@ static void adopt(struct sa_agent *agent)
     agent->running = NULL;
     agent->running_count = agent->running_room = 0;
     agent->adopted = true;
+    agent->lost = 0;
     sa_agent_each(agent, adopt_one);
+    tell_lost(agent);
+    agent->known = true;
     sa_agent_pump(agent);
 }
 

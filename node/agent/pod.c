@@ -96,8 +96,11 @@ static void fail(const struct sa_agent_pod *pod)
         sa_record(pod->agent->recorder, object, SA_EVENT_WARNING, f->reason, "%s",
                   f->error.message);
     sa_counter_add(sa_metric_series(pod->agent->failures, SA_VALUES(f->reason)), 1);
-    sa_log_warn("pod failed", SA_LOG_S("pod", pod->name), SA_LOG_S("reason", f->reason),
-                SA_LOG_S("error", f->error.message));
+    if (pod->agent->walking && strcmp(f->reason, "NodeLost") == 0)
+        pod->agent->lost++; /* told in one line */
+    else
+        sa_log_warn("pod failed", SA_LOG_S("pod", pod->name), SA_LOG_S("reason", f->reason),
+                    SA_LOG_S("error", f->error.message));
 }
 
 static void end(struct sa_agent_pod *pod)

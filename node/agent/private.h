@@ -95,6 +95,8 @@ struct sa_agent {
     size_t running_count, running_room;
     int64_t running_place; /* the part that was asked for last */
     bool adopted;          /* and it was compared with the Pods */
+    bool known;            /* it was before, by this process */
+    unsigned lost;         /* pods that it had no more, in this comparison */
     int64_t lengths_ms[SA_AGENT_TIMERS];
     struct sa_agent_pod *due[SA_AGENT_TIMERS];
     struct counting *countings;

@@ -103,6 +103,24 @@ def test_files_are_private_and_the_key_is_kept(new_server, tmp_path):
     works(two)
 
 
+def test_a_restart_tells_of_the_pods_of_before_in_one_line(new_server, tmp_path):
+    (tmp_path / "pool.yaml").write_text("apiVersion: secureagent.dev/v1\nkind: WarmPool\nmetadata: {name: three}\n"
+                                        "spec: {runtime: bash, minSize: 3}\n")
+
+    def full(server):
+        status = json.loads(run_cli("get", "pool", "three", "-o", "json", server=server).stdout)["status"]
+        return status.get("available") == 3
+    one = new_server(data_dir=tmp_path / "d")
+    assert run_cli("apply", "-f", tmp_path / "pool.yaml", server=one).returncode == 0
+    wait_until("it to be full", lambda: full(one))
+    assert one.stop() == 0
+    two = new_server(data_dir=tmp_path / "d")
+    wait_until("it to be full again", lambda: full(two))
+    lines = [line for line in two.log().splitlines() if "pod" in line]
+    assert len([line for line in lines if "pods ended with the last run" in line and "count=3" in line]) == 1, lines
+    assert not [line for line in lines if "pod failed" in line], lines
+
+
 @ROOT_ONLY
 def test_the_api_holds_no_privilege(server):
     pid = server.pid_of("agent-api")
