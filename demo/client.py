@@ -60,6 +60,9 @@ class Client:
         """Its status."""
         return self.request("GET", f"/api/v1/warmpools/{name}").json()["status"]
 
+    def make_pool(self, name, spec):
+        self.request("POST", "/api/v1/warmpools", {"metadata": {"name": name}, "spec": spec})
+
     def execute(self, sandbox, **body):
         path = f"/api/v1/sandboxes/{sandbox['id']}/execute"
         return self.request("POST", path, body).json()
