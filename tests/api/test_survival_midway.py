@@ -230,6 +230,9 @@ def test_a_pod_of_an_earlier_node_is_not_used_again(own):  # noqa: F811
             api.close()
             api = Api(server.url, server.key)
             wait_until("it to be there", lambda: first in pods())
-    reasons = [e["message"] for e in api.get("/api/v1/warmpools/p/events").json()["items"] if e["reason"] == "PodReplaced"]
-    assert len(reasons) == 2 and all("NotWatched" in reason for reason in reasons), reasons
+
+    def reasons():  # written a moment later: nobody waits for them
+        return [e["message"] for e in api.get("/api/v1/warmpools/p/events").json()["items"] if e["reason"] == "PodReplaced"]
+    wait_until("what is said of them", lambda: len(reasons()) >= 2)
+    assert len(reasons()) == 2 and all("NotWatched" in reason for reason in reasons()), reasons()
     api.close()
