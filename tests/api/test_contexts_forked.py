@@ -49,15 +49,16 @@ def test_state_is_each_ones_own(api, warm):
     assert one.text("x, y") == "(1, 2)"
 
 
-ROLLS = ("import random, secrets, ssl, tempfile, uuid; (random.random(), random.SystemRandom().random(), uuid.uuid4(), uuid.uuid1(),"
-         " secrets.token_hex(), ssl.RAND_bytes(8), next(tempfile._get_candidate_names()))")
+ROLLS = ("import random, secrets, ssl, tempfile, uuid\n"
+         "print(random.random(), random.SystemRandom().random(), uuid.uuid4(), uuid.uuid1(), secrets.token_hex(),"
+         " ssl.RAND_bytes(8).hex(), next(tempfile._get_candidate_names()))")
 
 
 def test_random_numbers_differ(api):
     """Also those of libraries that the template has loaded already."""
     with warm_python(api, imports=["IPython", "random", "ssl", "tempfile", "uuid"]) as sandbox:
-        one, other = ([text.strip() for text in forked(api, sandbox).text(ROLLS).strip("()").split(",")] for _ in range(2))
-        assert len(one) == len(other) and not set(one) & set(other), (one, other)
+        one, other = (forked(api, sandbox).output(ROLLS).split() for _ in range(2))
+        assert len(one) == len(other) == 7 and not set(one) & set(other), (one, other)
 
 
 def test_what_it_was_asked_for(api, warm):

@@ -12,8 +12,8 @@ import urllib.parse
 class FlakyProxy:
     """Forwards connections to a server, and cuts each after a random number of its bytes.
 
-    Every connection gets a little further than the one before could count on, so that whoever
-    resumes comes to an end.
+    Each cut lets later connections get a little further, so that whoever resumes comes to an end,
+    however long the line is that has to arrive whole.
 
     Attributes:
         url: Where to connect to.
@@ -40,7 +40,7 @@ class FlakyProxy:
                 return
             with self._lock:
                 # Mostly within the body; sometimes within the head, or before anything came.
-                budget = self._chance.randrange(200, self._most)
+                budget = self._chance.randrange(200, self._most + 2000 * self.cuts)
                 if self._chance.random() < 0.1:
                     budget = self._chance.randrange(0, 200)
                 self._open |= {client, server}
