@@ -56,12 +56,15 @@ struct sa_store_options {     /* zeroes: the defaults */
  * Open or create DATA_DIR/secureagent.db (0600; DATA_DIR is made, 0700, where its parent exists),
  * migrate it, write what a crash left uncommitted, and close what it left open: executions that had
  * not ended become "failed", with the reason SA_STORE_STOPPED, and their sandboxes get an event.
- * Whether those live is the caller's to find out. Blocks. Errors (path names the file, message what
- * to do): SA_ECONFLICT    EWOULDBLOCK another process has the data directory open (its pid is
- * named) ENOTSUP     the file's schema is newer than this program SA_EINVALID     EISDIR, ENOTDIR,
- * ENOENT, ELOOP   the path is not what it should be EBADMSG     the file is damaged, or not a
- * database, or another program's SA_EUNAVAILABLE EACCES, EROFS not writable; ENOSPC, EDQUOT, EFBIG
- * disk full; EBUSY locked by another program; else EIO
+ * Whether those live is the caller's to find out. Blocks. Errors, where path names the file, and
+ * the message what to do:
+ *
+ *   SA_ECONFLICT    EWOULDBLOCK another process has the data directory open (its pid is named)
+ *                   ENOTSUP     the file's schema is newer than this program
+ *   SA_EINVALID     EISDIR, ENOTDIR, ENOENT, ELOOP   the path is not what it should be
+ *                   EBADMSG     the file is damaged, or not a database, or another program's
+ *   SA_EUNAVAILABLE EACCES, EROFS not writable; ENOSPC, EDQUOT, EFBIG disk full; EBUSY locked by
+ *                   another program; else EIO
  */
 struct sa_store *sa_store_open(const char *data_dir, uv_loop_t *loop,
                                const struct sa_store_options *options, struct sa_error *err);
