@@ -192,6 +192,7 @@ static void test_swapped_under_load(void **state)
     write_rules(f, 1);
     engine_begin_good(f);
     load_start(&load, f, 4 * 1000 * 1000, CONCURRENT);
+    until(f, &load.answered, 1); /* by the first generation: there is no other yet */
     for (unsigned generation = 2; generation < 2 + RELOADS; generation++) {
         write_rules(f, generation);
         assert_int_equal(reload(f), SA_OK);
