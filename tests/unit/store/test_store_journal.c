@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { NO_MOUNTS = 77 }; /* how a child says that it can have none of its own */
+
 struct seen { /* all that was read */
     int count;
     uint64_t seqs[4096];
@@ -359,7 +361,6 @@ static void others_files(void **state)
 static void elsewhere(const struct journal *j, const char *type, const char *data,
                       const char *why_not_opened, const char *why_not_started)
 {
-    enum { NO_MOUNTS = 77 };
     int status;
     fflush(NULL);
     pid_t pid = fork();
@@ -409,7 +410,7 @@ static void memory_runs_out(void **state)
         uint64_t seq = 0;
         if (unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
             mount("none", "/dev/shm", "tmpfs", 0, "size=2m") < 0)
-            _exit(77);
+            _exit(NO_MOUNTS);
         struct sa_journal *journal = sa_journal_open(j->name, NULL);
         if (!journal || sa_journal_start(journal, NULL) < 0)
             _exit(1);
@@ -421,7 +422,7 @@ static void memory_runs_out(void **state)
         _exit(put_text(journal, seq + 1, 5000, seq) ? 0 : 3); /* all are settled */
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NO_MOUNTS) {
         print_message("SKIP: no mount namespace to be had here\n");
         skip();
     }
